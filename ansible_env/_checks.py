@@ -1,0 +1,148 @@
+"""What must hold between the fields of an environment file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from ansible_env._expand import references
+from ansible_env._fields import Fault
+from ansible_env._text import clean_env_name, env_name_fault, nearest, text_faults
+from ansible_env.errors import MetricsPatternError
+from ansible_env.metrics import compile_pattern
+from ansible_env.tunables import TunableGroups
+
+if TYPE_CHECKING:
+    from ansible_env.config import EnvironmentConfig
+
+__all__ = ["TRIAL_NAMES", "config_faults", "env_sources", "file_groups", "known_names", "name_faults"]
+
+TRIAL_NAMES = ("experiment_id", "trial_id", "trial_runner_id")
+"""Parameters that every trial has (`mlos_bench/environments/base_environment.py` of mlos_bench main)."""
+
+
+def config_faults(config: EnvironmentConfig, bad: frozenset[str], *, mlos: bool) -> Iterator[Fault]:
+    """Yield every fault between fields. A check that reads a field in `bad` is left out: it could say nonsense."""
+    checks: list[tuple[set[str], Callable[[], Iterable[Fault]]]] = [
+        ({"results_stdout_pattern", "results_json", "required_metrics"}, lambda: _metrics_faults(config)),
+        ({"shell_env_params", "shell_env_params_rename"}, lambda: _export_faults(config)),
+        ({"tunables", "tunable_params"}, lambda: [] if mlos else _group_faults(config)),
+        ({"const_args", "secret_params"}, lambda: _secret_faults(config)),
+    ]
+    for reads, check in checks:
+        if not reads & bad:
+            yield from check()
+    # An unknown name can only be told when all that may define it is known.
+    sources = {"const_args", "required_args", "secret_params", "tunables", "tunable_params"}
+    if not bad & (sources | {"shell_env_params", "shell_env_params_rename"}):
+        groups = file_groups(config)
+        if groups is not None:
+            yield from name_faults(config, groups)
+
+
+def file_groups(config: EnvironmentConfig) -> TunableGroups | None:
+    """Return the selected groups, or None if some are not in the file and will be given later."""
+    own = config.tunables
+    if config.tunable_params is None:
+        return own
+    if any(name not in own.groups for name in config.tunable_params):
+        return None
+    return own.select(config.tunable_params)
+
+
+def known_names(config: EnvironmentConfig, tunables: TunableGroups) -> set[str]:
+    """Return the name of every parameter of an environment with these selected tunables."""
+    return {
+        *config.const_args,
+        *config.required_args,
+        *config.secret_params,
+        *TRIAL_NAMES,
+        *(tunable.name for tunable in tunables),
+    }
+
+
+def env_sources(config: EnvironmentConfig) -> dict[str, str]:
+    """Return what is exported: environment variable → parameter (`mlos_bench/environments/script_env.py`)."""
+    exported = {clean_env_name(name): name for name in config.shell_env_params}
+    exported.update(config.shell_env_params_rename)
+    return exported
+
+
+def name_faults(config: EnvironmentConfig, tunables: TunableGroups) -> Iterator[Fault]:
+    """Yield the names to export that are no parameters, given the selected tunables."""
+    known = known_names(config, tunables)
+    named: list[tuple[tuple[str | int, ...], str]] = [
+        *((("shell_env_params", index), name) for index, name in enumerate(config.shell_env_params)),
+        *((("shell_env_params_rename", key), name) for key, name in config.shell_env_params_rename.items()),
+    ]
+    for where, name in named:
+        if name in known:
+            continue
+        if group := config.tunables.group_of(name):
+            what = f"{name!r} is a tunable of the group {group!r}, which tunable_params does not select"
+            yield where, what, None
+        else:
+            what = f"there is no parameter {name!r}: not in const_args or required_args, and no selected tunable"
+            yield where, what, nearest(name, known)
+
+
+def _export_faults(config: EnvironmentConfig) -> Iterator[Fault]:
+    owners: dict[str, str] = {}
+    for index, name in enumerate(config.shell_env_params):
+        where = ("shell_env_params", index)
+        variable = clean_env_name(name)
+        if fault := env_name_fault(variable):
+            hint = "export it under another name with shell_env_params_rename: {NAME: " + name + "}"
+            yield where, fault, hint
+        elif (first := owners.setdefault(variable, name)) != name:
+            yield where, f"{name!r} and {first!r} both become the environment variable {variable!r}", None
+    for variable, name in config.shell_env_params_rename.items():
+        if fault := env_name_fault(variable):
+            yield ("shell_env_params_rename", variable), fault, None
+        elif (first := owners.setdefault(variable, name)) != name:
+            what = f"{name!r} and {first!r} both become the environment variable {variable!r}"
+            yield ("shell_env_params_rename", variable), what, f"remove {first!r} from shell_env_params"
+
+
+def _metrics_faults(config: EnvironmentConfig) -> Iterator[Fault]:
+    names: tuple[str, ...] = ()
+    if config.results_stdout_pattern is not None:
+        try:
+            names = compile_pattern(config.results_stdout_pattern).names
+        except MetricsPatternError as error:
+            for problem in error.problems:
+                yield ("results_stdout_pattern",), problem.message, problem.hint
+            return
+    elif config.required_metrics and not config.results_json:
+        what = "nothing is measured: there is neither results_stdout_pattern nor results_json"
+        yield ("required_metrics",), what, None
+    if names and not config.results_json:
+        for index, metric in enumerate(config.required_metrics):
+            if metric not in names:
+                what = f"results_stdout_pattern has no group named {metric!r}"
+                yield ("required_metrics", index), what, nearest(metric, names)
+
+
+def _group_faults(config: EnvironmentConfig) -> Iterator[Fault]:
+    known = config.tunables.groups
+    if not known:
+        return  # all will be given with the trial
+    for index, name in enumerate(config.tunable_params or ()):
+        if name not in known and not name.startswith("$"):
+            hint = nearest(name, known) or f"known: {', '.join(known)}"
+            yield ("tunable_params", index), f"there is no group of tunables {name!r}", hint
+
+
+def _secret_faults(config: EnvironmentConfig) -> Iterator[Fault]:
+    """A value made from a secret is a secret, and has to be declared as one."""
+    for name, value in config.const_args.items():
+        used = sorted(references(value) & config.secret_params.keys())
+        if used and name not in config.secret_params:
+            what = f"holds the secret {used[0]!r}, and so is a secret itself"
+            yield ("const_args", name), what, f"add {name!r} to secret_params"
+
+
+def unusable_text(fields: Mapping[str, object]) -> Iterator[Fault]:
+    """Yield text anywhere in the fields that no script, playbook or environment can carry."""
+    for where, what in text_faults(fields):
+        yield where, what, None

@@ -1,0 +1,258 @@
+"""How each kind of field of an environment file is read, and what is said when it cannot be.
+
+Every reader returns the value in its final form or raises, through `refuse`, everything that is wrong with it at
+once; `ansible_env._config_errors` turns that into Problems.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, Never, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from ansible_env._files import KeyPath, TaggedValue
+from ansible_env._text import kind_of, nearest
+from ansible_env.tunables import TunableGroups, parse_groups
+
+__all__ = [
+    "PHASES", "ConstArgs", "Fault", "GroupsField", "Names", "NonEmpty", "PhaseName", "PhaseNames", "Renames",
+    "Script", "ScriptItem", "SecretSource", "Secrets", "Tasks", "Value", "refuse", "refuse_one",
+]  # fmt: skip
+
+Scalar = str | int | float | bool | None
+Value = Scalar | list[Scalar]
+"""A parameter's value."""
+Task = dict[str, Any]
+ScriptItem = str | Task
+PhaseName = Literal["setup", "run", "teardown"]
+PHASES: tuple[str, ...] = get_args(PhaseName)
+
+Fault = tuple[KeyPath, str, str | None]
+"""Where (relative to the field), what is wrong, and a hint."""
+
+_QUOTE = "quote it"
+
+
+def refuse(faults: Iterable[Fault]) -> Never:
+    """Raise what pydantic takes from a validator, carrying any number of faults."""
+    raise PydanticCustomError("faults", "not valid", {"faults": list(faults)})
+
+
+def refuse_one(message: str, hint: str | None = None) -> Never:
+    refuse([((), message, hint)])
+
+
+def _listed(value: Any, alone: type | tuple[type, ...], what: str) -> list[Any]:
+    """Return a list, where a single item may stand for a list of one."""
+    if isinstance(value, alone):
+        return [value]
+    if not isinstance(value, list | tuple):
+        refuse_one(f"must be {what}, not {kind_of(value)}", _quote_hint(value))
+    return list(value)
+
+
+def _quote_hint(value: Any) -> str | None:
+    return _QUOTE if isinstance(value, bool | int | float) else None
+
+
+# Scripts and tasks
+
+
+def _script(value: Any) -> tuple[ScriptItem, ...]:
+    """Read the items of a phase: shell text, or a mapping, which is an Ansible task."""
+    items = _listed(value, (str, Mapping), "a list of shell lines and Ansible tasks")
+    faults: list[Fault] = []
+    for index, item in enumerate(items):
+        if isinstance(item, Mapping):
+            faults += [((index, *where), what, hint) for where, what, hint in _task_faults(item)]
+        elif not isinstance(item, str):
+            wanted = "a shell line (text) or an Ansible task (a mapping)"
+            hint = _QUOTE if item is None or isinstance(item, bool | int | float) else None
+            faults.append(((index,), f"must be {wanted}, not {kind_of(item)}", hint))
+    if faults:
+        refuse(faults)
+    return tuple(copy.deepcopy(items))
+
+
+def _tasks(value: Any) -> tuple[Task, ...]:
+    items = _listed(value, Mapping, "a list of Ansible tasks")
+    faults: list[Fault] = []
+    for index, item in enumerate(items):
+        if isinstance(item, Mapping):
+            faults += [((index, *where), what, hint) for where, what, hint in _task_faults(item)]
+        else:
+            hint = "ansible.builtin.command: … runs a program on the controller" if isinstance(item, str) else None
+            faults.append(((index,), f"must be an Ansible task (a mapping), not {kind_of(item)}", hint))
+    if faults:
+        refuse(faults)
+    return tuple(copy.deepcopy(items))
+
+
+def _task_faults(task: Mapping[Any, Any]) -> Iterable[Fault]:
+    if not task:
+        yield (), "an Ansible task must not be empty", None
+    yield from _data_faults(task, ())
+
+
+def _data_faults(value: Any, where: KeyPath) -> Iterable[Fault]:
+    """Yield what in a task is not plain data that a playbook can hold."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if isinstance(key, str):
+                yield from _data_faults(item, (*where, key))
+            else:
+                yield (*where, str(key)), f"a key must be text, not {kind_of(key)}", _QUOTE
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _data_faults(item, (*where, index))
+    elif value is not None and not isinstance(value, str | int | float | TaggedValue):
+        yield where, f"must be plain data, not {kind_of(value)}", _QUOTE
+
+
+# Names, parameters
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    items = _listed(value, str, "a list of names")
+    faults: list[Fault] = []
+    for index, item in enumerate(items):
+        if not isinstance(item, str):
+            faults.append(((index,), f"must be a name (text), not {kind_of(item)}", _quote_hint(item)))
+        elif not item:
+            faults.append(((index,), "must not be empty", None))
+        elif item in items[:index]:
+            faults.append(((index,), f"{item!r} is listed twice", None))
+    if faults:
+        refuse(faults)
+    return tuple(items)
+
+
+def _phases(value: Any) -> tuple[str, ...]:
+    names = _names(value)
+    unknown = [(i, name) for i, name in enumerate(names) if name not in PHASES]
+    if unknown:
+        known = "setup, run or teardown"
+        refuse(((i,), f"there is no phase {name!r}", nearest(name, PHASES) or known) for i, name in unknown)
+    return names
+
+
+def _const_args(value: Any) -> dict[str, Any]:
+    """Read parameters: scalars, or lists of scalars, as mlos_bench's schema has them. Messages hold no values."""
+    if not isinstance(value, Mapping):
+        refuse_one(f"must be a mapping of names to values, not {kind_of(value)}")
+    faults: list[Fault] = []
+    for key, item in value.items():
+        if not isinstance(key, str) or not key:
+            faults.append(((str(key),), f"a name must be text, not {kind_of(key)}", _QUOTE))
+        elif isinstance(item, list | tuple):
+            for index, part in enumerate(item):
+                if part is not None and not isinstance(part, str | int | float):
+                    what = f"must be text, a number, true/false or null, not {kind_of(part)}"
+                    faults.append(((key, index), what, None))
+        elif item is not None and not isinstance(item, str | int | float):
+            what = f"must be text, a number, true/false, null, or a list of those, not {kind_of(item)}"
+            hint = None if isinstance(item, Mapping | TaggedValue) else _QUOTE
+            faults.append(((key,), what, hint))
+    if faults:
+        refuse(faults)
+    return {key: list(item) if isinstance(item, list | tuple) else item for key, item in value.items()}
+
+
+def _renames(value: Any) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        refuse_one(f"must be a mapping of environment variables to parameters, not {kind_of(value)}")
+    faults: list[Fault] = []
+    for key, item in value.items():
+        if not isinstance(key, str):
+            faults.append(((str(key),), f"a name must be text, not {kind_of(key)}", _QUOTE))
+        elif not isinstance(item, str):
+            faults.append(((key,), f"must be the name of a parameter, not {kind_of(item)}", _quote_hint(item)))
+    if faults:
+        refuse(faults)
+    return dict(value)
+
+
+class SecretSource(BaseModel):
+    """Where the value of a secret is read from, on the controller."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+    env: str | None = Field(default=None, min_length=1, description="Environment variable on the controller.")
+    file: str | None = Field(
+        default=None, min_length=1, description="File on the controller, relative to the environment file; `~` works."
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> SecretSource:
+        if (self.env is None) == (self.file is None):
+            refuse_one("must name either 'env' or 'file', or be null if the value is given as a parameter")
+        return self
+
+
+def _secrets(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return value
+    return dict.fromkeys(_names(value))
+
+
+def _groups(value: Any) -> TunableGroups:
+    if isinstance(value, TunableGroups):
+        return value
+    if not isinstance(value, Mapping):
+        refuse_one(f"must be a mapping of groups, not {kind_of(value)}")
+    groups, faults = parse_groups(value)
+    if faults:
+        refuse(faults)
+    return groups
+
+
+# The types of the model's fields
+
+_NAME_LIST: dict[str, Any] = {"type": "array", "items": {"type": "string", "minLength": 1}, "uniqueItems": True}
+_TASK: dict[str, Any] = {"type": "object", "minProperties": 1}
+_PHASE_LIST = _NAME_LIST | {"items": {"enum": list(PHASES)}}
+_SCALAR_TYPES = ["string", "number", "boolean", "null"]
+
+
+def _or_one(items: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [items["items"], items]}
+
+
+Script = Annotated[
+    tuple[ScriptItem, ...],
+    PlainValidator(_script),
+    WithJsonSchema(_or_one({"type": "array", "items": {"anyOf": [{"type": "string"}, _TASK]}})),
+]
+Tasks = Annotated[tuple[Task, ...], PlainValidator(_tasks), WithJsonSchema(_or_one({"type": "array", "items": _TASK}))]
+Names = Annotated[tuple[str, ...], PlainValidator(_names), WithJsonSchema(_or_one(_NAME_LIST))]
+PhaseNames = Annotated[tuple[PhaseName, ...], PlainValidator(_phases), WithJsonSchema(_or_one(_PHASE_LIST))]
+ConstArgs = Annotated[
+    dict[str, Any],
+    PlainValidator(_const_args),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "additionalProperties": {"type": [*_SCALAR_TYPES, "array"], "items": {"type": _SCALAR_TYPES}},
+        }
+    ),
+]
+Renames = Annotated[
+    dict[str, str],
+    PlainValidator(_renames),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "propertyNames": {"pattern": "^[a-zA-Z_][a-zA-Z0-9_]*$"},
+            "additionalProperties": {"type": "string"},
+        }
+    ),
+]
+Secrets = Annotated[
+    dict[str, SecretSource | None],
+    BeforeValidator(_secrets, json_schema_input_type=list[str] | dict[str, SecretSource | None]),
+]
+GroupsField = Annotated[TunableGroups, PlainValidator(_groups), WithJsonSchema({"type": "object"})]
+NonEmpty = Annotated[str, Field(min_length=1)]

@@ -1,0 +1,230 @@
+"""Reading YAML, JSON and JSONC files, with the line of every key.
+
+YAML has the meaning that PyYAML's SafeLoader gives it. JSON and JSONC are read by `json5`, as mlos_bench does
+(`mlos_bench/services/config_persistence.py`). Duplicate keys are refused in all of them: they are always a mistake,
+and every parser keeps another one of the two.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Never
+
+import json5
+import yaml
+
+from ansible_env.errors import ConfigError, Problem
+
+__all__ = ["JSON_SUFFIXES", "Document", "KeyPath", "TaggedValue", "key_text", "read_document"]
+
+KeyPath = tuple[str | int, ...]
+"""Where a value is in a document: mapping keys and list positions."""
+
+JSON_SUFFIXES = frozenset({".json", ".jsonc", ".json5"})
+TAGS = frozenset({"!vault", "!vault-encrypted", "!unsafe"})
+MAX_VALUES = 100_000
+"""Values in one document after its aliases are expanded; more is an alias bomb, or not an environment."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedValue:
+    """A scalar with a tag of Ansible's (`!vault`, `!unsafe`), kept as it is for the playbook."""
+
+    tag: str
+    value: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Document:
+    """The data of a file, and where its keys are."""
+
+    data: Any
+    path: Path
+    lines: Mapping[KeyPath, int] = field(default_factory=dict)
+    """Line of each key and list item, from 1. Empty for JSON with comments."""
+    ambiguous: Mapping[KeyPath, str] = field(default_factory=dict)
+    """Plain YAML scalars as written whose value reads otherwise: `off` (false), `0644` (420), `1:30` (90)."""
+
+    def line(self, where: KeyPath) -> int | None:
+        """Return the line of a key, or of the nearest thing around it."""
+        for length in range(len(where), 0, -1):
+            if (found := self.lines.get(where[:length])) is not None:
+                return found
+        return None
+
+
+def key_text(where: KeyPath) -> str | None:
+    """Return a path as people write it: `tunables.sqlite.params.cache_size.range[0]`."""
+    text = ""
+    for part in where:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text or None
+
+
+def read_document(path: Path | str) -> Document:
+    """Read a file; the suffixes .json, .jsonc and .json5 mean JSON, everything else YAML.
+
+    Raises ConfigError, with the line, for a file that cannot be read, decoded or parsed.
+    """
+    path = Path(path)
+    text = _read_text(path)
+    try:
+        if path.suffix.lower() in JSON_SUFFIXES:
+            return _read_json(text, path)
+        return _read_yaml(text, path)
+    except RecursionError:
+        _fail(path, "is nested too deeply")
+
+
+def _fail(path: Path, message: str, line: int | None = None, hint: str | None = None) -> Never:
+    raise ConfigError(Problem(message, file=path, line=line, hint=hint)) from None
+
+
+def _read_text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        _fail(path, f"cannot be read: {error.strerror or error}")
+    except ValueError:  # a NUL in the path
+        raise ConfigError(f"cannot be read: {str(path)!r} is not a path") from None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        _fail(path, "is not UTF-8 text", line, "save the file with the encoding UTF-8")
+
+
+# JSON
+
+
+def _read_json(text: str, path: Path) -> Document:
+    if not text.strip():
+        return Document(None, path)
+    try:
+        data = json5.loads(text, allow_duplicate_keys=False)
+    except ValueError as error:
+        where, message = re.fullmatch(r"(?s)(?:<string>:(\d+) )?(.*)", str(error)).groups()  # type: ignore[union-attr]
+        if duplicate := re.fullmatch(r'Duplicate key "(.*)" found in object', message):
+            _fail(path, f"the key {duplicate[1]!r} is given twice in one mapping")
+        _fail(path, f"is not valid JSON: {message}", int(where) if where else None)
+    lines: dict[KeyPath, int] = {}
+    # json5 tells no positions. JSON without comments is YAML too, and PyYAML does.
+    with suppress(yaml.YAMLError, ConfigError):
+        lines = dict(_Walk(yaml.compose(text, Loader=yaml.SafeLoader), path).lines)
+    return Document(data, path, lines)
+
+
+# YAML
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader, with the tags of Ansible."""
+
+
+def _construct_tagged(loader: yaml.SafeLoader, node: yaml.Node) -> TaggedValue:
+    if not isinstance(node, yaml.ScalarNode):
+        raise yaml.constructor.ConstructorError(None, None, f"the tag {node.tag} is for text only", node.start_mark)
+    return TaggedValue(node.tag, str(loader.construct_scalar(node)))
+
+
+for _tag in TAGS:
+    _Loader.add_constructor(_tag, _construct_tagged)
+
+
+def _read_yaml(text: str, path: Path) -> Document:
+    try:
+        # Built inside the try: the constructor already reads the text, and refuses control characters.
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            if node is None:
+                return Document(None, path)
+            walk = _Walk(node, path)
+            if walk.problems:
+                raise ConfigError(walk.problems)
+            return Document(loader.construct_document(node), path, walk.lines, walk.ambiguous)
+        finally:
+            loader.dispose()
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        _fail(path, f"holds the character {error.character:#x}, which YAML does not allow", line)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        what = ", ".join(part for part in (error.context, error.problem) if part)
+        _fail(path, f"is not valid YAML: {_plain(what)}", mark.line + 1 if mark else None, _yaml_hint(what))
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: an impossible date, say
+        _fail(path, f"is not valid YAML: {error}")
+
+
+def _plain(what: str) -> str:
+    return re.sub(r"could not determine a constructor for the tag '(.*?)'", r"unknown tag \1", what)
+
+
+def _yaml_hint(what: str) -> str | None:
+    if "cannot start any token" in what:
+        return "quote the text"
+    if "mapping values are not allowed here" in what:
+        return "text that holds ': ' must be quoted, or be a block after '|'"
+    if "single document" in what:
+        return "one environment per file; remove the second '---'"
+    return None
+
+
+class _Walk:
+    """One pass over the nodes of a document: positions, duplicate keys, surprising scalars."""
+
+    def __init__(self, root: yaml.Node | None, path: Path) -> None:
+        self.lines: dict[KeyPath, int] = {}
+        self.ambiguous: dict[KeyPath, str] = {}
+        self.problems: list[Problem] = []
+        self._path = path
+        self._sizes: dict[int, int] = {}
+        self._open: set[int] = set()
+        if root is not None and self._visit(root, ()) > MAX_VALUES:
+            _fail(path, f"holds more than {MAX_VALUES} values once its aliases are expanded")
+
+    def _visit(self, node: yaml.Node, where: KeyPath) -> int:
+        """Return how many values the node stands for. An aliased node is walked once, and counted each time."""
+        if id(node) in self._open:
+            _fail(self._path, "holds an alias to a value inside itself", node.start_mark.line + 1)
+        if id(node) in self._sizes:
+            return self._sizes[id(node)]
+        self._open.add(id(node))
+        size = 1
+        for key, child, mark in self._children(node):
+            self.lines.setdefault((*where, key), mark.line + 1)
+            size += self._visit(child, (*where, key))
+        if isinstance(node, yaml.ScalarNode) and node.style is None and _is_ambiguous(node):
+            self.ambiguous[where] = node.value
+        self._open.discard(id(node))
+        self._sizes[id(node)] = size
+        return size
+
+    def _children(self, node: yaml.Node) -> Iterator[tuple[str | int, yaml.Node, yaml.Mark]]:
+        if isinstance(node, yaml.SequenceNode):
+            for index, child in enumerate(node.value):
+                yield index, child, child.start_mark
+        elif isinstance(node, yaml.MappingNode):
+            seen: set[tuple[str, str]] = set()
+            for key, child in node.value:
+                name = key.value if isinstance(key, yaml.ScalarNode) else "?"
+                if isinstance(key, yaml.ScalarNode):
+                    if (key.tag, name) in seen:
+                        message = f"the key {name!r} is given twice in one mapping"
+                        self.problems.append(Problem(message, file=self._path, line=key.start_mark.line + 1))
+                    seen.add((key.tag, name))
+                yield name, child, key.start_mark
+
+
+def _is_ambiguous(node: yaml.ScalarNode) -> bool:
+    """Whether a plain scalar has another value in YAML 1.1 than most people read in it."""
+    text = node.value
+    if node.tag == "tag:yaml.org,2002:bool":
+        return text.lower() not in {"true", "false"}
+    if node.tag in {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}:
+        return ":" in text or re.fullmatch(r"[-+]?0[0-7_]+", text) is not None
+    return False

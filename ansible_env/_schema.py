@@ -1,0 +1,159 @@
+"""The JSON Schema of an environment file, for editors: our form, or that of mlos_bench."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from ansible_env._forms import MLOS_CLASSES
+
+__all__ = ["build"]
+
+_SCALAR = {"type": ["string", "number", "boolean"]}
+_FILES = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+_EXTRA: dict[str, Any] = {
+    "$schema": {"type": "string", "description": "Schema of this file, for editors."},
+    "include_tunables": _FILES | {"description": "Files of tunables, relative to this file or a folder above it."},
+    "include_services": {"description": "Services of mlos_bench; ignored."},
+}
+
+
+def build(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the schema for the model of an environment."""
+    flat = model.model_json_schema(ref_template="#/$defs/{model}")
+    definitions: dict[str, Any] = flat.pop("$defs")
+    fields = flat["properties"]
+    fields["tunables"] = {"$ref": "#/$defs/Tunables", "description": fields["tunables"]["description"]}
+    _strip_titles(flat, definitions)
+    beside = ("name", "description")
+    mlos = {
+        "type": "object",
+        "description": "An environment in mlos_bench's form.",
+        "properties": {
+            "class": {"enum": list(MLOS_CLASSES)},
+            **{key: fields[key] for key in beside},
+            "config": {
+                "type": "object",
+                "properties": {key: value for key, value in fields.items() if key not in beside},
+                "additionalProperties": False,
+            },
+            **_EXTRA,
+        },
+        "required": ["class", "name"],
+        "additionalProperties": False,
+    }
+    flat["properties"] = fields | _EXTRA
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "environment.schema.json",
+        "title": "ansible_env environment",
+        "description": model.__doc__,
+        "anyOf": [{"$ref": "#/$defs/Environment"}, {"$ref": "#/$defs/MlosEnvironment"}],
+        "$defs": definitions | {"Environment": flat, "MlosEnvironment": mlos} | _tunables(),
+    }
+
+
+def _strip_titles(*schemas: Any) -> None:
+    """Remove the titles that pydantic makes of field names; an editor shows them above the description."""
+    for schema in schemas:
+        if isinstance(schema, dict):
+            if isinstance(schema.get("title"), str):
+                del schema["title"]
+            _strip_titles(*schema.values())
+        elif isinstance(schema, list):
+            _strip_titles(*schema)
+
+
+def _tunables() -> dict[str, Any]:
+    """Return mlos_bench's tunable-params-schema.json in short; `ansible_env._tunable_rules` says the same in words."""
+    return {
+        "Tunables": {
+            "type": "object",
+            "description": "Groups of tunables, by name.",
+            "properties": {"$schema": {"type": "string"}},
+            "patternProperties": {"^[^$]": {"$ref": "#/$defs/TunableGroup"}},
+            "additionalProperties": False,
+        },
+        "TunableGroup": {
+            "type": "object",
+            "properties": {
+                "description": {"type": "string"},
+                "cost": {"type": "number", "description": "What it costs to change a value of this group."},
+                "params": {
+                    "type": "object",
+                    "minProperties": 1,
+                    "patternProperties": {
+                        "^[^!]+$": {"anyOf": [_numeric("int", "integer"), _numeric("float", "number"), _categorical()]}
+                    },
+                    "additionalProperties": False,
+                },
+            },
+            "required": ["cost", "params"],
+            "additionalProperties": False,
+        },
+        "Weights": {"type": "array", "items": {"type": "number", "minimum": 0}, "minItems": 1},
+        "Distribution": _distribution(),
+    }
+
+
+def _tunable(kind: str, properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    plain = {"type": ["string", "number", "boolean", "null"]}
+    meta = {"anyOf": [plain, {"type": "array", "items": plain}]}
+    common = {
+        "type": {"const": kind},
+        "description": {"type": "string"},
+        "meta": {"type": "object", "additionalProperties": meta},
+    }
+    return {
+        "type": "object",
+        "properties": common | properties,
+        "required": ["type", "default", *required],
+        "additionalProperties": False,
+    }
+
+
+def _numeric(kind: str, json_type: str) -> dict[str, Any]:
+    number = {"type": json_type}
+    special = {"type": ["number", "string", "boolean", "null"]}
+    properties = {
+        "default": number,
+        "range": {"type": "array", "items": number, "minItems": 2, "maxItems": 2, "uniqueItems": True},
+        "special": {"type": "array", "items": special, "minItems": 1, "uniqueItems": True},
+        "special_weights": {"$ref": "#/$defs/Weights"},
+        "range_weight": {"type": "number", "minimum": 0},
+        "log": {"type": "boolean"},
+        "quantization_bins": {"type": "integer", "exclusiveMinimum": 1},
+        "distribution": {"$ref": "#/$defs/Distribution"},
+    }
+    return _tunable(kind, properties, ["range"])
+
+
+def _categorical() -> dict[str, Any]:
+    properties = {
+        "default": _SCALAR,
+        "values": {"type": "array", "items": _SCALAR, "minItems": 1, "uniqueItems": True},
+        "values_weights": {"$ref": "#/$defs/Weights"},
+    }
+    return _tunable("categorical", properties, ["values"])
+
+
+def _distribution() -> dict[str, Any]:
+    above_0 = {"type": "number", "exclusiveMinimum": 0}
+
+    def one(kind: str, params: dict[str, Any]) -> dict[str, Any]:
+        held = {"type": "object", "properties": params, "additionalProperties": False, "required": list(params)}
+        return {
+            "type": "object",
+            "properties": {"type": {"const": kind}, "params": held},
+            "required": ["type", "params"] if params else ["type"],
+            "additionalProperties": False,
+        }
+
+    return {
+        "anyOf": [
+            one("uniform", {}),
+            one("beta", {"alpha": above_0, "beta": above_0}),
+            one("normal", {"mu": {"type": "number"}, "sigma": above_0}),
+        ]
+    }

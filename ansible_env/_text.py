@@ -1,0 +1,97 @@
+"""Rules for text and names that go to a shell, and words for messages."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ansible_env._files import KeyPath, TaggedValue
+
+__all__ = ["RESERVED_NAMES", "clean_env_name", "env_name_fault", "kind_of", "nearest", "text_fault", "text_faults"]
+
+_INVALID = re.compile(r"[^a-zA-Z0-9_]")
+_IDENTIFIER = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+
+# Read-only, or set by the shell itself at start or while it runs. Found by starting bash 5.2, dash 0.5.12 and busybox
+# 1.35 with each name in the environment and reading it back; UID and EUID are read-only by bash's manual.
+# fmt: off
+RESERVED_NAMES = frozenset({
+    "_", "BASH", "BASHOPTS", "BASHPID", "BASH_ARGV0", "BASH_COMMAND", "BASH_EXECUTION_STRING",
+    "BASH_SUBSHELL", "BASH_VERSINFO", "BASH_VERSION", "COMP_WORDBREAKS", "EPOCHREALTIME", "EPOCHSECONDS",
+    "EUID", "HISTCMD", "IFS", "LINENO", "OLDPWD", "OPTERR", "OPTIND", "PPID", "PS1", "PS2", "PS4", "PWD",
+    "RANDOM", "SECONDS", "SHELLOPTS", "SHLVL", "SRANDOM", "UID",
+})
+# fmt: on
+
+
+def clean_env_name(name: str) -> str:
+    """Return the environment variable that a parameter goes into (`mlos_bench/environments/script_env.py`)."""
+    return _INVALID.sub("_", name)
+
+
+def env_name_fault(name: str) -> str | None:
+    """Return what is wrong with the name of an environment variable, or None.
+
+    A name is code on the target, so it must be an identifier of ASCII letters, digits and `_`; and the shell must
+    take it over as it is.
+    """
+    if not _IDENTIFIER.fullmatch(name):
+        return f"{name!r} cannot name an environment variable: it must be letters, digits and '_', and no digit first"
+    if name in RESERVED_NAMES:
+        return f"{name!r} cannot be exported: the shell sets this variable itself"
+    return None
+
+
+def text_fault(text: str) -> str | None:
+    """Return why text can be no script or environment value, or None. Never holds the text itself."""
+    if "\0" in text:
+        return "holds a NUL character, which no script or environment variable can carry"
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "holds half of a surrogate pair, which is no character and cannot be encoded as UTF-8"
+    return None
+
+
+def text_faults(value: Any, where: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
+    """Yield where in nested data text cannot be used, keys included, and why."""
+    if isinstance(value, str | TaggedValue):
+        if fault := text_fault(value.value if isinstance(value, TaggedValue) else value):
+            yield where, fault
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            if isinstance(key, str) and (fault := text_fault(key)):
+                yield where, f"a key {fault}"
+            else:
+                yield from text_faults(item, (*where, key if isinstance(key, str) else repr(key)))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from text_faults(item, (*where, index))
+
+
+def nearest(name: object, names: Iterable[str]) -> str | None:
+    """Return the hint `did you mean …?` with the name most like this one, or None."""
+    known = {known.lower(): known for known in sorted(set(names), reverse=True)}
+    found = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=0.6)
+    return f"did you mean {known[found[0]]!r}?" if found else None
+
+
+def kind_of(value: Any) -> str:
+    """Return what a value is, in the words of someone who writes YAML."""
+    if value is None:
+        return "nothing (null)"
+    if isinstance(value, bool):
+        return "true/false"
+    if isinstance(value, int | float):
+        return "a number"
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if isinstance(value, TaggedValue):
+        return f"a {value.tag} value"
+    return f"a {type(value).__name__}"

@@ -1,0 +1,68 @@
+"""Deadlines of an environment file: how they are written, and their defaults."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+
+from ansible_env._fields import refuse_one
+from ansible_env._text import kind_of
+
+__all__ = ["Timeouts"]
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_MAX_SECONDS = 1e9
+"""A lock or a sleep cannot take much more; it is 31 years."""
+
+
+def _seconds(value: Any) -> float | None:
+    """Read seconds: a number, or text as `90s`, `1h30m`; None is no deadline."""
+    if value is None:
+        return None
+    if isinstance(value, str) and re.fullmatch(r"(\s*\d+(\.\d+)?\s*(ms|[smhd]))+\s*", value):
+        parts = re.findall(r"(\d+(?:\.\d+)?)\s*(ms|[smhd])", value)
+        value = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        hint = "the units are ms, s, m, h and d" if isinstance(value, str) else None
+        refuse_one(f"must be seconds, a text like '90s' or '1h30m', or null, not {_shown(value)}", hint)
+    if not math.isfinite(value) or not 0 < value <= _MAX_SECONDS:
+        refuse_one("must be more than 0 and less than 30 years", "null means no deadline")
+    return float(value)
+
+
+def _grace(value: Any) -> float:
+    if value is None:
+        refuse_one("must be a time; a script that ignores TERM would never end without one")
+    return 0.0 if value == 0 and not isinstance(value, bool) else _seconds(value) or 0.0
+
+
+def _shown(value: Any) -> str:
+    return repr(value) if isinstance(value, str) else kind_of(value)
+
+
+_TIME_SCHEMA: list[dict[str, Any]] = [
+    {"type": "number", "exclusiveMinimum": 0},
+    {"type": "string", "pattern": r"^(\s*\d+(\.\d+)?\s*(ms|[smhd]))+\s*$"},
+]
+
+Deadline = Annotated[
+    float | None, PlainValidator(_seconds), WithJsonSchema({"anyOf": [*_TIME_SCHEMA, {"type": "null"}]})
+]
+Grace = Annotated[
+    float, PlainValidator(_grace), WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, _TIME_SCHEMA[1]]})
+]
+
+
+class Timeouts(BaseModel):
+    """Deadlines. Seconds, or text as `90s`, `5m`, `1h30m`; null is no deadline."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    setup: Deadline = Field(default=3600.0, description="Deadline of each script of setup.")
+    run: Deadline = Field(default=3600.0, description="Deadline of each script of run.")
+    teardown: Deadline = Field(default=3600.0, description="Deadline of each script of teardown.")
+    boot: Deadline = Field(default=600.0, description="How long `wait_boot` waits for the hosts to answer.")
+    grace: Grace = Field(default=5.0, description="Time between TERM and KILL for a script that is past its deadline.")

@@ -1,0 +1,226 @@
+"""The environment file: what to run on the hosts, with which parameters, and what to measure.
+
+YAML, JSON or JSONC. The keys that mlos_bench has too mean what they mean there
+(`mlos_bench/config/schemas/environments/`), and a file of mlos_bench for a RemoteEnv loads unchanged. A file is
+checked as a whole: one ConfigError lists everything that is wrong with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, ValidationInfo, model_validator
+
+from ansible_env._checks import config_faults, unusable_text
+from ansible_env._config_errors import faults_of
+from ansible_env._fields import (
+    PHASES,
+    ConstArgs,
+    Fault,
+    GroupsField,
+    Names,
+    NonEmpty,
+    PhaseNames,
+    Renames,
+    Script,
+    ScriptItem,
+    Secrets,
+    SecretSource,
+    Tasks,
+    refuse,
+)
+from ansible_env._files import Document, KeyPath, TaggedValue, key_text, read_document
+from ansible_env._forms import FLAT_EXTRA_KEYS, Form, ambiguous_faults, read_form
+from ansible_env._text import kind_of
+from ansible_env._times import Timeouts
+from ansible_env.errors import ConfigError, Problem
+from ansible_env.tunables import TunableGroups
+
+__all__ = ["PHASES", "EnvironmentConfig", "ScriptItem", "SecretSource", "TaggedValue", "Timeouts", "json_schema"]
+
+
+class EnvironmentConfig(BaseModel):
+    """A benchmark environment: up to three phases that run on hosts, and what goes into and comes out of them."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True, hide_input_in_errors=True
+    )
+
+    name: NonEmpty = Field(description="Name of the environment, for people.")
+    description: str | None = Field(default=None, description="What the environment is for.")
+    hosts: NonEmpty = Field(default="all", description="Where it runs: an Ansible host pattern.")
+
+    setup: Script = Field(default=(), description="Prepares the hosts: shell text, or Ansible tasks (mappings).")
+    run: Script = Field(default=(), description="The benchmark; its stdout gives the metrics. Items as in `setup`.")
+    teardown: Script = Field(default=(), description="Cleans up; runs always. Items as in `setup`.")
+
+    const_args: ConstArgs = Field(
+        default={},
+        description="Parameters with default values: scalars, or lists of scalars. `$name` and `${name}` in a text "
+        "stand for another one of them, or for a global parameter. Globals of the same name replace the value.",
+    )
+    required_args: Names = Field(default=(), description="Parameters that must be given: as a global, or by a tunable.")
+    tunable_params: Names | None = Field(
+        default=None,
+        description="Groups of tunables that this environment takes; `$name` stands for the groups that the global "
+        "`tunable_params_map` lists under that name. Absent: every group of `tunables` in this file (in a file of "
+        "mlos_bench's form: none).",
+    )
+    tunables: GroupsField = Field(
+        default_factory=TunableGroups, description="Tunable parameters, in the format of mlos_bench."
+    )
+    shell_env_params: Names = Field(
+        default=(),
+        description="Parameters that the scripts get as environment variables. Characters other than ASCII letters, "
+        "digits and `_` become `_` in the variable's name.",
+    )
+    shell_env_params_rename: Renames = Field(
+        default={}, description="More of them, under names of your own: environment variable to parameter."
+    )
+    secret_params: Secrets = Field(
+        default={},
+        description="Parameters that must not be seen: in no process list, playbook, event, log or store. A list of "
+        "names, or a mapping of names to where the value comes from: `{env: VARIABLE}` or `{file: path}` on the "
+        "controller, or null for a value that is given like any other parameter.",
+    )
+    experiment_id: str | None = Field(default=None, description="Default of the parameter `experiment_id`.")
+
+    results_stdout_pattern: str | None = Field(
+        default=None,
+        description="Regular expression for the metrics in the stdout of `run`, with MULTILINE: either two groups, "
+        "a metric's name and its value, or named groups, each a metric.",
+    )
+    results_json: bool = Field(
+        default=False,
+        description="Whether the last line of the stdout of `run` is a JSON object of metrics. Together with a "
+        "pattern, both are read, and JSON wins on equal names.",
+    )
+    required_metrics: Names = Field(default=(), description="Metrics without which a run has failed.")
+
+    timeouts: Timeouts = Field(default=Timeouts(), description="Deadlines.")
+    fail_fast: bool = Field(
+        default=False,
+        description="Whether a script stops at its first failing line. Off, as in mlos_bench, the lines are one "
+        "script, and only the last one's exit status counts.",
+    )
+    shell: NonEmpty = Field(default="bash", description="The shell that runs the scripts: a name or path on the hosts.")
+    keep_running: PhaseNames = Field(
+        default=("setup",), description="Phases whose background processes are left running when the phase is over."
+    )
+    reboot: PhaseNames = Field(default=(), description="Phases whose scripts may reboot their host on purpose.")
+
+    become: bool = Field(default=False, description="Whether to become another user on the hosts.")
+    become_user: NonEmpty | None = Field(default=None, description="Whom to become; Ansible's default is root.")
+    become_method: NonEmpty | None = Field(default=None, description="How to become: sudo, su, …")
+    gather_facts: bool = Field(default=False, description="Whether Ansible gathers facts first, for your own tasks.")
+
+    wait_boot: bool = Field(default=False, description="Whether setup starts the hosts, if it can, and waits for them.")
+    start_host: Tasks = Field(default=(), description="Ansible tasks, run on the controller, that start a host.")
+    stop_host: Tasks = Field(default=(), description="Ansible tasks, run on the controller, that stop a host.")
+    restart_host: Tasks = Field(default=(), description="Ansible tasks, run on the controller, that restart a host.")
+
+    _source: Path | None = PrivateAttr(None)
+
+    @model_validator(mode="after")
+    def _consistent(self, info: ValidationInfo) -> Self:
+        context = info.context or {}
+        faults = list(config_faults(self, context.get("bad", frozenset()), mlos=context.get("mlos", False)))
+        if info.context is None:  # made by hand, not by from_mapping
+            faults += unusable_text({name: getattr(self, name) for name in type(self).model_fields})
+        if faults:
+            refuse(faults)
+        return self
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read an environment file. Raises ConfigError with all problems, with file, line and key."""
+        path = Path(path)
+        return cls._build(read_document(path), path, name=None)
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any], *, name: str | None = None, source: Path | None = None) -> Self:
+        """Take an environment from a mapping, of either form. `name` replaces the mapping's own.
+
+        `source` is the file that relative paths are relative to; without it, the working directory is.
+        Raises ConfigError with all problems.
+        """
+        return cls._build(Document(data, source or Path()), source, name=name)
+
+    @classmethod
+    def _build(cls, document: Document, source: Path | None, *, name: str | None) -> Self:
+        data = document.data
+        if not isinstance(data, Mapping):
+            what = "is empty" if data is None else f"must be a mapping, not {kind_of(data)}"
+            raise ConfigError(Problem(what, file=source, hint="an environment has at least 'name' and 'run'"))
+        form = read_form(data, source.parent if source else Path(), cls.model_fields)
+        if name is not None:
+            form.fields["name"] = name
+        config, faults = cls._validate(form)
+        faults = [(form.path(where), what, hint) for where, what, hint in faults] + form.faults
+        for field in ("const_args", "tunables"):
+            faults += ambiguous_faults(document, form.path((field,)))
+        problems = [Problem(what, key_text(where), source, document.line(where), hint) for where, what, hint in faults]
+        problems.sort(key=lambda problem: problem.line or 0)
+        if config is None or problems or form.problems:
+            raise ConfigError([*problems, *form.problems])
+        config._source = source
+        return config
+
+    @classmethod
+    def _validate(cls, form: Form) -> tuple[Self | None, list[Fault]]:
+        """Return the model, and every fault of the fields, each alone and with the others."""
+        keys: dict[KeyPath, list[str]] = {
+            (): [*cls.model_fields, *(() if form.mlos else FLAT_EXTRA_KEYS)],
+            ("timeouts",): list(Timeouts.model_fields),
+            ("secret_params",): list(SecretSource.model_fields),
+        }
+        faults = list(unusable_text(form.fields))
+        context: dict[str, Any] = {"mlos": form.mlos, "bad": frozenset()}
+        try:
+            return cls.model_validate(form.fields, context=context), faults
+        except ValidationError as error:
+            found = faults_of(error, keys)
+            single = {str(item["loc"][0]) for item in error.errors() if item["loc"]}
+        if single:
+            # The checks between fields have not run yet. Run them on what is left without the bad fields.
+            rest = {key: value for key, value in form.fields.items() if key not in single}
+            context["bad"] = frozenset(single)
+            try:
+                cls.model_validate({"name": "-"} | rest, context=context)
+            except ValidationError as error:
+                found += faults_of(error, keys)
+        return None, faults + found
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        # What repr(), str() and rich show. No values: const_args may hold a secret's default.
+        yield "name", self.name
+        yield "source", str(self._source) if self._source else None
+
+    @property
+    def source(self) -> Path | None:
+        """The file that the environment was read from."""
+        return self._source
+
+    @property
+    def base_dir(self) -> Path:
+        """The folder that relative paths in the file are relative to."""
+        return self._source.parent if self._source else Path()
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """The phases that have something to do, in their order."""
+        return tuple(phase for phase in PHASES if getattr(self, phase))
+
+    @property
+    def secret_names(self) -> frozenset[str]:
+        """The parameters that must not be seen."""
+        return frozenset(self.secret_params)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of an environment file, for editors."""
+    from ansible_env._schema import build  # at call time: it imports this module
+
+    return build(EnvironmentConfig)

@@ -1,0 +1,253 @@
+# Copyright (c) the ansible_env maintainers
+# GNU General Public License v3.0 or later (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Action plugin of ansible_env.bench.phase: everything happens here and in /bin/sh on the target."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+import time
+import uuid
+from pathlib import Path
+
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
+from ansible.plugins.action import ActionBase
+
+try:
+    from ansible_env.errors import AnsibleEnvError
+    from ansible_env.outcomes import Kind, connection_kind, never_connected
+    from ansible_env.supervisor import Disconnected, Follower, NeverConnected, Pace, Script, Stop, wait_for_host
+    from ansible_env.supervisor.capture import Capture
+    from ansible_env.supervisor.interrupts import Interrupts
+    from ansible_env.supervisor.report import judge_metrics, nothing_to_run, refused, task_result
+    from ansible_env.supervisor.verdict import unreachable, verdict
+except ImportError as error:  # the collection was installed without the library
+    LIBRARY_ERROR = error
+else:
+    LIBRARY_ERROR = None
+
+PRIVATE_DIR = "ANSIBLE_ENV_PRIVATE_DIR"
+"""Variable by which the engine names the directory of its run: logs/, workers/ and the file `cancel` are in it."""
+LOG_DIR = "ANSIBLE_ENV_LOG_DIR"
+"""Variable by which the engine names the directory that keeps the scripts' output; the private one's logs/ otherwise."""
+
+ARGUMENTS = {
+    "script": {"type": "str"},
+    "env": {"type": "dict", "default": {}},
+    "secret_env": {"type": "dict", "default": {}, "no_log": True},
+    "shell": {"type": "str", "default": "bash"},
+    "chdir": {"type": "path"},
+    "fail_fast": {"type": "bool", "default": False},
+    "timeout": {"type": "float"},
+    "grace": {"type": "float", "default": 5.0},
+    "keep_running": {"type": "bool", "default": False},
+    "may_reboot": {"type": "bool", "default": False},
+    "results_stdout_pattern": {"type": "str"},
+    "results_json": {"type": "bool", "default": False},
+    "required_metrics": {"type": "list", "elements": "str", "default": []},
+    "reconnect": {"type": "float", "default": 60.0},
+    "poll": {"type": "int", "default": 1},
+    "wait_boot": {"type": "float", "default": 0.0},
+    "run_dir": {"type": "str", "default": "/tmp"},
+}
+ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+NOT_FOR_SCRIPTS = re.compile(r"(ANSIBLE|AWX|RUNNER)_\w+\Z|(JOB_ID|PROJECT_UPDATE_ID|AD_HOC_COMMAND_ID|MAX_EVENT_RES)\Z")
+"""What a script on the `local` connection would inherit: an ansible run inside it must not take part in ours."""
+
+
+class Channel:
+    """Brings payloads to the target's /bin/sh over the task's connection, whatever that is."""
+
+    def __init__(self, action, interrupts):
+        self._action = action
+        self._interrupts = interrupts
+
+    def exchange(self, payload, limit):
+        """Return what the target's shell printed."""
+        try:
+            with self._interrupts.exposed(limit):
+                result = self._send(payload)
+        except AnsibleConnectionFailure as failure:
+            self._raise(str(failure))
+        except AnsibleError as failure:
+            if connection_kind(str(failure)) is Kind.BECOME:
+                raise NeverConnected(str(failure)) from failure
+            raise
+        output = result["stdout"].encode("utf-8", "surrogateescape")
+        if b"ansible_env:" not in output:
+            self._no_answer(result)
+        return output
+
+    def pause(self, seconds):
+        """Sleep, unless a signal ends that."""
+        with self._interrupts.exposed(seconds + 60):
+            time.sleep(seconds)
+
+    def _send(self, payload):
+        connection = self._action._connection
+        become = connection.become
+        if connection.has_pipelining and (not become or getattr(become, "pipelining", True)):
+            # Naming the executable keeps Ansible from adding `sleep 0` for connections with a terminal.
+            return self._action._low_level_execute_command(
+                "exec /bin/sh -s", in_data=payload.encode("utf-8", "surrogateescape"), executable="/bin/sh"
+            )
+        return self._send_as_file(payload)
+
+    def _send_as_file(self, payload):
+        """For connections and become methods without stdin (su wants a terminal, podman takes none)."""
+        action = self._action
+        directory = action._make_tmp_path()
+        remote = action._connection._shell.join_path(directory, "payload")
+        action._transfer_data(remote, f"stty -opost 2>/dev/null\n{payload}")
+        action._fixup_perms2((directory, remote), execute=False)
+        try:
+            return action._low_level_execute_command(f"/bin/sh {remote} </dev/null", executable="/bin/sh")
+        finally:
+            action._remove_tmp_path(directory, force=True)
+
+    def _raise(self, text):
+        raise (NeverConnected if never_connected(text) else Disconnected)(text)
+
+    def _no_answer(self, result):
+        said = " ".join((result.get("stderr") or result["stdout"]).split())[:500]
+        text = f"no answer from /bin/sh on the host (exit status {result['rc']}): {said or 'it said nothing'}"
+        raise NeverConnected(text)
+
+
+class ActionModule(ActionBase):
+    """Runs one script on one host."""
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+    _supports_async = False
+    _requires_connection = True
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        del tmp
+        if LIBRARY_ERROR is not None:
+            raise AnsibleActionFail(
+                f"the ansible_env library is needed on the controller: pip install ansible-env ({LIBRARY_ERROR})"
+            )
+        _, arguments = self.validate_argument_spec(ARGUMENTS)
+        if self._task.check_mode:
+            return {**result, "skipped": True, "msg": "check mode: the script was not run"}
+        result.update(self._phase(arguments, task_vars or {}))
+        return result
+
+    def _phase(self, arguments, task_vars):
+        problem = _problem(arguments)
+        if problem:
+            return refused(Kind.REJECTED, problem)
+        private = os.environ.get(PRIVATE_DIR)
+        if private and Path(private, "cancel").exists():
+            kind = Kind.TIMEOUT if _reason(private) == "timeout" else Kind.CANCELED
+            return refused(kind, "the phase was ended before the script was started")
+        if arguments["script"] is None and not arguments["wait_boot"]:
+            return nothing_to_run()
+        scratch = None if private else tempfile.mkdtemp(prefix="ansible_env.")
+        try:
+            with _registered(private):
+                return self._run_script(arguments, task_vars, _logs(private or scratch))
+        finally:
+            if scratch:
+                shutil.rmtree(scratch, ignore_errors=True)
+
+    def _run_script(self, arguments, task_vars, logs):
+        script = _script(arguments)
+        capture = Capture(logs, task_vars.get("inventory_hostname", "host"), list(arguments["secret_env"].values()))
+        deadline = None if script.timeout is None else script.timeout + script.grace + 1
+        try:
+            with Interrupts(deadline, lambda: _reason(os.environ.get(PRIVATE_DIR))) as interrupts:
+                if arguments["wait_boot"]:
+                    wait_for_host(Channel(self, interrupts), arguments["wait_boot"])
+                if arguments["script"] is None:
+                    return nothing_to_run()
+                pace = Pace(tick=arguments["poll"], reconnect=arguments["reconnect"])
+                ending = Follower(Channel(self, interrupts), script, capture.write, pace).start()
+        except NeverConnected as never:
+            return _never(str(never))
+        except Stop as stop:  # while we waited for the host; later ones are the follower's
+            return refused(Kind.TIMEOUT if stop.reason == "timeout" else Kind.CANCELED, "ended while the host booted")
+        finally:
+            capture.close()
+        kind, message = verdict(ending, script, may_reboot=arguments["may_reboot"])
+        kind, message, metrics = judge_metrics(
+            kind,
+            message,
+            capture.out.read() if arguments["results_stdout_pattern"] or arguments["results_json"] else "",
+            pattern=arguments["results_stdout_pattern"],
+            json_line=arguments["results_json"],
+            required=arguments["required_metrics"],
+        )
+        keep_logs = LOG_DIR in os.environ
+        return task_result(kind, message, script, ending, capture, metrics=metrics, keep_logs=keep_logs)
+
+
+class _registered:
+    """Tells the engine which process to signal for this host."""
+
+    def __init__(self, private):
+        self._file = Path(private, "workers", str(os.getpid())) if private else None
+
+    def __enter__(self):
+        if self._file:
+            self._file.touch()
+
+    def __exit__(self, *_):
+        if self._file:
+            self._file.unlink(missing_ok=True)
+
+
+def _reason(private):
+    """Return why the engine ends the run; a signal from elsewhere is somebody's Ctrl-C."""
+    path = Path(private or os.devnull, "cancel")
+    return (path.read_text(encoding="utf-8") if path.is_file() else "") or "canceled"
+
+
+def _logs(private):
+    logs = Path(os.environ.get(LOG_DIR) or Path(private, "logs"))
+    logs.mkdir(mode=0o700, exist_ok=True)
+    return logs
+
+
+def _script(arguments):
+    text = arguments["script"] or ""
+    return Script(
+        text=f"set -e\n{text}" if arguments["fail_fast"] else text,
+        run_id=uuid.uuid4().hex,
+        env={**arguments["env"], **arguments["secret_env"]},
+        shell=arguments["shell"],
+        timeout=arguments["timeout"],
+        grace=arguments["grace"],
+        reap=not arguments["keep_running"],
+        chdir=arguments["chdir"],
+        unset=sorted(name for name in os.environ if NOT_FOR_SCRIPTS.match(name)),
+        base=arguments["run_dir"],
+    )
+
+
+def _problem(arguments):
+    """Return what is wrong with the arguments, or None."""
+    if arguments["timeout"] is not None and arguments["timeout"] <= 0:
+        return "timeout must be more than 0 seconds"
+    if "\0" in (arguments["script"] or ""):
+        return "the script holds a NUL character"
+    for name, value in {**arguments["env"], **arguments["secret_env"]}.items():
+        if not ENV_NAME.match(name):
+            return f"{name!r} cannot be the name of an environment variable"
+        if not isinstance(value, str):
+            return f"env: the value of {name} is {type(value).__name__}, not a string; quote it"
+        if "\0" in value:
+            return f"env: the value of {name} holds a NUL character"
+    return None
+
+
+def _never(text):
+    kind, message = unreachable(text)
+    if kind is Kind.UNREACHABLE and text.startswith("no answer"):
+        kind, message = Kind.INTERPRETER, text
+    return refused(kind, message)

@@ -1,0 +1,16 @@
+"""What runs a playbook. The only room that touches Ansible, processes and private directories."""
+
+from ansible_env.engine.cold import ColdEngine
+from ansible_env.engine.inventory import Inventory
+from ansible_env.engine.protocol import Cancellation, Engine, EngineRun, Job, Listener, Options
+
+__all__ = [
+    "Cancellation",
+    "ColdEngine",
+    "Engine",
+    "EngineRun",
+    "Inventory",
+    "Job",
+    "Listener",
+    "Options",
+]

@@ -1,0 +1,232 @@
+"""The plain engine: one ansible-runner run, and one new ansible-playbook process, for each phase."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import shlex
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import ansible_runner
+import ansible_runner.interface
+from ansible_runner.exceptions import AnsibleRunnerException
+
+from ansible_env.engine import processes
+from ansible_env.engine.environ import ansible_program, find_config, passed, settings
+from ansible_env.engine.inventory import Inventory
+from ansible_env.engine.listing import list_hosts
+from ansible_env.engine.private import PrivateDir
+from ansible_env.engine.protocol import Cancellation, Engine, EngineRun, Event, Job, Listener, Options
+from ansible_env.engine.watch import Watch
+from ansible_env.errors import EngineError
+from ansible_env.playbook import SECRETS_VAR
+
+logger = logging.getLogger(__name__)
+
+MAX_FORKS = 50
+POLL = 0.2
+"""Seconds between two looks at deadlines, cancellation and new output while a job runs."""
+
+
+class ColdEngine(Engine):
+    """Runs each job in a process of its own. Safe to be used from several threads at once."""
+
+    def __init__(self) -> None:
+        self._base: Path | None = None
+        self._lock = threading.Lock()
+
+    def hosts(self, inventory: Inventory, pattern: str, limit: str | None, options: Options) -> Sequence[str]:
+        """Return the hosts that a pattern stands for. See `Engine.hosts`."""
+        private = PrivateDir(self._directory())
+        try:
+            env = self._environment(options, "listing", private)
+            arguments = [flag for source in inventory.arguments(private.path / "env") for flag in ("-i", source)]
+            return list_hosts(arguments, pattern, limit, _vault_arguments(options), env)
+        finally:
+            private.remove()
+
+    def run(self, job: Job, *, listener: Listener | None = None, cancel: Cancellation | None = None) -> EngineRun:
+        """Run a job to its end. See `Engine.run`."""
+        private = PrivateDir(self._directory())
+        run = _Run(job, private, listener, cancel or Cancellation())
+        try:
+            run.prepare(self._environment(job.options, run.id, private, job.logs))
+            return run.run()
+        finally:
+            processes.end(run.id)
+            private.remove()
+
+    def close(self) -> None:
+        """End the shared ssh connections and remove the directory they were in."""
+        with self._lock:
+            base, self._base = self._base, None
+        if base is None:
+            return
+        for socket in (base / "cp").glob("*"):
+            command = ["ssh", "-O", "exit", "-o", f"ControlPath={socket}", "none"]
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                subprocess.run(command, capture_output=True, timeout=10, check=False)
+        shutil.rmtree(base, ignore_errors=True)
+
+    def _directory(self) -> Path:
+        """Return the directory of this engine. Its path is short: a control socket's may have 104 bytes."""
+        with self._lock:
+            if self._base is None:
+                self._base = Path(tempfile.mkdtemp(prefix="ae-", dir=_short_temp()))
+                (self._base / "cp").mkdir(mode=0o700)
+            return self._base
+
+    def _environment(self, options: Options, run: str, private: PrivateDir, logs: Path | None = None) -> dict[str, str]:
+        config = find_config(os.environ, Path.cwd(), options.config_file)
+        env = passed(os.environ, options.pass_env)
+        env |= settings(env, config, run=run, private=private.path, sockets=self._directory() / "cp")
+        if logs is not None:
+            env["ANSIBLE_ENV_LOG_DIR"] = str(logs)
+        return env
+
+
+class _Run:
+    """One job on its way through ansible-runner."""
+
+    def __init__(self, job: Job, private: PrivateDir, listener: Listener | None, cancel: Cancellation) -> None:
+        self.id = uuid.uuid4().hex
+        self._job = job
+        self._private = private
+        self._listener = listener
+        self._cancel = cancel
+        # Events can be forged by text on the terminal; genuine ones carry the number that only ansible-playbook knows.
+        self._nonce = secrets.randbelow(2**53)
+        self._events: list[Event] = []
+        self._words: list[str] = []
+        self._failure: BaseException | None = None
+        self._logs = job.logs or private.path / "logs"
+        self._watch = Watch(job, self.id, private, self._logs, listener, cancel)
+        self._runner: Any = None
+
+    def prepare(self, env: Mapping[str, str]) -> None:
+        """Write the private directory and set ansible-runner up."""
+        job = self._job
+        playbook = self._private.write_playbook(job.playbook, job.base_dir, everything=job.uses_files)
+        try:
+            self._runner = ansible_runner.interface.init_runner(
+                private_data_dir=str(self._private.path),
+                binary=ansible_program("ansible-playbook"),
+                cmdline=shlex.join([*self._arguments(), str(playbook)]),
+                settings={"pexpect_timeout": POLL, "suppress_output_file": True},
+                quiet=True,
+                fact_cache_type="",
+                ident="job",
+                event_handler=self._on_event,
+                cancel_callback=self._on_poll,
+                finished_callback=None,
+            )
+        except (AnsibleRunnerException, OSError, ValueError) as error:
+            raise EngineError(f"ansible-runner could not be set up: {error}") from error
+        own = {name: value for name, value in self._runner.config.env.items() if os.environ.get(name) != value}
+        own.pop("ANSIBLE_HOST_KEY_CHECKING", None)  # ansible-runner turns it off
+        own["ANSIBLE_CALLBACK_PLUGINS"] = str(Path(ansible_runner.__file__).parent / "display_callback" / "callback")
+        self._runner.config.env = {**own, **env, "JOB_ID": str(self._nonce)}
+
+    def run(self) -> EngineRun:
+        """Run it in a thread of its own, so that Ctrl-C in the main thread finds us waiting and nothing half done."""
+        thread = threading.Thread(target=self._drive, name=f"ansible_env-{self.id[:8]}", daemon=True)
+        thread.start()
+        try:
+            thread.join()
+        except BaseException:
+            self._cancel.cancel()
+            thread.join(self._job.grace + 10)
+            raise
+        self._watch.drain()
+        if self._failure is not None:
+            raise self._failure
+        rc = self._runner.rc
+        has_stats = any(event.get("event") == "playbook_on_stats" for event in self._events)
+        message = "" if has_stats and rc in (0, 2, 4) else self._message(rc)
+        return EngineRun(tuple(self._events), rc, self._watch.stopped, message)
+
+    def _drive(self) -> None:
+        try:
+            self._runner.run()
+        except AnsibleRunnerException as error:
+            self._failure = EngineError(f"ansible-runner failed: {error}")
+            self._failure.__cause__ = error
+        except BaseException as error:
+            self._failure = error
+        if self._failure is not None:
+            processes.end(self.id)
+
+    def _arguments(self) -> list[str]:
+        job, options = self._job, self._job.options
+        arguments = [flag for source in job.inventory.arguments(self._private.path / "env") for flag in ("-i", source)]
+        if job.limit:
+            arguments += ["--limit", job.limit]
+        arguments += ["--forks", str(options.forks or min(max(len(job.hosts), 5), MAX_FORKS))]
+        for path in options.extra_vars_files:
+            arguments += ["-e", f"@{path}"]
+        if options.extra_vars:
+            arguments += ["-e", f"@{self._private.write_variables('extra_vars', options.extra_vars)}"]
+        if job.secrets:
+            values = {name: {"__ansible_unsafe": value} for name, value in job.secrets.items()}
+            arguments += ["-e", f"@{self._private.write_variables('secrets', {SECRETS_VAR: values})}"]
+        arguments += ["--check"] if options.check else []
+        arguments += ["--diff"] if options.diff else []
+        if options.verbosity:
+            arguments.append(f"-{'v' * options.verbosity}")
+        return [*arguments, *options.arguments]
+
+    def _on_event(self, event: dict[str, Any]) -> bool:
+        """Keep a genuine event; False has ansible-runner write no file for it."""
+        if event.get("job_id") == self._nonce:
+            self._watch.pid = event.get("pid") or self._watch.pid
+            self._events.append(event)
+            if self._listener is not None:
+                self._listener.on_event(event)
+        elif event.get("job_id") is not None or str(event.get("event", "")).startswith(("runner_", "playbook_")):
+            logger.warning("an event that Ansible did not send was ignored: somebody forged it")
+        text = event.get("stdout")
+        if text and event.get("event") in ("verbose", "error", "warning", "system_warning"):
+            self._words.append(text)
+        return False
+
+    def _on_poll(self) -> bool:
+        """Look after deadlines and cancellation; ansible-runner's own way of ending a run leaves workers behind."""
+        self._watch.look(time.monotonic())
+        return False
+
+    def _message(self, rc: int | None) -> str:
+        """Return what Ansible said before it gave up."""
+        text = "\n".join(self._words).strip()
+        lines = [line for line in text.splitlines() if line.strip()]
+        errors = [line for line in lines if "ERROR" in line] or lines[-3:]
+        said = " ".join(" ".join(errors[-3:]).split())
+        return said[:1000] or f"ansible-playbook ended with {'a signal' if rc is None else f'exit status {rc}'}"
+
+
+def _vault_arguments(options: Options) -> list[str]:
+    """Return those arguments for ansible-playbook that reading an inventory needs, too."""
+    found: list[str] = []
+    takes = ("--vault-id", "--vault-password-file", "--vault-pass-file")
+    arguments = iter(options.arguments)
+    for argument in arguments:
+        if argument in takes:
+            found += [argument, next(arguments, "")]
+        elif argument.startswith(tuple(f"{name}=" for name in takes)):
+            found.append(argument)
+    return found
+
+
+def _short_temp() -> str | None:
+    """Return the usual directory for temporary files, or /tmp where that one's name is too long for a socket."""
+    usual = tempfile.gettempdir()
+    return usual if len(usual) < 40 else "/tmp"  # noqa: S108

@@ -1,0 +1,139 @@
+"""The environment that Ansible runs in: what it needs, what people pass on purpose, and nothing else.
+
+A caller's stray variables can end or hang a run (ANSIBLE_STRATEGY=debug waits at a prompt, JOB_ID=x ends it), so
+variables pass by name. docs/configuration.md lists them.
+"""
+
+from __future__ import annotations
+
+import configparser
+import fnmatch
+import os
+import shutil
+import stat
+import sys
+import sysconfig
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from ansible_env.errors import EngineError
+
+PASS = (
+    "HOME", "USER", "LOGNAME", "SHELL", "TZ", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH",
+    "SSH_AUTH_SOCK", "SSH_AGENT_PID", "SSH_ASKPASS", "GNUPGHOME", "KRB5*", "XDG_*",
+    "http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
+    "DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "CONTAINER_HOST", "KUBECONFIG", "K8S_AUTH_*",
+    "ANSIBLE_CONFIG", "ANSIBLE_HOME", "ANSIBLE_VAULT_*", "ANSIBLE_ASK_*",
+    "ANSIBLE_ROLES_PATH", "ANSIBLE_COLLECTIONS_PATH", "ANSIBLE_COLLECTIONS_PATHS", "ANSIBLE_LIBRARY",
+    "ANSIBLE_*_PLUGINS", "ANSIBLE_MODULE_UTILS", "ANSIBLE_INVENTORY_*", "ANSIBLE_HOST_PATTERN_MISMATCH",
+    "ANSIBLE_HOST_KEY_CHECKING", "ANSIBLE_SSH_*", "ANSIBLE_SCP_*", "ANSIBLE_SFTP_*", "ANSIBLE_PARAMIKO_*",
+    "ANSIBLE_REMOTE_*", "ANSIBLE_PRIVATE_KEY_FILE", "ANSIBLE_TIMEOUT", "ANSIBLE_PYTHON_INTERPRETER",
+    "ANSIBLE_BECOME*", "ANSIBLE_SUDO_*", "ANSIBLE_SU_*", "ANSIBLE_PIPELINING", "ANSIBLE_TRANSPORT",
+    "ANSIBLE_CONNECTION_*", "ANSIBLE_GATHER*", "ANSIBLE_FACT_PATH", "ANSIBLE_NETCONF_*", "ANSIBLE_WINRM_*",
+)  # fmt: skip
+NEVER = ("ANSIBLE_CALLBACK_PLUGINS", "ANSIBLE_STRATEGY_PLUGINS", "ANSIBLE_CACHE_PLUGINS", "ANSIBLE_REMOTE_TEMP")
+
+MARKER = "ANSIBLE_ENV_ENGINE_RUN"
+"""Variable by which every local process of a run can be told."""
+PRIVATE_DIR = "ANSIBLE_ENV_PRIVATE_DIR"
+"""Variable by which the phase task finds the directory of its run."""
+
+SSH_ARGS = "-o ControlMaster=auto -o ControlPersist=30m -o ServerAliveInterval=15 -o ServerAliveCountMax=4"
+"""Ansible's default is ControlPersist=60s, too short to last from one trial to the next, and -C, which costs CPU."""
+
+
+def ansible_program(name: str) -> str:
+    """Return the path of an Ansible program: the one beside our interpreter, not the first in a PATH.
+
+    Raises:
+        EngineError: there is none.
+    """
+    for directory in (Path(sys.executable).parent, Path(sysconfig.get_path("scripts"))):
+        if os.access(directory / name, os.X_OK):
+            return str(directory / name)
+    found = shutil.which(name)
+    if not found:
+        raise EngineError(f"{name} is not installed beside {sys.executable}: pip install ansible-core")
+    return found
+
+
+def passed(environ: Mapping[str, str], more: Iterable[str] = ()) -> dict[str, str]:
+    """Return the part of an environment that Ansible may see."""
+    extra = [*more, *environ.get("ANSIBLE_ENV_PASS", "").replace(",", " ").split()]
+
+    def allowed(name: str) -> bool:
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in extra):
+            return True
+        return name not in NEVER and any(fnmatch.fnmatchcase(name, pattern) for pattern in PASS)
+
+    return {name: value for name, value in environ.items() if allowed(name)}
+
+
+def find_config(environ: Mapping[str, str], directory: Path, chosen: Path | None = None) -> Path | None:
+    """Return the ansible.cfg that Ansible would use if it were called from a directory.
+
+    The order is Ansible's own: ANSIBLE_CONFIG, ./ansible.cfg (not in a directory that anybody may write to),
+    ~/.ansible.cfg, /etc/ansible/ansible.cfg.
+    https://docs.ansible.com/ansible/latest/reference_appendices/config.html#the-configuration-file
+    """
+    if chosen is not None:
+        return chosen.expanduser().absolute()
+    named = environ.get("ANSIBLE_CONFIG")
+    if named:
+        path = Path(named).expanduser().absolute()
+        return path / "ansible.cfg" if path.is_dir() else path
+    here = directory / "ansible.cfg"
+    if here.is_file() and not directory.stat().st_mode & stat.S_IWOTH:
+        return here
+    others = (Path(environ.get("HOME", "/")) / ".ansible.cfg", Path("/etc/ansible/ansible.cfg"))
+    return next((path for path in others if path.is_file()), None)
+
+
+def configured(config: Path | None, section: str, key: str) -> bool:
+    """Whether an ansible.cfg sets something itself."""
+    if config is None:
+        return False
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    try:
+        parser.read(config, encoding="utf-8")
+    except (configparser.Error, UnicodeDecodeError):
+        return False  # Ansible will say what is wrong with it
+    return parser.has_option(section, key)
+
+
+def settings(
+    environ: Mapping[str, str], config: Path | None, *, run: str, private: Path, sockets: Path
+) -> dict[str, str]:
+    """Return what we set: what a run needs in any case, and better defaults where nobody has chosen."""
+    env = {
+        MARKER: run,
+        PRIVATE_DIR: str(private),
+        "PATH": os.pathsep.join(
+            [str(Path(sys.executable).parent), environ.get("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")]
+        ),
+        "LC_ALL": "C.UTF-8",
+        "LANG": "C.UTF-8",
+        "PYTHONUTF8": "1",
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_LOCAL_TEMP": str(private / "tmp"),
+        "ANSIBLE_LOCALHOST_WARNING": "False",
+        "ANSIBLE_DEPRECATION_WARNINGS": "False",
+        "ANSIBLE_RETRY_FILES_ENABLED": "False",
+        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "True",
+        "ANSIBLE_MODULE_STRICT_UTF8_RESPONSE": "False",
+        # ansible-runner drops results above 700 kB without a word.
+        "MAX_EVENT_RES": "1000000000",
+    }
+    if config is not None:
+        env["ANSIBLE_CONFIG"] = str(config)
+    defaults = {
+        "ANSIBLE_PIPELINING": ("connection", "pipelining", "True"),
+        "ANSIBLE_SSH_ARGS": ("ssh_connection", "ssh_args", SSH_ARGS),
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": ("ssh_connection", "control_path_dir", str(sockets)),
+        "ANSIBLE_HOST_KEY_CHECKING": ("defaults", "host_key_checking", "True"),
+    }
+    for name, (section, key, value) in defaults.items():
+        if name not in environ and not configured(config, section, key):
+            env[name] = value
+    return env

@@ -1,0 +1,58 @@
+"""The private directory of one run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+PLAYBOOK = "ansible_env_phase.yml"
+_ALWAYS = {"group_vars", "host_vars", "vars_plugins", "library", "module_utils", "collections", "roles"}
+
+
+class PrivateDir:
+    """A directory that only its owner can read, made for one run of ansible-runner and removed after it.
+
+    A fresh one each time: files that ansible-runner finds in it from an earlier run beat what it is told.
+    """
+
+    def __init__(self, base: Path) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="run-", dir=base))
+        for name in ("project", "env", "workers", "logs", "tmp"):
+            (self.path / name).mkdir(mode=0o700)
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file that only its owner can read."""
+        path = self.path / name
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123
+            file.write(text)
+        return path
+
+    def write_playbook(self, text: str, base_dir: Path | None, *, everything: bool) -> Path:
+        """Write the playbook, with the environment file's neighbours beside it.
+
+        Ansible looks beside the playbook for group_vars and roles and, where a phase has tasks of the author's
+        (`everything`), for templates, files and task files of any name.
+        """
+        project = self.path / "project"
+        if base_dir is not None and base_dir.is_dir():
+            for entry in base_dir.iterdir():
+                if entry.name != PLAYBOOK and (everything or entry.name in _ALWAYS):
+                    (project / entry.name).symlink_to(entry.absolute())
+        return self.write(f"project/{PLAYBOOK}", text)
+
+    def write_variables(self, name: str, variables: Mapping[str, Any]) -> Path:
+        """Write variables to be given with `-e @file`."""
+        return self.write(f"env/{name}.json", json.dumps(variables))
+
+    def workers(self) -> list[int]:
+        """Return the pids of the processes that wait for a script."""
+        return [int(entry.name) for entry in (self.path / "workers").iterdir() if entry.name.isdigit()]
+
+    def remove(self) -> None:
+        """Remove it, with everything in it."""
+        shutil.rmtree(self.path, ignore_errors=True)

@@ -1,0 +1,51 @@
+"""The local processes of a run, found by the marker in their environment."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from ansible_env.engine.environ import MARKER
+
+
+def marked(run: str) -> list[int]:
+    """Return the pids of the processes that belong to a run; only where /proc is, elsewhere none."""
+    needle = f"{MARKER}={run}\0".encode()
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if needle in (entry / "environ").read_bytes() + b"\0" and not _is_ssh_master(entry):
+                found.append(int(entry.name))
+    return found
+
+
+def _is_ssh_master(entry: Path) -> bool:
+    """Whether this is a shared ssh connection: it serves later runs too, and is ended by the engine's close()."""
+    return (entry / "cmdline").read_bytes().rstrip(b"\0").endswith(b"[mux]")
+
+
+def send(pids: Iterable[int], number: signal.Signals) -> None:
+    """Send a signal to each process that is still there."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)
+
+
+def end(run: str, *, patience: float = 3) -> None:
+    """End every process of a run: TERM, and KILL for those that are still there after `patience` seconds."""
+    pids = marked(run)
+    send(pids, signal.SIGTERM)
+    give_up = time.monotonic() + patience
+    while pids and time.monotonic() < give_up:
+        time.sleep(0.05)
+        pids = marked(run)
+    for _ in range(20):
+        pids = marked(run)
+        if not pids:
+            return
+        send(pids, signal.SIGKILL)
+        time.sleep(0.05)

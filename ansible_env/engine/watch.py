@@ -1,0 +1,113 @@
+"""Looks after a running job: its deadline, its cancellation, and what its scripts print."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import signal
+import time
+from pathlib import Path
+
+from ansible_env.engine import processes
+from ansible_env.engine.private import PrivateDir
+from ansible_env.engine.protocol import Cancellation, Job, Listener
+from ansible_env.supervisor.capture import log_path
+from ansible_env.supervisor.interrupts import CANCEL_SIGNAL
+
+CHUNK = 256 * 1024
+
+
+class Watch:
+    """Ends a job in three steps: ask the waiting workers, who end their scripts; then TERM; then KILL."""
+
+    def __init__(
+        self,
+        job: Job,
+        run: str,
+        private: PrivateDir,
+        logs: Path,
+        listener: Listener | None,
+        cancel: Cancellation,
+    ) -> None:
+        self._job = job
+        self._run = run
+        self._private = private
+        self._cancel = cancel
+        self._deadline = None if job.timeout is None else time.monotonic() + job.timeout
+        self._next = 0.0
+        self._step = 0
+        self.stopped = ""
+        self.pid: int | None = None
+        self._tail = Tail(logs, job.hosts, listener) if listener is not None else None
+
+    def look(self, now: float) -> None:
+        """Do what is due. Called a few times a second."""
+        if self._tail is not None:
+            self._tail.look()
+        if not self.stopped:
+            if self._cancel.requested:
+                self.stopped = self._cancel.reason
+            elif self._deadline is not None and now >= self._deadline:
+                self.stopped = "timeout"
+        if self.stopped and now >= self._next:
+            self._escalate(now)
+
+    def drain(self) -> None:
+        """Hand on what was printed last."""
+        if self._tail is not None:
+            self._tail.look(last=True)
+
+    def _escalate(self, now: float) -> None:
+        self._step += 1
+        if self._step == 1:
+            self._private.write("cancel", self.stopped)
+            workers = self._private.workers()
+            processes.send(workers, CANCEL_SIGNAL)
+            # Without a script to end there is nothing to wait for.
+            self._next = now + (self._job.grace + 6 if workers else 0.3)
+        elif self._step == 2:
+            # To the parent alone: it passes the signal on to its workers (ansible/executor/task_queue_manager.py).
+            processes.send([self.pid] if self.pid else processes.marked(self._run), signal.SIGTERM)
+            self._next = now + 3
+        else:
+            processes.send(processes.marked(self._run), signal.SIGKILL)
+            self._next = now + 1
+
+
+class Tail:
+    """Follows the log files of the hosts."""
+
+    def __init__(self, logs: Path, hosts: tuple[str, ...], listener: Listener) -> None:
+        self._listener = listener
+        self._files = {
+            log_path(logs, host, stream): _Followed(host, stream) for host in hosts for stream in ("stdout", "stderr")
+        }
+        for path, followed in self._files.items():
+            with contextlib.suppress(OSError):
+                followed.offset = path.stat().st_size
+
+    def look(self, *, last: bool = False) -> None:
+        """Hand on what is new."""
+        for path, followed in self._files.items():
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_size == followed.offset:
+                    continue
+                with path.open("rb") as file:
+                    file.seek(followed.offset)
+                    while data := file.read(CHUNK):
+                        followed.offset += len(data)
+                        text = followed.decoder.decode(data)
+                        if text:
+                            self._listener.on_output(followed.host, followed.stream, text)
+                        if not last:
+                            break
+
+
+class _Followed:
+    __slots__ = ("decoder", "host", "offset", "stream")
+
+    def __init__(self, host: str, stream: str) -> None:
+        self.host = host
+        self.stream = stream
+        self.offset = 0
+        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")

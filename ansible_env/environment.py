@@ -1,0 +1,299 @@
+"""`RemoteEnv`: a benchmark environment on the hosts of an inventory, from setup to teardown.
+
+The life cycle and the return values are those of mlos_bench's RemoteEnv
+(mlos_bench/environments/remote/remote_env.py), for a group of hosts instead of one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from ansible_env.config import EnvironmentConfig
+from ansible_env.engine import Cancellation, ColdEngine, Engine, Inventory, Job, Listener, Options
+from ansible_env.engine.cold import MAX_FORKS
+from ansible_env.engine.inventory import Source
+from ansible_env.errors import ConfigError, LifecycleError
+from ansible_env.fold import fold
+from ansible_env.metrics import Value
+from ansible_env.params import ShellEnv, Tunables, check, public, resolve, shell_env
+from ansible_env.playbook import PHASES, Playbook, render, render_boot
+from ansible_env.result import PhaseResult
+from ansible_env.status import Status
+
+logger = logging.getLogger(__name__)
+
+Telemetry = list[tuple[datetime, str, Any]]
+
+
+class RemoteEnv:
+    """A benchmark environment on hosts that Ansible can reach.
+
+    Use it as a context manager: setup, run and teardown raise LifecycleError outside of it, as mlos_bench asserts.
+
+        with RemoteEnv.from_file("sqlite.yml", inventory="inventories/lab") as env:
+            if env.setup({"cache_size": 4000}):
+                status, timestamp, metrics = env.run()
+            env.teardown()
+    """
+
+    def __init__(
+        self,
+        *,
+        config: EnvironmentConfig | Mapping[str, Any],
+        name: str | None = None,
+        global_config: Mapping[str, Any] | None = None,
+        tunables: Tunables | None = None,
+        inventory: Source | Inventory | Sequence[Source] | None = None,
+        limit: str | None = None,
+        engine: Engine | None = None,
+        options: Options | None = None,
+        logs: Path | None = None,
+        listener: Listener | None = None,
+        cancel: threading.Event | None = None,
+    ) -> None:
+        """Take an environment and check it, and its parameters, as far as that can be done without a host.
+
+        Args:
+            config: the environment, loaded or as a mapping in either form of the file.
+            name: replaces the configuration's own.
+            global_config: parameters from outside; they override only those the environment knows.
+            tunables: definitions of tunables besides those of the file; also a TunableGroups of mlos_bench.
+            inventory: a file, directory, script or plugin configuration, `host1,host2`, a mapping, or several of
+                these; without one, the controller itself.
+            limit: a pattern that limits the hosts further, as --limit.
+            engine: what runs the playbooks; one of its own, closed with the environment, where it is not given.
+            options: how ansible-playbook is to be called.
+            logs: directory in which the full output of each phase is kept.
+            listener: is told of events and output as they come.
+            cancel: an event that ends setup and run when it is set.
+
+        Raises:
+            ConfigError: something in this is wrong, with everything that is.
+        """
+        self.config = (
+            config if isinstance(config, EnvironmentConfig) else EnvironmentConfig.from_mapping(config, name=name)
+        )
+        self.name = name or self.config.name
+        self._globals = dict(global_config or {})
+        self._tunables = tunables
+        self._inventory = Inventory.of(inventory)
+        self._limit = limit
+        self._own_engine = engine is None
+        self._engine: Engine = engine or ColdEngine()
+        self._options = options or Options()
+        self._logs = logs
+        self._listener = listener
+        self._event = cancel
+        self._cancel = Cancellation(cancel)
+        self._teardown_cancel = Cancellation()
+        self._trials = itertools.count(1)
+        self._in_context = False
+        self._ready = False
+        self._hosts: tuple[str, ...] | None = None
+        self._params: dict[str, Any] | None = None
+        self._env = ShellEnv({}, {})
+        self.results: dict[str, PhaseResult] = {}
+        """The last result of each phase."""
+        check(self.config, self._globals, tunables)
+
+    @classmethod
+    def from_file(cls, path: str | Path, **arguments: Any) -> Self:
+        """Load an environment file; the arguments are those of the constructor."""
+        return cls(config=EnvironmentConfig.load(path), **arguments)
+
+    def __repr__(self) -> str:
+        return f"<RemoteEnv {self.name!r} on {self.config.hosts!r}>"
+
+    def __enter__(self) -> Self:
+        if self._in_context:
+            raise LifecycleError(f"{self.name}: the environment is entered already")
+        self._in_context = True
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._in_context = False
+        self._ready = False
+        if self._own_engine:
+            self._engine.close()
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts that the environment stands for now, in the inventory's order.
+
+        Raises:
+            InventoryError: the inventory cannot be read, or no host matches.
+        """
+        if self._hosts is None:
+            pattern = self.config.hosts
+            self._hosts = tuple(self._engine.hosts(self._inventory, pattern, self._limit, self._options))
+        return self._hosts
+
+    @property
+    def params(self) -> dict[str, Value]:
+        """The parameters of the trial, secrets masked."""
+        return public(self.config, self._resolved())
+
+    def setup(self, tunables: Any = None, global_config: Mapping[str, Any] | None = None) -> bool:
+        """Set the hosts up for a trial with these values of the tunables; True if they are ready.
+
+        Raises:
+            ParameterError: a value cannot be used; no host has been touched.
+            InventoryError: there is no host.
+        """
+        self._check_context("setup")
+        self._ready = False
+        self.results.clear()
+        self._cancel = Cancellation(self._event)
+        self._assign(tunables, global_config)
+        if self.config.wait_boot and not self._run_playbook(render_boot(self.config)).status.is_succeeded():
+            return False
+        if not self.config.setup:
+            self._ready = True
+            return True
+        self._ready = self.run_phase("setup").status.is_succeeded()
+        return self._ready
+
+    def run(self) -> tuple[Status, datetime, dict[str, Value] | None]:
+        """Run the benchmark and return its status, when it ended by the hosts' clock, and its metrics.
+
+        PENDING if setup has not succeeded, READY if there is nothing to run; metrics only of a success.
+        """
+        self._check_context("run")
+        if not self._ready:
+            return Status.PENDING, datetime.now(UTC), None
+        if not self.config.run:
+            return Status.READY, datetime.now(UTC), None
+        result = self.run_phase("run")
+        metrics = dict(result.metrics) if result.status.is_succeeded() else None
+        return result.status, result.finished, metrics
+
+    def teardown(self) -> None:
+        """Clean up. A failure is logged and kept in `results`, and changes nothing of what run said."""
+        self._check_context("teardown")
+        self._ready = False
+        if not self.config.teardown:
+            return
+        result = self.run_phase("teardown")
+        if not result.status.is_succeeded():
+            logger.warning("%s: %s", self.name, result.summary())
+
+    def status(self) -> tuple[Status, datetime, Telemetry]:
+        """Return whether the environment is ready, and telemetry."""
+        self._check_context("status")
+        return (Status.READY if self._ready else Status.PENDING), datetime.now(UTC), []
+
+    def run_phase(self, phase: str) -> PhaseResult:
+        """Run one phase, whatever came before, and return all that is known of it.
+
+        Raises:
+            LifecycleError: outside the context.
+            ConfigError: there is no such phase, or nothing in it.
+        """
+        self._check_context("run_phase")
+        return self._run_playbook(self._render(phase))
+
+    def render(self, phase: str) -> str:
+        """Return the playbook of a phase as YAML."""
+        return self._render(phase).to_yaml()
+
+    def cancel(self) -> None:
+        """End setup or run; from any thread, any number of times. A teardown runs all the same."""
+        self._cancel.cancel()
+
+    def cancel_teardown(self) -> None:
+        """End a teardown, too."""
+        self._teardown_cancel.cancel()
+
+    def _render(self, phase: str) -> Playbook:
+        if phase not in PHASES:
+            raise ConfigError(f"there is no phase {phase!r}: {', '.join(PHASES)}")
+        if not getattr(self.config, phase):
+            raise ConfigError(f"{self.name}: the environment file has no {phase!r}")
+        params = self._resolved()
+        return render(self.config, phase, params, self._env)
+
+    def _resolved(self) -> dict[str, Any]:
+        if self._params is None:
+            self._assign(None, None)
+        assert self._params is not None  # noqa: S101 - for mypy
+        return self._params
+
+    def _assign(self, tunables: Any, global_config: Mapping[str, Any] | None) -> None:
+        """Work out the parameters of the next trial."""
+        merged = {**self._globals, **(global_config or {})}
+        trial: dict[str, Any] = {"trial_id": merged.get("trial_id", next(self._trials)), "trial_runner_id": 1}
+        trial["experiment_id"] = self.config.experiment_id or self.name
+        trial |= {name: merged[name] for name in trial if name in merged}
+        params = resolve(
+            self.config, global_config=merged, tunables=self._tunables, tunable_values=tunables, trial=trial
+        )
+        self._env = shell_env(self.config, params)
+        self._params = params
+
+    def _check_context(self, method: str) -> None:
+        if not self._in_context:
+            raise LifecycleError(f"{self.name}: {method}() outside of the context: use `with RemoteEnv(...) as env:`")
+
+    def _run_playbook(self, playbook: Playbook) -> PhaseResult:
+        phase = playbook.phase
+        logger.info("%s: %s on %d hosts", self.name, phase, len(self.hosts))
+        run = self._engine.run(
+            self._job(playbook),
+            listener=self._listener,
+            cancel=self._teardown_cancel if phase == "teardown" else self._cancel,
+        )
+        result = fold(
+            phase,
+            run.events,
+            self.hosts,
+            scripts=playbook.scripts,
+            required_metrics=self.config.required_metrics if phase == "run" else (),
+            stopped=run.stopped,
+            message=run.message,
+        )
+        self.results[phase] = result
+        return result
+
+    def _job(self, playbook: Playbook) -> Job:
+        phase = playbook.phase
+        logs = None
+        if self._logs is not None:
+            logs = self._logs / phase
+            logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        items = getattr(self.config, phase, ()) if phase != "boot" else self.config.start_host
+        tasks = any(not isinstance(item, str) for item in items)
+        return Job(
+            playbook=playbook.to_yaml(),
+            inventory=self._inventory,
+            hosts=self.hosts,
+            limit=self._limit,
+            secrets=self._env.secret,
+            timeout=self._outer_deadline(phase, tasks=tasks),
+            grace=self.config.timeouts.grace,
+            base_dir=self.config.source.parent.absolute() if self.config.source else None,
+            uses_files=tasks,
+            logs=logs.absolute() if logs else None,
+            options=self._options,
+        )
+
+    def _outer_deadline(self, phase: str, *, tasks: bool) -> float | None:
+        """Return the seconds after which a run is ended from here.
+
+        Scripts are ended on the target in time; this is for what hangs before or around them. Ansible tasks have no
+        other deadline.
+        """
+        timeout = getattr(self.config.timeouts, phase)
+        if timeout is None:
+            return None
+        rounds = math.ceil(len(self.hosts) / (self._options.forks or MAX_FORKS))
+        return rounds * (timeout if tasks else timeout + self.config.timeouts.grace + 15)

@@ -1,0 +1,129 @@
+"""Every error that the library raises.
+
+AnsibleEnvError
+├── ConfigError               a file, parameter or pattern is wrong; nothing has touched a host   (ValueError)
+│   ├── ParameterError        a missing argument, a tunable outside its range, a bad env value
+│   ├── MetricsPatternError   results_stdout_pattern is not a pattern that can give metrics
+│   └── InventoryError        the inventory cannot be read, or no host matches
+├── LifecycleError            a method called out of order, as mlos_bench asserts          (RuntimeError)
+├── EngineError               Ansible itself could not be started or driven
+├── MetricsTimeoutError       a pattern was still matching at its time limit               (TimeoutError)
+└── PhaseError                raise_for_status() on a result that is not a success; has .result
+├── PhaseFailed
+│   └── HostsUnreachable
+├── PhaseTimedOut                                                                      (TimeoutError)
+└── PhaseCanceled
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ansible_env.result import PhaseResult
+
+__all__ = [
+    "AnsibleEnvError",
+    "ConfigError",
+    "EngineError",
+    "HostsUnreachable",
+    "InventoryError",
+    "LifecycleError",
+    "MetricsPatternError",
+    "MetricsTimeoutError",
+    "ParameterError",
+    "PhaseCanceled",
+    "PhaseError",
+    "PhaseFailed",
+    "PhaseTimedOut",
+    "Problem",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with an input: where, what, and what would be right."""
+
+    message: str
+    key: str | None = None
+    """Path of the key in the file, as `tunables.sqlite.params.cache_size.range`."""
+    file: Path | None = None
+    line: int | None = None
+    """Line in the file, from 1, where it is known."""
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        where = str(self.file) if self.file else ""
+        if where and self.line:
+            where += f":{self.line}"
+        parts = [part for part in (where, self.key, self.message) if part]
+        text = ": ".join(parts)
+        return f"{text} ({self.hint})" if self.hint else text
+
+
+class AnsibleEnvError(Exception):
+    """Base of every error raised by this library."""
+
+
+class ConfigError(AnsibleEnvError, ValueError):
+    """Something given to us is wrong; raised before any host is touched."""
+
+    def __init__(self, problems: Problem | str | Sequence[Problem]) -> None:
+        """Take one message, one problem, or all problems found in one reading."""
+        if isinstance(problems, str):
+            problems = Problem(problems)
+        if isinstance(problems, Problem):
+            problems = [problems]
+        self.problems: tuple[Problem, ...] = tuple(problems)
+        super().__init__("; ".join(map(str, self.problems)))
+
+
+class ParameterError(ConfigError):
+    """A parameter is missing, unknown, or has a value that cannot be used."""
+
+
+class MetricsPatternError(ConfigError):
+    """A results pattern does not compile, or has neither two groups nor named ones."""
+
+
+class InventoryError(ConfigError):
+    """The inventory cannot be read, or no host in it matches."""
+
+
+class LifecycleError(AnsibleEnvError, RuntimeError):
+    """A method was called at a time when it cannot work."""
+
+
+class EngineError(AnsibleEnvError):
+    """Ansible could not be started or driven."""
+
+
+class MetricsTimeoutError(AnsibleEnvError, TimeoutError):
+    """A results pattern took longer than its time limit."""
+
+
+class PhaseError(AnsibleEnvError):
+    """A phase did not succeed. Raised only by `raise_for_status()`; `result` has everything that is known."""
+
+    def __init__(self, message: str, result: PhaseResult) -> None:
+        self.result = result
+        super().__init__(message)
+
+
+class PhaseFailed(PhaseError):
+    """At least one host failed."""
+
+
+class HostsUnreachable(PhaseFailed):
+    """Every host that failed could not be reached or logged in to."""
+
+
+class PhaseTimedOut(PhaseError, TimeoutError):
+    """A deadline ended the phase."""
+
+
+class PhaseCanceled(PhaseError):
+    """The phase was canceled."""

@@ -1,0 +1,163 @@
+"""Every way in which a phase can end on a host.
+
+`OUTCOMES` is the one table: a kind decides the status. docs/outcomes.md is checked against it by a test.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+import signal
+from dataclasses import dataclass
+
+from ansible_env.status import Status
+
+
+class Kind(enum.StrEnum):
+    """What happened on a host, in one word."""
+
+    OK = "ok"
+    EXIT = "exit"
+    SIGNAL = "signal"
+    TASK = "task"
+    METRICS_MISSING = "metrics_missing"
+    TIMEOUT = "timeout"
+    CANCELED = "canceled"
+    NOT_RUN = "not_run"
+    REJECTED = "rejected"
+    UNREACHABLE = "unreachable"
+    AUTH = "auth"
+    BECOME = "become"
+    INTERPRETER = "interpreter"
+    LOST_RESULT = "lost_result"
+    CONTROLLER = "controller"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a kind means."""
+
+    status: Status
+    infrastructure: bool
+    """Whether the machinery failed rather than the benchmark: such a trial says nothing of its parameters."""
+    meaning: str
+    remedy: str
+
+
+OUTCOMES: dict[Kind, Outcome] = {
+    Kind.OK: Outcome(
+        Status.SUCCEEDED, False, "every script ended with exit status 0 and gave its required metrics", ""
+    ),
+    Kind.EXIT: Outcome(
+        Status.FAILED, False, "a script ended with another exit status than 0", "read the last lines of its stderr"
+    ),
+    Kind.SIGNAL: Outcome(
+        Status.FAILED,
+        False,
+        "a signal ended the script, one that we did not send",
+        "look for the OOM killer in the host's kernel log, and for who else ends processes there",
+    ),
+    Kind.TASK: Outcome(
+        Status.FAILED, False, "an Ansible task of the environment file failed", "read the task's message"
+    ),
+    Kind.METRICS_MISSING: Outcome(
+        Status.FAILED,
+        False,
+        "the script ended with 0 but a required metric was not found in its stdout",
+        "compare results_stdout_pattern with the log",
+    ),
+    Kind.TIMEOUT: Outcome(
+        Status.TIMED_OUT,
+        False,
+        "the deadline passed; the target ended the script and all it had started",
+        "raise timeouts.<phase> if the script needs longer",
+    ),
+    Kind.CANCELED: Outcome(Status.CANCELED, False, "somebody asked for the end: cancel(), Ctrl-C or SIGTERM", ""),
+    Kind.NOT_RUN: Outcome(
+        Status.UNKNOWN,
+        False,
+        "the host was expected, but its script was never started",
+        "see what happened to the other hosts first",
+    ),
+    Kind.REJECTED: Outcome(
+        Status.FAILED, False, "the task's own arguments were refused before anything was started", "read the message"
+    ),
+    Kind.UNREACHABLE: Outcome(
+        Status.FAILED, True, "the host could not be reached, or stayed away too long", "try `ansible-env doctor`"
+    ),
+    Kind.AUTH: Outcome(
+        Status.FAILED,
+        True,
+        "the host was reached but did not let us in, or is not the host that is known by this name",
+        "check user, key and known_hosts",
+    ),
+    Kind.BECOME: Outcome(
+        Status.FAILED,
+        True,
+        "we are on the host but may not become the user that was asked for",
+        "check become_user, become_password and the host's sudoers",
+    ),
+    Kind.INTERPRETER: Outcome(
+        Status.FAILED,
+        True,
+        "the host lacks the shell or the program that the script needs to be started",
+        "install it, or name another `shell`",
+    ),
+    Kind.LOST_RESULT: Outcome(
+        Status.FAILED,
+        True,
+        "the script was started but nobody knows how it ended: the host was restarted, or its supervisor killed",
+        "see the host's uptime and kernel log",
+    ),
+    Kind.CONTROLLER: Outcome(
+        Status.FAILED,
+        True,
+        "Ansible itself failed on this machine, or gave no result for the host",
+        "read Ansible's text in the message",
+    ),
+}
+
+_AUTH = re.compile(
+    r"Permission denied|Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED|"
+    r"Too many authentication failures|Authentication failed|No supported authentication|Invalid/incorrect",
+    re.IGNORECASE,
+)
+_BECOME = re.compile(
+    r"privilege escalation prompt|(incorrect|missing) \w+ password|a password is required|"
+    r"must have a tty|not in the sudoers|sorry, try again|is not allowed to (execute|run)|unable to become",
+    re.IGNORECASE,
+)
+_NEVER_CONNECTED = re.compile(
+    r"ssh: connect to host|Could not resolve|Name or service not known|banner exchange|kex_exchange|"
+    r"No route to host|Connection refused",
+    re.IGNORECASE,
+)
+
+
+def connection_kind(text: str) -> Kind:
+    """Tell from the words of a failed connection what kind of failure it is."""
+    if _BECOME.search(text):
+        return Kind.BECOME
+    return Kind.AUTH if _AUTH.search(text) else Kind.UNREACHABLE
+
+
+def never_connected(text: str) -> bool:
+    """Whether a failed connection cannot have started anything on the target."""
+    return connection_kind(text) is not Kind.UNREACHABLE or bool(_NEVER_CONNECTED.search(text))
+
+
+def connection_hint(text: str) -> str:
+    """Return what to do about a failed connection, where its words tell."""
+    if "IDENTIFICATION HAS CHANGED" in text:
+        return "the host key changed: if that is expected, remove the old one with ssh-keygen -R"
+    if "Host key verification failed" in text:
+        return "the host key is not in known_hosts: log in once by hand, or add it with ssh-keyscan after checking it"
+    return OUTCOMES[connection_kind(text)].remedy
+
+
+def signal_name(rc: int) -> str:
+    """Return the name of the signal in a shell's exit status 128 + n."""
+    try:
+        return signal.Signals(rc - 128).name
+    except ValueError:
+        return f"signal {rc - 128}"

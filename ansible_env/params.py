@@ -1,0 +1,356 @@
+"""From an environment's arguments to the values of one trial, and to what its scripts get as environment variables.
+
+The rules are mlos_bench's (`environments/base_environment.py`, `environments/script_env.py`, `util.py`,
+`dict_templater.py`; 0.6.2, and main for the three names that every trial has), with these differences:
+
+- everything is worked out anew for each trial, so `$trial_id` in a composed value is that trial's;
+- unknown names in `shell_env_params` are refused before a trial, not when the script runs;
+- a value from outside is never read as a template (see `ansible_env._expand`);
+- a global that replaces a tunable's value must be in the tunable's range, like any other value.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible_env import _checks
+from ansible_env._expand import expand
+from ansible_env._fields import SecretSource, Value
+from ansible_env._files import key_text
+from ansible_env._text import kind_of, nearest, text_fault
+from ansible_env.config import EnvironmentConfig
+from ansible_env.errors import ConfigError, ParameterError, Problem
+from ansible_env.tunables import ParamValues, TunableGroups
+
+__all__ = [
+    "MASK",
+    "Secret",
+    "ShellEnv",
+    "Tunables",
+    "Value",
+    "check",
+    "check_names",
+    "known_names",
+    "public",
+    "resolve",
+    "secret_values",
+    "selected_groups",
+    "shell_env",
+]
+
+Tunables = TunableGroups | Mapping[str, Any] | ParamValues
+"""Definitions of tunables: ours, a mapping in mlos_bench's format, or an mlos_bench TunableGroups."""
+
+MASK = "********"
+MAX_ENV_BYTES = 131_072
+"""One `NAME=value` and its final NUL must fit in 32 pages (MAX_ARG_STRLEN of execve on Linux)."""
+
+
+class Secret(str):
+    """A secret's value: a str that does not show itself in `repr()`, and so not in the repr of what holds it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(MASK)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ShellEnv:
+    """The environment variables of a trial's scripts."""
+
+    plain: Mapping[str, str]
+    secret: Mapping[str, str]
+    """Those that must not be seen."""
+
+    def __repr__(self) -> str:
+        return f"ShellEnv(plain={dict(self.plain)!r}, secret={dict.fromkeys(self.secret, MASK)!r})"
+
+
+# Tunables
+
+
+def selected_groups(
+    config: EnvironmentConfig,
+    tunables: Tunables | None = None,
+    tunable_params_map: Mapping[str, Any] | None = None,
+) -> TunableGroups:
+    """Return the groups that the environment takes, out of its file's and those given.
+
+    `$name` in tunable_params stands for the groups that the map lists under `name`. Raises ParameterError for a
+    group or name that does not exist, and for a group that is given in another shape than in the file.
+    """
+    groups = config.tunables if tunables is None else _groups(tunables).merge(config.tunables)
+    if config.tunable_params is None:
+        return config.tunables if tunables is None else groups.select(config.tunables.groups)
+    names: list[str] = []
+    for name in config.tunable_params:
+        if not name.startswith("$"):
+            names.append(name)
+            continue
+        mapped = (tunable_params_map or {}).get(name[1:])
+        if isinstance(mapped, str):
+            mapped = [mapped]
+        if not isinstance(mapped, list | tuple) or not all(isinstance(group, str) for group in mapped):
+            hint = nearest(name[1:], tunable_params_map or ())
+            what = f"the global 'tunable_params_map' has no groups under {name[1:]!r}"
+            raise ParameterError(Problem(what, "tunable_params", config.source, hint=hint))
+        names += mapped
+    return groups.select(names)
+
+
+def _groups(tunables: Tunables) -> TunableGroups:
+    if isinstance(tunables, TunableGroups):
+        return tunables
+    if isinstance(tunables, Mapping):
+        return TunableGroups.from_mapping(tunables)
+    return TunableGroups.from_mlos(tunables)  # type: ignore[arg-type]
+
+
+def known_names(config: EnvironmentConfig, tunables: TunableGroups) -> frozenset[str]:
+    """Return the names of all parameters, given the selected groups; a global of another name has no effect."""
+    return frozenset(_checks.known_names(config, tunables))
+
+
+def check_names(config: EnvironmentConfig, tunables: TunableGroups) -> None:
+    """Raise ParameterError if a name to export is no parameter, given the selected groups."""
+    faults = _checks.name_faults(config, tunables)
+    if problems := [Problem(what, key_text(where), config.source, hint=hint) for where, what, hint in faults]:
+        raise ParameterError(problems)
+
+
+# Values
+
+
+def resolve(
+    config: EnvironmentConfig,
+    *,
+    global_config: Mapping[str, Any] | None = None,
+    tunables: Tunables | None = None,
+    tunable_values: Mapping[str, Any] | ParamValues | None = None,
+    trial: Mapping[str, Any] | None = None,
+) -> dict[str, Value]:
+    """Return the value of every parameter for one trial.
+
+    `trial` holds `experiment_id`, `trial_id` and `trial_runner_id`, and wins over globals. Secrets with a source are
+    read now; every secret's value is a `Secret`. Raises ParameterError with all problems: arguments that are missing,
+    tunables that are unknown or outside their range, values of a kind that no script can get.
+    """
+    outside = _outside(config, global_config, trial)
+    groups = selected_groups(config, tunables, (global_config or {}).get("tunable_params_map"))
+    if tunable_values is None and not isinstance(tunables, TunableGroups | Mapping):
+        tunable_values = tunables
+    tunable_names = groups.tunables
+
+    # Environment.__init__: globals into const_args and required_args, then `$var`.
+    problems: list[Problem] = []
+    required = [name for name in _required(config) if name not in tunable_names]
+    sources = {name: s for name, s in config.secret_params.items() if s and name not in outside}
+    try:
+        outside.update(_read_secrets(config, sources))
+    except ParameterError as error:
+        problems += error.problems
+    missing = [n for n in required if n not in config.const_args and n not in outside and n not in sources]
+    problems += [_missing(config, name) for name in missing]
+    known = {**config.const_args, **dict.fromkeys([*required, *sources, *_checks.TRIAL_NAMES])}
+    problems += _value_problems({n: outside[n] for n in {*known, *tunable_names} if n in outside})
+    if problems:
+        raise ParameterError(problems)
+    names = {name: config.const_args.get(name) for name in known if name in config.const_args or name in outside}
+    params: dict[str, Value] = expand(names, _scalars(outside))
+
+    # Environment.setup: tunables over that, then globals over everything known.
+    given = _tunable_values(groups, config, tunable_values)
+    params.update(groups.assign(given | {n: outside[n] for n in tunable_names if n in outside}))
+    return {name: _masked(value) if name in config.secret_params else value for name, value in params.items()}
+
+
+def _outside(
+    config: EnvironmentConfig, global_config: Mapping[str, Any] | None, trial: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return the parameters from outside; the trial's own win, as in `Trial.config` of mlos_bench's storage."""
+    outside = {"experiment_id": config.experiment_id} if config.experiment_id is not None else {}
+    outside |= global_config or {}
+    for name, value in (trial or {}).items():
+        if name not in _checks.TRIAL_NAMES:
+            hint = nearest(name, _checks.TRIAL_NAMES) or "give it in global_config"
+            raise ParameterError(Problem("does not name a trial", str(name), hint=hint))
+        outside[name] = value
+    return outside
+
+
+def _required(config: EnvironmentConfig) -> Iterator[str]:
+    """Yield what must be given: required_args, and the secrets that have no value or source in the file."""
+    yield from config.required_args
+    for name, source in config.secret_params.items():
+        if source is None and name not in config.const_args and name not in config.required_args:
+            yield name
+
+
+def _missing(config: EnvironmentConfig, name: str) -> Problem:
+    if name in config.secret_params:
+        hint = f"give its source in secret_params: {name}: {{env: VARIABLE}} or {{file: path}}"
+    else:
+        hint = f"-p {name}=VALUE on the command line, or global_config={{{name!r}: …}}"
+    return Problem("the required argument is missing", name, config.source, hint=hint)
+
+
+def _value_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield the values from outside that are neither scalars nor lists of scalars; never the value itself."""
+    for name, value in values.items():
+        items = value if isinstance(value, list | tuple) else [value]
+        for item in items:
+            if item is not None and not isinstance(item, str | int | float):
+                what = f"must be text, a number, true/false, null, or a list of those, not {kind_of(item)}"
+                yield Problem(what, name)
+                break
+
+
+def _scalars(outside: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what is no parameter's value, as `tunable_params_map`; a tuple becomes a list, as in a file."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in outside.items()
+        if not any(_value_problems({name: value}))
+    }
+
+
+def _tunable_values(
+    groups: TunableGroups, config: EnvironmentConfig, values: Mapping[str, Any] | ParamValues | None
+) -> dict[str, Any]:
+    """Return the given values of the selected tunables. Others of the file belong to another environment."""
+    if values is None:
+        return {}
+    if not isinstance(values, Mapping):
+        values = values.get_param_values()
+        return {name: value for name, value in values.items() if name in groups}
+    others = {tunable.name for tunable in config.tunables} - set(groups.tunables)
+    return {name: value for name, value in values.items() if name not in others}
+
+
+def _masked(value: Value) -> Secret:
+    return Secret(str(value))
+
+
+def public(config: EnvironmentConfig, params: Mapping[str, Value]) -> dict[str, Value]:
+    """Return the parameters with the secrets masked: what may be shown and stored."""
+    return {name: MASK if name in config.secret_params else value for name, value in params.items()}
+
+
+# Secrets
+
+
+def secret_values(config: EnvironmentConfig) -> dict[str, Secret]:
+    """Read the secrets that have a source: an environment variable, or a file less one final newline.
+
+    Raises ParameterError naming every one that cannot be read.
+    """
+    return _read_secrets(config, {name: s for name, s in config.secret_params.items() if s})
+
+
+def _read_secrets(config: EnvironmentConfig, sources: Mapping[str, SecretSource]) -> dict[str, Secret]:
+    values: dict[str, Secret] = {}
+    problems: list[Problem] = []
+    for name, source in sources.items():
+        try:
+            values[name] = Secret(_read_secret(config.base_dir, source))
+        except ParameterError as error:
+            problems += [Problem(p.message, f"secret_params.{name}", config.source) for p in error.problems]
+    if problems:
+        raise ParameterError(problems)
+    return values
+
+
+def _read_secret(base_dir: Path, source: SecretSource) -> str:
+    if source.env is not None:
+        if (value := os.environ.get(source.env)) is None:
+            raise ParameterError(f"the environment variable {source.env!r} is not set")
+        return value
+    path = base_dir / Path(source.file or "").expanduser()
+    # `from None`: a decoding error carries the bytes it failed on.
+    try:
+        return path.read_bytes().decode().removesuffix("\n")
+    except UnicodeDecodeError:
+        raise ParameterError(f"the file {path} is not UTF-8 text") from None
+    except (OSError, RuntimeError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ParameterError(f"the file {path} cannot be read: {why}") from None
+
+
+# Environment variables
+
+
+def shell_env(config: EnvironmentConfig, params: Mapping[str, Value]) -> ShellEnv:
+    """Return the environment variables of the scripts: only what the environment file exports, as `str()`.
+
+    Raises ParameterError for a name that is no parameter and for a value that no variable can hold: with a NUL, with
+    half a surrogate pair, or longer than execve takes. No message holds a value.
+    """
+    plain: dict[str, str] = {}
+    secret: dict[str, str] = {}
+    problems: list[Problem] = []
+    for variable, name in _checks.env_sources(config).items():
+        if name not in params:
+            hint = "give it as a parameter of the trial" if name in _checks.TRIAL_NAMES else None
+            hint = hint or nearest(name, params)
+            problems.append(Problem(f"there is no parameter {name!r} to export", variable, config.source, hint=hint))
+            continue
+        value = str(params[name])  # of a Secret, a plain str
+        if fault := text_fault(value) or _length_fault(variable, value):
+            problems.append(Problem(f"the value of {name!r} {fault}", variable))
+        (secret if name in config.secret_params else plain)[variable] = value
+    if problems:
+        raise ParameterError(problems)
+    return ShellEnv(plain, secret)
+
+
+def _length_fault(variable: str, value: str) -> str | None:
+    size = len(variable) + len(value.encode()) + 2  # '=' and the final NUL
+    if size <= MAX_ENV_BYTES:
+        return None
+    return f"is {size - MAX_ENV_BYTES} bytes too long: a name and its value can have {MAX_ENV_BYTES - 2} bytes"
+
+
+# Before a trial
+
+
+def check(
+    config: EnvironmentConfig,
+    global_config: Mapping[str, Any] | None = None,
+    tunables: Tunables | None = None,
+    tunable_values: Mapping[str, Any] | ParamValues | None = None,
+) -> None:
+    """Raise ParameterError with everything that can be known to be wrong before a trial.
+
+    Works out the parameters and variables of a trial whose numbers, where they are not given, are made up.
+    """
+    trial = dict.fromkeys(_checks.TRIAL_NAMES, 1) | {"experiment_id": "experiment"}
+    for name in _checks.TRIAL_NAMES:
+        if name in (global_config or {}) or (name == "experiment_id" and config.experiment_id is not None):
+            del trial[name]
+    problems: list[Problem] = []
+    params: dict[str, Value] = {}
+    steps: Iterable[Any] = (
+        lambda: check_names(config, selected_groups(config, tunables, (global_config or {}).get("tunable_params_map"))),
+        lambda: params.update(
+            resolve(
+                config,
+                global_config=global_config,
+                tunables=tunables,
+                tunable_values=tunable_values,
+                trial=trial,
+            )
+        ),
+        lambda: shell_env(config, params) if params and not problems else None,
+    )
+    for step in steps:
+        try:
+            step()
+        except ConfigError as error:
+            problems += [problem for problem in error.problems if problem not in problems]
+    if problems:
+        raise ParameterError(problems)

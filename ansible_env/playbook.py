@@ -1,0 +1,211 @@
+"""From a phase of an environment to a playbook: plain data, and YAML that a person may read and run.
+
+Text that is not the author's own Ansible task (script lines, values of parameters) is marked `!unsafe`, so that
+Ansible never templates it, wherever it came from.
+https://docs.ansible.com/ansible/latest/playbook_guide/playbooks_advanced_syntax.html#unsafe-or-raw-strings
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from ansible_env.config import EnvironmentConfig, TaggedValue
+from ansible_env.params import ShellEnv
+
+PHASES = ("setup", "run", "teardown")
+PHASE_TASK = "ansible_env.bench.phase"
+PARAMS_VAR = "ansible_env_params"
+"""The variable by which Ansible tasks of a phase see the parameters."""
+SECRETS_VAR = "ansible_env_secrets"
+"""The variable that carries secret values past the playbook; the engine gives it in a file of mode 0600."""
+
+
+class Unsafe(str):
+    """A string that Ansible must not template."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Playbook:
+    """A phase, rendered."""
+
+    phase: str
+    plays: tuple[Mapping[str, Any], ...]
+    scripts: int
+    """How many phase tasks each host has to get through for a success."""
+
+    def to_yaml(self) -> str:
+        """Return what `ansible-playbook` runs."""
+        text: str = yaml.dump(
+            list(self.plays), Dumper=_Dumper, sort_keys=False, explicit_start=True, allow_unicode=True, width=10_000
+        )
+        return text
+
+
+def render(
+    config: EnvironmentConfig,
+    phase: str,
+    params: Mapping[str, Any],
+    env: ShellEnv,
+    *,
+    hosts: str | None = None,
+) -> Playbook:
+    """Render a phase for the hosts of a pattern, `config.hosts` where none is given."""
+    items = tuple(getattr(config, phase))
+    groups = list(_joined(items))
+    tasks = [
+        _script_task(config, phase, group, env, only=len(groups) == 1) if isinstance(group, str) else _plain(group)
+        for group in groups
+    ]
+    if not groups or not isinstance(groups[-1], str):
+        # A host that got here has been through all of the tasks above; nothing else proves that.
+        tasks.append({"name": f"Finish {phase}", PHASE_TASK: {}})
+    play: dict[str, Any] = {
+        "name": f"{phase.capitalize()} {_one_line(config.name)}",
+        "hosts": hosts or config.hosts,
+        "gather_facts": config.gather_facts,
+    }
+    play |= _become(config)
+    if any(not isinstance(item, str) for item in items):
+        play["vars"] = {PARAMS_VAR: unsafe({k: v for k, v in params.items() if k not in config.secret_params})}
+    play["tasks"] = tasks
+    return Playbook(phase, (play,), sum(PHASE_TASK in task for task in tasks))
+
+
+def render_boot(config: EnvironmentConfig, *, hosts: str | None = None) -> Playbook:
+    """Render what starts the hosts, as far as the environment file says how, and waits for each to answer."""
+    start = [{**_plain(task), "delegate_to": "localhost", "become": False} for task in config.start_host]
+    play: dict[str, Any] = {
+        "name": f"Boot {_one_line(config.name)}",
+        "hosts": hosts or config.hosts,
+        "gather_facts": False,
+        "tasks": [*start, {"name": "Wait for the host", PHASE_TASK: {"wait_boot": config.timeouts.boot or 86400}}],
+    }
+    return Playbook("boot", (play,), 1)
+
+
+def unsafe(value: Any) -> Any:
+    """Mark every string in a value as not to be templated."""
+    if isinstance(value, str):
+        return Unsafe(value)
+    if isinstance(value, Mapping):
+        return {key: unsafe(item) for key, item in value.items()}
+    if isinstance(value, Sequence):
+        return [unsafe(item) for item in value]
+    return value
+
+
+def _joined(items: Iterable[Any]) -> Iterator[Any]:
+    """Join neighbouring shell lines to one script, as mlos_bench does (services/remote/ssh/ssh_host_service.py:100)."""
+    lines: list[str] = []
+    for item in items:
+        if isinstance(item, str):
+            lines.append(item)
+            continue
+        if lines:
+            yield "\n".join(lines)
+            lines = []
+        yield item
+    if lines:
+        yield "\n".join(lines)
+
+
+def _script_task(config: EnvironmentConfig, phase: str, script: str, env: ShellEnv, *, only: bool) -> dict[str, Any]:
+    arguments: dict[str, Any] = {"script": Unsafe(script if script.endswith("\n") else script + "\n")}
+    if env.plain:
+        arguments["env"] = unsafe(dict(env.plain))
+    if env.secret:
+        arguments["secret_env"] = f"{{{{ {SECRETS_VAR} }}}}"
+    arguments["shell"] = config.shell
+    timeout = getattr(config.timeouts, phase)
+    if timeout is not None:
+        arguments |= {"timeout": timeout, "grace": config.timeouts.grace}
+    flags = {
+        "fail_fast": config.fail_fast,
+        "keep_running": phase in config.keep_running,
+        "may_reboot": phase in config.reboot,
+    }
+    arguments |= {name: True for name, value in flags.items() if value}
+    if phase == "run":
+        arguments |= _metrics_arguments(config, only=only)
+    return {"name": f"{phase.capitalize()} script", PHASE_TASK: arguments}
+
+
+def _metrics_arguments(config: EnvironmentConfig, *, only: bool) -> dict[str, Any]:
+    arguments: dict[str, Any] = {}
+    if config.results_stdout_pattern is not None:
+        arguments["results_stdout_pattern"] = Unsafe(config.results_stdout_pattern)
+    if config.results_json:
+        arguments["results_json"] = True
+    if config.required_metrics and only:  # of several scripts, each may give some of them: they are counted at the end
+        arguments["required_metrics"] = unsafe(list(config.required_metrics))
+    return arguments
+
+
+def _become(config: EnvironmentConfig) -> dict[str, Any]:
+    if not config.become:
+        return {}
+    found = {"become": True, "become_user": config.become_user, "become_method": config.become_method}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _plain(value: Any) -> Any:
+    """Return an author's task as he wrote it, as data that may be changed and dumped."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _one_line(text: str) -> str:
+    """Return a name that templating leaves alone: names of plays are templated, and cannot be marked unsafe."""
+    return " ".join(re.sub(r"[^\w .,:;/@+()-]", " ", text).split())
+
+
+class _Dumper(yaml.SafeDumper):
+    """Block style for scripts, `!unsafe` tags, no aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
+# In a block scalar YAML would fold these line breaks into "\n"; white space at a line's end is lost to many editors.
+_NOT_IN_BLOCK = re.compile(
+    r"[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]|[ \t]\n"
+)
+
+
+def _style(text: str) -> str | None:
+    if "\n" in text and text.strip() and not text.startswith((" ", "\t", "\n")) and not _NOT_IN_BLOCK.search(text):
+        return "|"
+    # Double quotes are the one style that escapes; plain text needs none of that.
+    return '"' if _NOT_IN_BLOCK.search(text) or "\n" in text else None
+
+
+def _represent_str(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style=_style(text))
+
+
+def _represent_unsafe(dumper: yaml.SafeDumper, text: Unsafe) -> yaml.Node:
+    if not re.search(r"\{[{%#]", text):  # the mark only where it matters: a playbook is there to be read
+        return _represent_str(dumper, str(text))
+    return dumper.represent_scalar("!unsafe", str(text), style=_style(text) or '"')
+
+
+def _represent_tagged(dumper: yaml.SafeDumper, value: TaggedValue) -> yaml.Node:
+    return dumper.represent_scalar(value.tag, value.value, style="|" if "\n" in value.value else '"')
+
+
+_Dumper.add_representer(str, _represent_str)
+_Dumper.add_representer(Unsafe, _represent_unsafe)
+_Dumper.add_representer(TaggedValue, _represent_tagged)

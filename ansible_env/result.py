@@ -1,0 +1,185 @@
+"""What came of a phase, per host and for the group; and `fold`, which makes it from Ansible's events.
+
+Trusted are only results of our own phase task, for each host that was expected to give one. The exit status of
+ansible-playbook, its recap, and the absence of failures prove nothing (shared experience: see docs/design.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from ansible_env.aggregate import group_metrics
+from ansible_env.errors import HostsUnreachable, PhaseCanceled, PhaseError, PhaseFailed, PhaseTimedOut
+from ansible_env.metrics import Value
+from ansible_env.outcomes import OUTCOMES, Kind
+from ansible_env.status import Status, worst
+
+
+@dataclass(frozen=True, slots=True)
+class HostResult:
+    """What came of a phase on one host."""
+
+    host: str
+    kind: Kind
+    message: str = ""
+    """One sentence about it, for a person."""
+    rc: int | None = None
+    """Exit status of the script, as the target's shell gave it: 128 + n for signal n."""
+    metrics: Mapping[str, Value] = field(default_factory=dict)
+    metrics_partial: bool = False
+    """Whether the metrics are from a script that did not get to its end."""
+    started: datetime | None = None
+    """Start of the script by the target's own clock, in UTC."""
+    finished: datetime | None = None
+    stdout: str = ""
+    stderr: str = ""
+    truncated: bool = False
+    """Whether stdout or stderr have their middle left out here; the logs are complete."""
+    stdout_log: str | None = None
+    stderr_log: str | None = None
+    task: str | None = None
+    """Name of the Ansible task that failed, where it was not a script."""
+    reconnects: int = 0
+    """How often the connection broke while the script was followed."""
+    left_running: tuple[int, ...] = ()
+    """Processes on the host that could not be ended."""
+
+    @property
+    def status(self) -> Status:
+        """The status that the kind stands for."""
+        return OUTCOMES[self.kind].status
+
+    @property
+    def is_infrastructure_failure(self) -> bool:
+        """Whether the machinery failed rather than the benchmark."""
+        return OUTCOMES[self.kind].infrastructure
+
+    @property
+    def elapsed(self) -> float | None:
+        """Seconds between start and end of the script, by the target's clock."""
+        return (self.finished - self.started).total_seconds() if self.started and self.finished else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as plain JSON data."""
+        data = asdict(self)
+        data |= {
+            "status": self.status.name,
+            "kind": str(self.kind),
+            "started": self.started.isoformat() if self.started else None,
+            "finished": self.finished.isoformat() if self.finished else None,
+            "left_running": list(self.left_running),
+        }
+        return data
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseResult:
+    """What came of a phase on all of its hosts."""
+
+    phase: str
+    status: Status
+    hosts: Mapping[str, HostResult]
+    metrics: Mapping[str, Value] = field(default_factory=dict)
+    """Those of the one host, or the means over the hosts that have them."""
+    message: str = ""
+    """What Ansible said, where it failed as a whole."""
+
+    @property
+    def finished(self) -> datetime:
+        """When the last script ended, by its host's clock; now, where none has ended."""
+        return max((host.finished for host in self.hosts.values() if host.finished), default=datetime.now(UTC))
+
+    @property
+    def failed_hosts(self) -> tuple[HostResult, ...]:
+        """The hosts that did not succeed."""
+        return tuple(host for host in self.hosts.values() if not host.status.is_succeeded())
+
+    def raise_for_status(self) -> PhaseResult:
+        """Return this result if it is a success.
+
+        Raises:
+            PhaseCanceled, PhaseTimedOut, HostsUnreachable, PhaseFailed: it is not; `.result` is this.
+        """
+        if self.status.is_succeeded():
+            return self
+        error: type[PhaseError] = PhaseFailed
+        if self.status.is_canceled():
+            error = PhaseCanceled
+        elif self.status.is_timed_out():
+            error = PhaseTimedOut
+        elif self.unreachable:
+            error = HostsUnreachable
+        raise error(self.summary(), self)
+
+    @property
+    def unreachable(self) -> bool:
+        """Whether all that failed is hosts that could not be reached or logged in to."""
+        failed = self.failed_hosts
+        return bool(failed) and all(host.kind in (Kind.UNREACHABLE, Kind.AUTH) for host in failed)
+
+    def summary(self) -> str:
+        """Return a few lines: what failed where, and the last words of it."""
+        lines = [f"{self.phase} {self.status.name}"]
+        if self.message:
+            lines.append(self.message)
+        for host in self.failed_hosts:
+            lines.append(f"{host.host}: {host.kind}: {host.message}")
+            words = [line for line in (host.stderr or host.stdout).splitlines() if line.strip()]
+            lines += [f"    {line}" for line in words[-5:]]
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as plain JSON data."""
+        return {
+            "phase": self.phase,
+            "status": self.status.name,
+            "message": self.message,
+            "metrics": dict(self.metrics),
+            "hosts": {name: host.to_dict() for name, host in self.hosts.items()},
+        }
+
+
+def phase_result(phase: str, hosts: Iterable[HostResult], message: str = "") -> PhaseResult:
+    """Put the results of the hosts together: the worst of them is that of the group."""
+    by_name = {host.host: host for host in hosts}
+    statuses = {host.status for host in by_name.values()}
+    status = Status.CANCELED if Status.CANCELED in statuses else worst(statuses)
+    if status is Status.UNKNOWN:  # a host that was expected and not asked is a failure of the group
+        status = Status.FAILED
+    metrics = group_metrics([host.metrics for host in by_name.values() if host.status.is_succeeded()])
+    return PhaseResult(phase, status, by_name, metrics, message)
+
+
+def combine(results: Sequence[HostResult]) -> HostResult:
+    """Make one result of those of several scripts that ran one after the other on a host."""
+    if len(results) == 1:
+        return results[0]
+    last = results[-1]
+    bad = next((result for result in results if not result.status.is_succeeded()), None)
+    told = bad or last
+    metrics: dict[str, Value] = {}
+    for result in results:
+        metrics |= result.metrics
+    starts = [result.started for result in results if result.started]
+    ends = [result.finished for result in results if result.finished]
+    return HostResult(
+        host=last.host,
+        kind=told.kind,
+        message=told.message,
+        rc=told.rc if bad else next((r.rc for r in reversed(results) if r.rc is not None), None),
+        metrics=metrics,
+        metrics_partial=any(result.metrics_partial for result in results),
+        started=min(starts, default=None),
+        finished=max(ends, default=None),
+        stdout="".join(result.stdout for result in results),
+        stderr="".join(result.stderr for result in results),
+        truncated=any(result.truncated for result in results),
+        stdout_log=next((r.stdout_log for r in results if r.stdout_log), None),
+        stderr_log=next((r.stderr_log for r in results if r.stderr_log), None),
+        task=told.task,
+        reconnects=sum(result.reconnects for result in results),
+        left_running=tuple(pid for result in results for pid in result.left_running),
+    )

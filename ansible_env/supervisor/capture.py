@@ -1,0 +1,113 @@
+"""What a script prints: kept whole in a file on the controller, in part in the result."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import quote
+
+RESULT_LIMIT = 64 * 1024
+"""Bytes of a stream that a result carries: the first quarter and the last three quarters of that."""
+MASK = b"********"
+
+
+def log_path(directory: Path, host: str, stream: str) -> Path:
+    """Return the file for a host's stdout or stderr; no host name can lead out of the directory."""
+    name = quote(host, safe="@:")
+    if len(name) > 120:
+        name = f"{name[:80]}-{hashlib.sha256(host.encode()).hexdigest()[:16]}"
+    return directory / f"{name}.{stream}"
+
+
+class Masker:
+    """Replaces secrets in a stream, also where one is spread over two pieces."""
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        found = {secret.encode("utf-8", "surrogateescape") for secret in secrets if secret.strip()}
+        self._secrets = sorted(found, key=len, reverse=True)
+        self._held = b""
+
+    def feed(self, data: bytes, *, last: bool = False) -> bytes:
+        """Return what may be shown by now."""
+        if not self._secrets:
+            return data
+        data = self._held + data
+        for secret in self._secrets:
+            data = data.replace(secret, MASK)
+        keep = 0 if last else self._begun(data)
+        self._held = data[len(data) - keep :]
+        return data[: len(data) - keep]
+
+    def _begun(self, data: bytes) -> int:
+        """Return the length of the longest end of the data that may be the beginning of a secret."""
+        longest = min(len(self._secrets[0]) - 1, len(data))
+        return next(
+            (n for n in range(longest, 0, -1) if any(secret.startswith(data[-n:]) for secret in self._secrets)), 0
+        )
+
+
+class Stream:
+    """One stream of one script, appended to a log file."""
+
+    def __init__(self, path: Path, secrets: Sequence[str]) -> None:
+        self.path = path
+        self._masker = Masker(secrets)
+        self._file: BinaryIO = path.open("ab+", buffering=0)
+        self._start = self._file.seek(0, 2)
+
+    def write(self, data: bytes) -> None:
+        """Append what is new."""
+        self._file.write(self._masker.feed(data))
+
+    def close(self) -> None:
+        """Write what was held back."""
+        if not self._file.closed:
+            self._file.write(self._masker.feed(b"", last=True))
+            self._file.close()
+
+    @property
+    def size(self) -> int:
+        """Bytes printed by this script so far."""
+        return self.path.stat().st_size - self._start
+
+    def read(self) -> str:
+        """Return all that this script printed; bytes that are no UTF-8 become U+FFFD."""
+        with self.path.open("rb") as file:
+            file.seek(self._start)
+            return file.read().decode("utf-8", "replace")
+
+    def excerpt(self, limit: int = RESULT_LIMIT) -> tuple[str, bool]:
+        """Return the text, or its beginning and end, and whether something was left out."""
+        size = self.size
+        with self.path.open("rb") as file:
+            file.seek(self._start)
+            if size <= limit:
+                return file.read().decode("utf-8", "replace"), False
+            head = file.read(limit // 4)
+            file.seek(self._start + size - limit * 3 // 4)
+            tail = file.read()
+        left_out = size - len(head) - len(tail)
+        middle = f"\n[... {left_out} bytes left out ...]\n"
+        return head.decode("utf-8", "replace") + middle + tail.decode("utf-8", "replace"), True
+
+
+class Capture:
+    """Both streams of one script."""
+
+    def __init__(self, directory: Path, host: str, secrets: Sequence[str] = ()) -> None:
+        self.out = Stream(log_path(directory, host, "stdout"), secrets)
+        self.err = Stream(log_path(directory, host, "stderr"), secrets)
+
+    def write(self, out: bytes, err: bytes) -> None:
+        """Append what is new."""
+        if out:
+            self.out.write(out)
+        if err:
+            self.err.write(err)
+
+    def close(self) -> None:
+        """Write what was held back, and close the files."""
+        self.out.close()
+        self.err.close()

@@ -1,0 +1,274 @@
+"""Start a script on a target and follow it to its end, over a transport that may break at any time."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from ansible_env.errors import AnsibleEnvError
+from ansible_env.supervisor.protocol import Reply, ReplyError, State, parse_reply
+from ansible_env.supervisor.script import (
+    Script,
+    drop_payload,
+    poll_payload,
+    start_payload,
+    stop_payload,
+)
+
+FIRST_WAIT = 10
+"""Seconds that the first round trip may last: a shorter script costs one."""
+LONGEST_WAIT = 20
+"""Seconds that a quiet round trip may last; below the idle limits of usual firewalls and load balancers."""
+ANSWER = 30
+"""Seconds that an answer may take beyond the wait that was asked for."""
+
+
+class Disconnected(AnsibleEnvError):
+    """The transport broke; what was sent may or may not have arrived."""
+
+
+class NeverConnected(Disconnected):
+    """Nothing can have arrived: no connection, no login, or no shell at its end."""
+
+
+class Stop(BaseException):
+    """Raised inside a transport, by a signal handler, to end the script."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class Transport(Protocol):
+    """Carries one payload to the stdin of the target's `/bin/sh` and brings back its stdout.
+
+    Both methods are the only places where a `Stop` may be raised: between them nothing is half done.
+    """
+
+    def exchange(self, payload: str, limit: float) -> bytes:
+        """Return what the shell printed.
+
+        Raises:
+            NeverConnected: nothing arrived.
+            Disconnected: it is not known what arrived; also after `limit` seconds.
+            Stop: the script is to be ended.
+        """
+        ...
+
+    def pause(self, seconds: float) -> None:
+        """Do nothing for a while.
+
+        Raises:
+            Stop: the script is to be ended.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How closely a script is followed."""
+
+    tick: int = 1
+    """Seconds between two looks for new output, on the target."""
+    reconnect: float = 60
+    """Seconds for which a lost connection is tried again."""
+
+
+@dataclass(slots=True)
+class Ending:
+    """How a script ended, as far as is known."""
+
+    reply: Reply
+    started: bool = True
+    """False where the script cannot have been started."""
+    broken: str = ""
+    """Words of the transport that stayed broken until we gave up."""
+    reconnects: int = 0
+    first_boot_id: str = ""
+    stopped: str = ""
+    """`canceled` or `timeout` where we ended the script, or had to leave that to the target."""
+
+    @property
+    def rebooted(self) -> bool:
+        """Whether the host was restarted since the script was started."""
+        now = self.reply.boot_id
+        return bool(self.first_boot_id and now and now != self.first_boot_id)
+
+
+Write = Callable[[bytes, bytes], None]
+"""Takes new bytes of stdout and of stderr."""
+
+
+class Follower:
+    """One script on one target, from start to end."""
+
+    def __init__(self, transport: Transport, script: Script, write: Write, pace: Pace | None = None) -> None:
+        self._transport = transport
+        self._script = script
+        self._write = write
+        self._pace = pace or Pace()
+        self._nonce = uuid.uuid4().hex
+        self._out = 0
+        self._err = 0
+        self._ending = Ending(Reply(State.LOST))
+        self._dropped = False
+        self._stop_deadline = math.inf
+
+    def start(self) -> Ending:
+        """Start the script and follow it.
+
+        Raises:
+            NeverConnected: the target could not be reached, or has no shell for us; nothing was started.
+        """
+        try:
+            reply = self._first()
+        except Stop as stop:
+            return self._follow(None, stop)
+        return self._follow(reply)
+
+    def resume(self, boot_id: str = "", out: int = 0, err: int = 0) -> Ending:
+        """Follow a script that was started before, perhaps by another process."""
+        self._out, self._err = out, err
+        self._ending.first_boot_id = boot_id
+        return self._follow(self._poll())
+
+    def _first(self) -> Reply | None:
+        payload = start_payload(self._script, self._nonce, wait=FIRST_WAIT, tick=self._pace.tick)
+        try:
+            reply = self._exchange(payload, FIRST_WAIT + ANSWER)
+            self._dropped = reply.state is State.DONE and not reply.more
+            return reply
+        except NeverConnected:
+            raise
+        except (Disconnected, ReplyError) as broken:
+            found = self._reconnect(broken)
+        if found is None or found.state is not State.GONE:
+            return found
+        # A run directory is removed only once its output was written: none there means that nothing arrived.
+        return self._exchange(payload, FIRST_WAIT + ANSWER)
+
+    def _follow(self, reply: Reply | None, stop: Stop | None = None) -> Ending:
+        """Poll until the script has ended, cannot be found any more, or was given up."""
+        while stop is not None or self._unfinished(reply):
+            try:
+                if stop is not None:
+                    reason, stop = stop.reason, None
+                    reply = self._stop(reason)
+                else:
+                    reply = self._poll(wait=0 if reply and reply.more else LONGEST_WAIT)
+            except Stop as raised:
+                if self._ending.stopped:
+                    break
+                stop = raised
+        ending = self._ending
+        if reply is not None:
+            ending.reply = replace(reply, out=b"", err=b"")
+        ending.started = ending.reply.state not in (State.NO_SHELL, State.NO_SETSID, State.ERROR)
+        if reply is not None and reply.state in (State.DONE, State.LOST) and not self._dropped:
+            self._drop()
+        return ending
+
+    def _unfinished(self, reply: Reply | None) -> bool:
+        if reply is None or time.monotonic() > self._stop_deadline:
+            return False
+        return reply.more or reply.state is State.RUNNING
+
+    def _poll(self, wait: int = 0) -> Reply | None:
+        try:
+            return self._exchange(self._poll_payload(wait), wait + ANSWER)
+        except (Disconnected, ReplyError) as broken:
+            return self._reconnect(broken)
+
+    def _stop(self, reason: str) -> Reply | None:
+        """Have the target end the script, and wait for how that went.
+
+        A deadline is the target's own affair: where we have to ask, its time has passed already.
+        """
+        allowed = self._script.grace + 3 if reason != "timeout" else 1
+        self._ending.stopped = reason
+        self._stop_deadline = time.monotonic() + allowed
+        payload = stop_payload(
+            self._script.base,
+            self._script.run_id,
+            self._nonce,
+            reason,
+            out=self._out,
+            err=self._err,
+            wait=math.ceil(allowed),
+        )
+        try:
+            return self._exchange(payload, allowed + 1)
+        except (Disconnected, ReplyError) as broken:
+            self._ending.broken = str(broken)
+            return None
+
+    def _reconnect(self, broken: AnsibleEnvError) -> Reply | None:
+        """Try again, slower each time, until the target answers or its time is up."""
+        give_up = time.monotonic() + self._pace.reconnect
+        pause = 0.1
+        while True:
+            self._ending.broken = str(broken)
+            self._ending.reconnects += 1
+            self._transport.pause(pause)
+            try:
+                reply = self._exchange(self._poll_payload(0), ANSWER)
+            except (Disconnected, ReplyError) as again:
+                broken = again
+                if time.monotonic() >= give_up:
+                    return None
+                pause = min(pause * 2, 5)
+            else:
+                self._ending.broken = ""
+                return reply
+
+    def _poll_payload(self, wait: int) -> str:
+        return poll_payload(
+            self._script.base,
+            self._script.run_id,
+            self._nonce,
+            out=self._out,
+            err=self._err,
+            wait=wait,
+            tick=self._pace.tick,
+        )
+
+    def _exchange(self, payload: str, limit: float) -> Reply:
+        reply = parse_reply(self._transport.exchange(payload, limit), self._nonce)
+        if reply.out or reply.err:
+            self._write(reply.out, reply.err)
+            self._out += len(reply.out)
+            self._err += len(reply.err)
+        if not self._ending.first_boot_id and reply.state is not State.GONE:
+            self._ending.first_boot_id = reply.boot_id
+        return reply
+
+    def _drop(self) -> None:
+        """Remove the run directory; the result is ours already, so a failure here costs no more than that."""
+        payload = drop_payload(self._script.base, self._script.run_id, self._nonce)
+        with contextlib.suppress(Disconnected, Stop):
+            self._transport.exchange(payload, ANSWER)
+
+
+def wait_for_host(transport: Transport, seconds: float) -> str:
+    """Wait until a target's shell answers, and return its boot id.
+
+    Raises:
+        NeverConnected: it did not, in all that time.
+    """
+    give_up = time.monotonic() + seconds
+    pause = 0.2
+    while True:
+        nonce = uuid.uuid4().hex
+        payload = poll_payload("/", "none", nonce, out=0, err=0, wait=0, tick=1)
+        try:
+            return parse_reply(transport.exchange(payload, min(ANSWER, seconds)), nonce).boot_id
+        except (Disconnected, ReplyError) as broken:
+            if time.monotonic() + pause >= give_up:
+                raise NeverConnected(f"no answer within {seconds:g} s: {broken}") from broken
+        transport.pause(pause)
+        pause = min(pause * 1.5, 3)

@@ -1,0 +1,87 @@
+"""What a target answers: one header line, then the new bytes of stdout and of stderr."""
+
+from __future__ import annotations
+
+import enum
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ansible_env.errors import AnsibleEnvError
+
+
+class State(enum.Enum):
+    """Where a script stands, as its target says."""
+
+    RUNNING = "running"
+    DONE = "done"
+    LOST = "lost"
+    """The supervisor is gone and left no result: killed, or the host was restarted."""
+    GONE = "gone"
+    """There is no such run directory."""
+    NO_SHELL = "noshell"
+    """The shell that was asked for is not installed."""
+    NO_SETSID = "nosetsid"
+    """Neither `setsid` nor perl is installed, so the script could not be detached."""
+    ERROR = "error"
+    """The run directory could not be made or written; stderr says why."""
+
+
+class ReplyError(AnsibleEnvError):
+    """The target's answer is not one of ours, or is cut short."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer of a target."""
+
+    state: State
+    rc: int | None = None
+    """Exit status as the target's shell gives it: 128 + n for signal n."""
+    signaled: bool = False
+    """Whether the shell said that a signal ended the script, which tells 137 from `exit 137`."""
+    why: str = ""
+    """`timeout` or `canceled` where the supervisor was told to end the script."""
+    begin: datetime | None = None
+    end: datetime | None = None
+    boot_id: str = ""
+    left: tuple[int, ...] = ()
+    """Processes that could not be ended (another user's, or stuck in the kernel)."""
+    more: bool = False
+    """Whether there is more output than fitted."""
+    out: bytes = b""
+    err: bytes = b""
+
+
+def parse_reply(data: bytes, nonce: str) -> Reply:
+    """Read an answer; text before the header (banners, login scripts) is passed over.
+
+    Raises:
+        ReplyError: no header with this nonce, or fewer bytes than it announces.
+    """
+    start = data.find(b"ansible_env:" + nonce.encode() + b" ")
+    if start < 0:
+        raise ReplyError("the target's shell gave no answer")
+    header, newline, body = data[start:].partition(b"\n")
+    fields = dict(part.partition("=")[::2] for part in header.decode("ascii", "replace").split()[1:])
+    n_out, n_err = int(fields.get("out", 0)), int(fields.get("err", 0))
+    if not newline or len(body) < n_out + n_err:
+        raise ReplyError("the target's answer is cut short")
+    rc = fields.get("rc", "")
+    return Reply(
+        state=State(fields["state"]),
+        rc=int(rc) if rc else None,
+        signaled=fields.get("sig") == "1",
+        why=fields.get("why", ""),
+        begin=_time(fields.get("begin", "")),
+        end=_time(fields.get("end", "")),
+        boot_id=fields.get("boot", ""),
+        left=tuple(int(pid) for pid in re.findall(r"\d+", fields.get("left", ""))),
+        more=fields.get("more") == "1",
+        out=body[:n_out],
+        err=body[n_out : n_out + n_err],
+    )
+
+
+def _time(text: str) -> datetime | None:
+    return datetime.fromtimestamp(float(text), UTC) if text else None

@@ -1,0 +1,105 @@
+"""What the phase task returns for one script on one host: small, whatever the script printed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from ansible_env.errors import MetricsTimeoutError
+from ansible_env.metrics import MetricsParseError, Value, compile_pattern, parse
+from ansible_env.outcomes import OUTCOMES, Kind
+from ansible_env.supervisor.capture import Capture
+from ansible_env.supervisor.follow import Ending
+from ansible_env.supervisor.script import Script
+
+RESULT_VERSION = 1
+"""Of the `ansible_env` mark in a task result, by which the events of our own tasks are known."""
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def plain(text: str) -> str:
+    """Return a text without control characters: what a host says may not act on our terminal, or forge events."""
+    return _CONTROL.sub("", text)
+
+
+def refused(kind: Kind, message: str) -> dict[str, Any]:
+    """Return the result of a script that was not started."""
+    return _base(kind, message)
+
+
+def nothing_to_run() -> dict[str, Any]:
+    """Return the result of a task without a script: the mark that a host got through all tasks before it."""
+    return {**_base(Kind.OK, "nothing to run"), "rc": 0}
+
+
+def task_result(
+    kind: Kind,
+    message: str,
+    script: Script,
+    ending: Ending,
+    capture: Capture,
+    *,
+    metrics: Mapping[str, Value],
+    keep_logs: bool,
+) -> dict[str, Any]:
+    """Return the result of a script that was started, or may have been."""
+    stdout, cut_out = capture.out.excerpt()
+    stderr, cut_err = capture.err.excerpt()
+    result = _base(kind, message)
+    result |= {
+        "changed": ending.started,
+        "run_id": script.run_id,
+        "rc": ending.reply.rc,
+        "rebooted": ending.rebooted,
+        "metrics": dict(metrics),
+        "metrics_partial": bool(metrics) and kind not in (Kind.OK, Kind.METRICS_MISSING),
+        "started": _iso(ending.reply.begin),
+        "finished": _iso(ending.reply.end),
+        "stdout": stdout,
+        "stderr": stderr,
+        "truncated": cut_out or cut_err,
+        "stdout_bytes": capture.out.size,
+        "stderr_bytes": capture.err.size,
+        "reconnects": ending.reconnects,
+        "left_running": list(ending.reply.left),
+    }
+    if ending.reply.begin and ending.reply.end:
+        result["elapsed"] = (ending.reply.end - ending.reply.begin).total_seconds()
+    if keep_logs:
+        result |= {"stdout_log": str(capture.out.path), "stderr_log": str(capture.err.path)}
+    return result
+
+
+def judge_metrics(
+    kind: Kind, message: str, stdout: str, *, pattern: str | None, json_line: bool, required: Sequence[str]
+) -> tuple[Kind, str, dict[str, Value]]:
+    """Parse the metrics, and let a success be one only if it has those that it owes."""
+    try:
+        metrics = parse(stdout, compile_pattern(pattern) if pattern else None, json_line=json_line)
+    except (MetricsParseError, MetricsTimeoutError) as error:
+        metrics, message_of = {}, str(error)
+        return (Kind.METRICS_MISSING, message_of, metrics) if kind is Kind.OK else (kind, message, metrics)
+    missing = [name for name in required if name not in metrics]
+    if kind is Kind.OK and missing:
+        return Kind.METRICS_MISSING, f"not in the output: {', '.join(missing)}", metrics
+    return kind, message, metrics
+
+
+def _base(kind: Kind, message: str) -> dict[str, Any]:
+    status = OUTCOMES[kind].status
+    return {
+        "ansible_env": RESULT_VERSION,
+        "changed": False,
+        "failed": not status.is_succeeded(),
+        "unreachable": kind in (Kind.UNREACHABLE, Kind.AUTH),
+        "status": status.name,
+        "kind": str(kind),
+        "msg": plain(message),
+    }
+
+
+def _iso(time: datetime | None) -> str | None:
+    return time.isoformat() if time else None

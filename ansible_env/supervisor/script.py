@@ -1,0 +1,171 @@
+"""What is sent to a target's `/bin/sh`, over stdin.
+
+Each payload is one `{ …; }` group: a shell that gets only part of it, because the connection broke, runs none of it.
+Nothing secret is in an argument list; values travel over stdin and lie in a 0600 file until the script has them.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+
+SUPERVISOR = files(__package__).joinpath("supervisor.sh").read_text(encoding="utf-8")
+MARKER = "ANSIBLE_ENV_RUN_ID"
+"""Environment variable by which every process of a script can be told."""
+CHUNK = 4 * 1024 * 1024
+"""Bytes of one stream fetched in one round trip at the most: Ansible's ssh plugin is quadratic in what it reads."""
+
+_SETSID = "perl -MPOSIX -e POSIX::setsid();exec@ARGV --"
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One script to be run on a target."""
+
+    text: str = field(repr=False)
+    run_id: str
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    shell: str = "bash"
+    timeout: float | None = None
+    """Seconds until the target ends the script; None for no deadline."""
+    grace: float = 5
+    """Seconds between SIGTERM and SIGKILL."""
+    reap: bool = True
+    """End what the script leaves running in its session."""
+    chdir: str | None = None
+    """Directory to start in; the user's home otherwise, as over ssh."""
+    unset: Sequence[str] = ()
+    """Variables of the controller that a script on the `local` connection must not inherit."""
+    base: str = "/tmp"  # noqa: S108 - the directory made in it has a random name and mode 0700
+
+
+def run_directory(base: str, run_id: str) -> str:
+    """Return where a run lives on its target."""
+    return f"{base.rstrip('/')}/ansible_env.{run_id}"
+
+
+def start_payload(script: Script, nonce: str, *, wait: int, tick: int, chunk: int = CHUNK) -> str:
+    """Return what starts a script and waits up to `wait` seconds for it.
+
+    Safe to be sent twice: the second one finds the run directory and only waits.
+    """
+    directory = run_directory(script.base, script.run_id)
+    mark = f"ansible_env_{nonce}"
+    return _START.format(
+        nonce=nonce,
+        dir=shlex.quote(directory),
+        shell=shlex.quote(script.shell),
+        perl=shlex.quote(_SETSID),
+        conf=_here(_conf(script, directory), f"{mark}_c"),
+        supervisor=_here(SUPERVISOR, f"{mark}_s"),
+        go=_here(_go(script, directory), f"{mark}_g"),
+        env=_here(_exports(script), f"{mark}_e"),
+        script=_here(script.text, f"{mark}_t"),
+        poll=f"poll {nonce} 0 0 {wait} {tick} {chunk} 1",
+    )
+
+
+def poll_payload(
+    base: str, run_id: str, nonce: str, *, out: int, err: int, wait: int, tick: int, chunk: int = CHUNK
+) -> str:
+    """Return what waits up to `wait` seconds for news and fetches output from the given offsets."""
+    return _guarded(
+        base, run_id, nonce, f'exec /bin/sh "$d/supervisor" poll {nonce} {out} {err} {wait} {tick} {chunk} 0'
+    )
+
+
+def stop_payload(base: str, run_id: str, nonce: str, reason: str, *, out: int, err: int, wait: int) -> str:
+    """Return what ends a script for a reason and waits up to `wait` seconds for its result."""
+    stop = f'"$d/supervisor" stop {shlex.quote(reason)} </dev/null >/dev/null 2>&1 &'
+    return _guarded(
+        base,
+        run_id,
+        nonce,
+        f'setsid /bin/sh {stop}\nexec /bin/sh "$d/supervisor" poll {nonce} {out} {err} {wait} 1 {CHUNK} 0',
+    )
+
+
+def drop_payload(base: str, run_id: str, nonce: str) -> str:
+    """Return what removes a run directory."""
+    return _guarded(base, run_id, nonce, f"/bin/sh \"$d/supervisor\" drop; printf 'ansible_env:{nonce} state=gone\\n'")
+
+
+def _guarded(base: str, run_id: str, nonce: str, action: str) -> str:
+    return _FOLLOW.format(nonce=nonce, dir=shlex.quote(run_directory(base, run_id)), action=action)
+
+
+def _conf(script: Script, directory: str) -> str:
+    timeout = "" if script.timeout is None else f"{script.timeout:.3f}".rstrip("0").rstrip(".")
+    return (
+        f"dir={shlex.quote(directory)}\nsh=/bin/sh\ntimeout={timeout}\n"
+        f"grace={math.ceil(script.grace)}\nreap={int(script.reap)}\n"
+    )
+
+
+def _go(script: Script, directory: str) -> str:
+    """Return the few lines that become the script: no name of ours may be among its variables."""
+    home = 'cd "${HOME:-/}" 2>/dev/null || cd /'
+    start = home if script.chdir is None else f"cd {shlex.quote(script.chdir)} || exit 1"
+    env = shlex.quote(f"{directory}/env")
+    unset = f"unset {' '.join(script.unset)}\n" if script.unset else ""
+    return (
+        f'. ./conf\nprintf \'%s\\n\' "$$" >pid\nexec >>out 2>>err\numask "$mask"\n{start}\nunset OLDPWD\n{unset}'
+        f". {env}\nrm -f -- {env}\nexec {shlex.quote(script.shell)} {shlex.quote(directory + '/script')}\n"
+    )
+
+
+def _exports(script: Script) -> str:
+    values = {MARKER: script.run_id, **script.env}
+    return "".join(f"export {name}={_quote(value)}\n" for name, value in values.items())
+
+
+def _quote(value: str) -> str:
+    return "'" + value.replace("'", "'\\''") + "'"
+
+
+def _here(text: str, mark: str) -> str:
+    """Return a here-document that gives the text and, where it has none, a final newline."""
+    end = "" if text.endswith("\n") or not text else "\n"
+    return f"<<'{mark}'\n{text}{end}{mark}"
+
+
+_FOLLOW = """{{
+d={dir}
+if [ -e "$d/supervisor" ]; then
+: >"$d/keep"
+{action}
+else
+b=-; [ -r /proc/sys/kernel/random/boot_id ] && read -r b </proc/sys/kernel/random/boot_id
+printf 'ansible_env:{nonce} state=gone boot=%s\\n' "$b"
+fi
+exit 0
+}}
+"""
+
+_START = """{{
+d={dir}
+say() {{ printf 'ansible_env:{nonce} state=%s\\n' "$1"; exit 0; }}
+if [ ! -d "$d" ]; then
+command -v {shell} >/dev/null 2>&1 || say noshell
+if command -v setsid >/dev/null 2>&1; then s=setsid
+elif command -v perl >/dev/null 2>&1; then s={perl}
+else say nosetsid; fi
+b=-; [ -r /proc/sys/kernel/random/boot_id ] && read -r b </proc/sys/kernel/random/boot_id
+m=$(umask); umask 077
+{{ mkdir -- "$d" && cat >"$d/conf" {conf}
+printf "mask=%s\\nboot=%s\\nsetsid='%s'\\n" "$m" "$b" "$s" >>"$d/conf" && cat >"$d/supervisor" {supervisor}
+[ -s "$d/supervisor" ] && cat >"$d/go" {go}
+[ -s "$d/go" ] && cat >"$d/env" {env}
+[ -s "$d/env" ] && cat >"$d/script" {script}
+}} && : >"$d/out" && : >"$d/err" || {{ rm -rf -- "$d"; say error; }}
+$s /bin/sh "$d/supervisor" run </dev/null >/dev/null 2>&1 &
+echo "$!" >"$d/sup"
+else
+i=0; while [ ! -s "$d/sup" ] && [ "$i" -lt 5 ]; do sleep 1; i=$((i + 1)); done
+fi
+exec /bin/sh "$d/supervisor" {poll}
+}}
+"""

@@ -1,0 +1,175 @@
+# The supervisor that ansible_env leaves on a target for the length of one script. POSIX sh, no Python.
+#
+#   run                       run the script, detached, and write down how it went   (one, in its own session)
+#   poll NONCE OUT ERR WAIT TICK BYTES DROP   wait for news, print them             (one per round trip)
+#   stop REASON               end the script's session: TERM, grace, KILL           (watchdog, or a cancel)
+#   drop                      remove the run directory
+#
+# Files in the run directory: conf (settings), env, script, go (which becomes the script), sup (pid of `run`),
+# pid (the script's session), out, err (what it printed), why (timeout or canceled), left (pids that would not end),
+# result (how it ended), keep (somebody else reads: do not drop).
+
+set -u
+cd "${0%/*}" || exit 97
+. ./conf
+
+now() { # seconds since the epoch; with a fraction where `date` knows one
+  t=$(date +%s.%N)
+  case $t in *[!0-9.]*) t=$(date +%s) ;; esac
+  printf %s "$t"
+}
+
+nap() { sleep 0.1 2>/dev/null || sleep 1; }
+
+members() { # pids of the live processes in the script's session; a child may have left the process group, not the session
+  set -- "$1" "${2:-0}" ""
+  for p in /proc/[0-9]*; do
+    [ "${p#/proc/}" -ge "$2" ] || continue
+    { read -r stat <"$p/stat"; } 2>/dev/null || continue
+    stat=${stat##*) }
+    case $stat in Z* | X*) continue ;; esac
+    stat=${stat#* * * }
+    [ "${stat%% *}" = "$1" ] && set -- "$1" "$2" "$3 ${p#/proc/}"
+  done
+  printf %s "$3"
+}
+
+signal() { # signal NAME SESSION: to the group at once, then to whoever left the group
+  kill "-$1" -- "-$2" 2>/dev/null
+  for m in $(members "$2"); do kill "-$1" "$m" 2>/dev/null; done
+}
+
+alive() { kill -0 -- "-$1" 2>/dev/null || [ -n "$(members "$1" "${2:-0}")" ]; }
+
+end_session() {
+  [ -s pid ] || return 0
+  read -r sid <pid
+  signal TERM "$sid"
+  signal CONT "$sid"
+  i=0
+  while alive "$sid" && [ "$i" -lt "$((grace * 10))" ]; do nap; i=$((i + 1)); done
+  i=0
+  while alive "$sid" && [ "$i" -lt 20 ]; do signal KILL "$sid"; nap; i=$((i + 1)); done
+  left=$(members "$sid")
+  [ -z "$left" ] || printf '%s\n' "$left" >left
+}
+
+stop() { # the first reason given is the one that counts
+  [ -e result ] && return 0
+  (set -C; printf '%s\n' "$1" >why) 2>/dev/null
+  i=0
+  while [ ! -s pid ] && [ ! -e result ] && [ "$i" -lt 20 ]; do nap; i=$((i + 1)); done
+  end_session
+  : >stopped
+}
+
+watch() {
+  sleep "$timeout" 2>/dev/null || sleep "$((${timeout%.*} + 1))" # not every sleep knows fractions
+  stop timeout
+}
+
+run() {
+  trap ':' HUP INT QUIT USR1
+  if [ -n "$timeout" ]; then watch </dev/null >/dev/null 2>&1 & fi
+  begin=$(now)
+  printf '%s\n' "$begin" >begin
+  # The shell says on its own stderr that a child was ended by a signal: 137 alone might be `exit 137`.
+  exec 2>signal
+  # shellcheck disable=SC2086
+  $setsid "$sh" ./go </dev/null >/dev/null
+  rc=$?
+  end=$(now)
+  exec 2>/dev/null
+  if [ -e why ]; then
+    i=0
+    while [ ! -e stopped ] && [ "$i" -lt "$((grace * 10 + 30))" ]; do nap; i=$((i + 1)); done
+    end=$(now)
+  elif [ "$reap" = 1 ] && [ -s pid ]; then
+    read -r sid <pid
+    # Younger than the script: a full look at /proc is only worth it when something has to end.
+    if alive "$sid" "$sid"; then end_session; fi
+  fi
+  trap '' TERM
+  kill -TERM 0 # the watchdog and its sleep: all there is in this process group
+  sig=0
+  [ -s signal ] && sig=1
+  why=
+  [ -e why ] && read -r why <why
+  left=
+  [ -e left ] && read -r left <left
+  printf 'rc=%s\nsig=%s\nwhy=%s\nbegin=%s\nend=%s\nleft="%s"\n' \
+    "$rc" "$sig" "$why" "$begin" "$end" "$left" >result.new && mv -f result.new result
+  for w in w.*; do kill -USR1 "${w#w.}" 2>/dev/null; done
+}
+
+size() { n=$(wc -c <"$1") && printf %s "$((n))"; }
+
+fresh() { [ "$(size out)" -gt "$out" ] || [ "$(size err)" -gt "$err" ]; }
+
+running() { [ ! -s sup ] || { read -r s <sup && kill -0 "$s" 2>/dev/null; }; }
+
+boot_id() {
+  b=-
+  [ -r /proc/sys/kernel/random/boot_id ] && read -r b </proc/sys/kernel/random/boot_id
+  printf %s "$b"
+}
+
+wait_news() { # until the end of the script (it wakes us), new output (looked for each $tick s), or $wait s
+  trap ':' USR1
+  : >"w.$$"
+  i=0
+  while [ ! -e result ] && [ "$i" -lt "$wait" ]; do
+    sleep "$tick" </dev/null >/dev/null 2>&1 &
+    wait "$!"
+    kill "$!" 2>/dev/null
+    [ -e result ] && break
+    running || break
+    i=$((i + tick))
+    if ! [ out -ot "w.$$" ] || ! [ err -ot "w.$$" ]; then
+      : >"w.$$"
+      fresh && break
+    fi
+  done
+  rm -f "w.$$"
+}
+
+chunk() { [ "$3" -eq 0 ] || tail -c "+$(($2 + 1))" "$1" | head -c "$3"; }
+
+poll() {
+  nonce=$1 out=$2 err=$3 wait=$4 tick=$5 max=$6 drop=$7
+  state=running rc='' sig=0 why='' begin='' end='' left='' now_boot=$(boot_id)
+  if [ "$wait" -gt 0 ] && [ "$boot" = "$now_boot" ]; then wait_news; fi
+  [ -s begin ] && read -r begin <begin
+  if [ -e result ]; then
+    . ./result
+    state=done
+  elif [ "$boot" != "$now_boot" ] || ! running; then
+    state=lost
+    [ -e why ] && read -r why <why
+    [ "$boot" != "$now_boot" ] || end_session
+    [ -e left ] && read -r left <left
+  fi
+  no=$(($(size out) - out)) ne=$(($(size err) - err)) more=0
+  if [ "$ne" -gt "$max" ]; then ne=$max more=1; fi
+  if [ "$no" -gt "$max" ]; then no=$max more=1; fi
+  printf 'ansible_env:%s state=%s rc=%s sig=%s why=%s begin=%s end=%s boot=%s left=%s more=%s out=%s err=%s\n' \
+    "$nonce" "$state" "$rc" "$sig" "$why" "$begin" "$end" "$now_boot" \
+    "$(printf %s "$left" | tr ' ' ,)" "$more" "$no" "$ne" &&
+    chunk out "$out" "$no" && chunk err "$err" "$ne" &&
+    [ "$drop" = 1 ] && [ "$state" = done ] && [ "$more" = 0 ] && [ ! -e keep ] && drop
+  return 0
+}
+
+drop() { cd / && rm -rf -- "$dir"; }
+
+case $1 in
+run) run ;;
+stop)
+  stop "$2" # survives the connection it came by
+  ;;
+poll)
+  shift
+  poll "$@"
+  ;;
+drop) drop ;;
+esac

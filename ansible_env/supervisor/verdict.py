@@ -1,0 +1,74 @@
+"""From how a script ended to the kind of outcome, and one sentence about it."""
+
+from __future__ import annotations
+
+from ansible_env.outcomes import Kind, connection_hint, connection_kind, signal_name
+from ansible_env.supervisor.follow import Ending
+from ansible_env.supervisor.protocol import State
+from ansible_env.supervisor.script import Script
+
+
+def verdict(ending: Ending, script: Script, *, may_reboot: bool = False) -> tuple[Kind, str]:
+    """Say what an ending means. A reason to end it given in time goes before the exit status that came of it."""
+    reply = ending.reply
+    why = reply.why or (ending.stopped if reply.state is not State.DONE else "")
+    if reply.state in (State.NO_SHELL, State.NO_SETSID, State.ERROR):
+        return _not_started(reply.state, script)
+    if ending.rebooted:
+        if may_reboot:
+            return Kind.OK, "the script restarted its host, as it may"
+        return Kind.LOST_RESULT, "the host was restarted in the middle of the script, and nobody had asked for that"
+    if why == "timeout":
+        return Kind.TIMEOUT, f"ended at its deadline of {script.timeout:g} s{_rest(ending)}"
+    if why:
+        return Kind.CANCELED, f"canceled{_rest(ending)}"
+    if reply.state is State.DONE:
+        return _exit(reply.rc if reply.rc is not None else 1, reply.signaled)
+    if ending.broken:
+        kind = connection_kind(ending.broken)
+        return kind, f"lost the host in the middle of the script ({ending.broken}): {_leash(script)}"
+    if reply.state is State.GONE:
+        return Kind.LOST_RESULT, "the run directory on the host has vanished, and the script's result with it"
+    return Kind.LOST_RESULT, "something ended the script's supervisor on the host, and the result was lost"
+
+
+def unreachable(text: str) -> tuple[Kind, str]:
+    """Say what it means that a host could not be reached at all."""
+    kind = connection_kind(text)
+    return kind, f"{_first_line(text)} ({connection_hint(text)})"
+
+
+def _exit(rc: int, signaled: bool) -> tuple[Kind, str]:
+    if rc == 0:
+        return Kind.OK, "succeeded"
+    if signaled:
+        return Kind.SIGNAL, f"ended by {signal_name(rc)}"
+    return Kind.EXIT, f"exit status {rc}"
+
+
+def _not_started(state: State, script: Script) -> tuple[Kind, str]:
+    if state is State.NO_SHELL:
+        return Kind.INTERPRETER, f"the host has no `{script.shell}` in its PATH; name another one with `shell`"
+    if state is State.NO_SETSID:
+        return Kind.INTERPRETER, "the host has neither `setsid` (util-linux, busybox) nor perl to detach a script with"
+    return Kind.INTERPRETER, f"could not write to {script.base} on the host"
+
+
+def _rest(ending: Ending) -> str:
+    """Say what is still running, where something is."""
+    if ending.reply.left:
+        return f"; these processes could not be ended: {', '.join(map(str, ending.reply.left))}"
+    if ending.reply.state is State.RUNNING or ending.broken:
+        return "; the host did not confirm it: its watchdog is in charge"
+    return ""
+
+
+def _leash(script: Script) -> str:
+    if script.timeout is None:
+        return "the script has no deadline and may still be running there"
+    return f"if it is still running there, its watchdog ends it {script.timeout:g} s after its start"
+
+
+def _first_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[0] if lines else "no connection"

@@ -1,0 +1,124 @@
+"""For tests of what is built on this library: an engine without Ansible, and the events that a real one gives."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from ansible_env.engine import Cancellation, Engine, EngineRun, Inventory, Job, Listener, Options
+from ansible_env.errors import InventoryError
+from ansible_env.outcomes import OUTCOMES, Kind
+from ansible_env.playbook import PHASE_TASK
+
+__all__ = ["FakeEngine", "phase_event", "stats_event", "task_event", "unreachable_event"]
+
+_uuids = itertools.count()
+
+
+def phase_event(
+    host: str, *, kind: Kind | str = Kind.OK, rc: int | None = 0, task_uuid: str | None = None, **result: Any
+) -> dict[str, Any]:
+    """Return the event of one phase task on one host; further arguments are fields of its result."""
+    status = OUTCOMES[Kind(kind)].status
+    res = {"ansible_env": 1, "status": status.name, "kind": str(kind), "msg": str(kind), "rc": rc, **result}
+    event = "runner_on_ok" if status.is_succeeded() else "runner_on_failed"
+    if kind in (Kind.UNREACHABLE, Kind.AUTH):
+        event = "runner_on_unreachable"
+    return task_event(host, event, action=PHASE_TASK, res=res, task_uuid=task_uuid)
+
+
+def task_event(
+    host: str,
+    event: str = "runner_on_ok",
+    *,
+    action: str = "ansible.builtin.command",
+    task: str = "a task",
+    res: Mapping[str, Any] | None = None,
+    task_uuid: str | None = None,
+    **data: Any,
+) -> dict[str, Any]:
+    """Return an event of any Ansible task on one host."""
+    uuid = task_uuid or f"task-{next(_uuids)}"
+    return {
+        "event": event,
+        "event_data": {"host": host, "task": task, "task_action": action, "task_uuid": uuid, "res": res, **data},
+    }
+
+
+def unreachable_event(host: str, message: str = "Failed to connect to the host via ssh") -> dict[str, Any]:
+    """Return the event of a host that cannot be reached."""
+    return task_event(
+        host, "runner_on_unreachable", action=PHASE_TASK, res={"unreachable": True, "changed": False, "msg": message}
+    )
+
+
+def stats_event() -> dict[str, Any]:
+    """Return the event that ends a run."""
+    return {"event": "playbook_on_stats", "event_data": {}}
+
+
+class FakeEngine(Engine):
+    """An engine that runs nothing: a function says what each host's script does.
+
+        engine = FakeEngine(["db1", "db2"], lambda phase, host, task: {"metrics": {"score": 42}})
+        env = RemoteEnv(config=config, engine=engine)
+
+    The function gets the phase task's arguments and returns fields of its result, by default those of a success.
+    """
+
+    def __init__(
+        self,
+        hosts: Sequence[str] = ("localhost",),
+        answer: Callable[[str, str, Mapping[str, Any]], Mapping[str, Any]] | None = None,
+    ) -> None:
+        self._hosts = tuple(hosts)
+        self._answer = answer or (lambda phase, host, task: {})
+        self.jobs: list[Job] = []
+        """What it was given to run."""
+        self.closed = False
+
+    def hosts(self, inventory: Inventory, pattern: str, limit: str | None, options: Options) -> Sequence[str]:
+        """Return its hosts."""
+        if not self._hosts:
+            raise InventoryError(f"no host matches {pattern!r}")
+        return self._hosts
+
+    def run(self, job: Job, *, listener: Listener | None = None, cancel: Cancellation | None = None) -> EngineRun:
+        """Give the events of a run in which each host did what the function says."""
+        self.jobs.append(job)
+        if cancel is not None and cancel.requested:
+            return EngineRun((), None, cancel.reason)
+        events = []
+        for number, (phase, task) in enumerate(_phase_tasks(job.playbook)):
+            for host in self._hosts:
+                fields = {"rc": 0, **(self._answer(phase, host, task) if task.get("script") else {})}
+                events.append(phase_event(host, task_uuid=f"task-{number}", **fields))
+                if listener is not None:
+                    listener.on_event(events[-1])
+                    if fields.get("stdout"):
+                        listener.on_output(host, "stdout", fields["stdout"])
+        return EngineRun((*events, stats_event()), 0)
+
+    def close(self) -> None:
+        """Remember that it was closed."""
+        self.closed = True
+
+
+class _Loader(yaml.SafeLoader):
+    pass
+
+
+_Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
+
+
+def _phase_tasks(playbook: str) -> list[tuple[str, Mapping[str, Any]]]:
+    plays = yaml.load(playbook, Loader=_Loader)  # noqa: S506 - a SafeLoader with one tag more
+    return [
+        (play["name"].split()[0].lower(), task[PHASE_TASK])
+        for play in plays
+        for task in play["tasks"]
+        if PHASE_TASK in task
+    ]

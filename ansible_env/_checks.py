@@ -15,7 +15,7 @@ from ansible_env.tunables import TunableGroups
 if TYPE_CHECKING:
     from ansible_env.config import EnvironmentConfig
 
-__all__ = ["TRIAL_NAMES", "config_faults", "env_sources", "file_groups", "known_names", "name_faults"]
+__all__ = ["TRIAL_NAMES", "config_faults", "env_sources", "file_groups", "known_names", "name_faults", "unusable_text"]
 
 TRIAL_NAMES = ("experiment_id", "trial_id", "trial_runner_id")
 """Parameters that every trial has (`mlos_bench/environments/base_environment.py` of mlos_bench main)."""
@@ -69,7 +69,14 @@ def env_sources(config: EnvironmentConfig) -> dict[str, str]:
 
 
 def name_faults(config: EnvironmentConfig, tunables: TunableGroups) -> Iterator[Fault]:
-    """Yield the names to export that are no parameters, given the selected tunables."""
+    """Yield the names that are wrong given the selected tunables: exported and no parameters, or secret tunables."""
+    for name in config.secret_params:
+        if name in tunables:
+            yield (
+                ("secret_params",),
+                f"the tunable {name!r} cannot be secret: optimizers and stores see its values",
+                None,
+            )
     known = known_names(config, tunables)
     named: list[tuple[tuple[str | int, ...], str]] = [
         *((("shell_env_params", index), name) for index, name in enumerate(config.shell_env_params)),

@@ -47,7 +47,9 @@ def expand(const_args: Mapping[str, Any], outside: Mapping[str, Any]) -> dict[st
         elif isinstance(value, list | tuple):
             items = [_both_passes(v, lookup, globals_) if isinstance(v, str) else v for v in value]
             result[name] = [_text(item) if isinstance(item, tuple) else item for item in items]
-            live = all(piece.live for item in items if isinstance(item, tuple) for piece in item)
+            live = all(
+                piece.live or "$" not in piece.text for item in items if isinstance(item, tuple) for piece in item
+            )
             lookup[name] = (_Piece(str(result[name]), live),)
         else:
             result[name] = value

@@ -10,7 +10,16 @@ import copy
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, Never, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from ansible_env._files import KeyPath, TaggedValue
@@ -223,15 +232,15 @@ def _or_one(items: dict[str, Any]) -> dict[str, Any]:
 
 Script = Annotated[
     tuple[ScriptItem, ...],
-    PlainValidator(_script),
+    BeforeValidator(_script),
     WithJsonSchema(_or_one({"type": "array", "items": {"anyOf": [{"type": "string"}, _TASK]}})),
 ]
-Tasks = Annotated[tuple[Task, ...], PlainValidator(_tasks), WithJsonSchema(_or_one({"type": "array", "items": _TASK}))]
-Names = Annotated[tuple[str, ...], PlainValidator(_names), WithJsonSchema(_or_one(_NAME_LIST))]
-PhaseNames = Annotated[tuple[PhaseName, ...], PlainValidator(_phases), WithJsonSchema(_or_one(_PHASE_LIST))]
+Tasks = Annotated[tuple[Task, ...], BeforeValidator(_tasks), WithJsonSchema(_or_one({"type": "array", "items": _TASK}))]
+Names = Annotated[tuple[str, ...], BeforeValidator(_names), WithJsonSchema(_or_one(_NAME_LIST))]
+PhaseNames = Annotated[tuple[PhaseName, ...], BeforeValidator(_phases), WithJsonSchema(_or_one(_PHASE_LIST))]
 ConstArgs = Annotated[
     dict[str, Any],
-    PlainValidator(_const_args),
+    BeforeValidator(_const_args),
     WithJsonSchema(
         {
             "type": "object",
@@ -241,7 +250,7 @@ ConstArgs = Annotated[
 ]
 Renames = Annotated[
     dict[str, str],
-    PlainValidator(_renames),
+    BeforeValidator(_renames),
     WithJsonSchema(
         {
             "type": "object",
@@ -254,5 +263,10 @@ Secrets = Annotated[
     dict[str, SecretSource | None],
     BeforeValidator(_secrets, json_schema_input_type=list[str] | dict[str, SecretSource | None]),
 ]
-GroupsField = Annotated[TunableGroups, PlainValidator(_groups), WithJsonSchema({"type": "object"})]
+GroupsField = Annotated[
+    InstanceOf[TunableGroups],
+    BeforeValidator(_groups),
+    PlainSerializer(TunableGroups.to_mapping),
+    WithJsonSchema({"type": "object"}),
+]
 NonEmpty = Annotated[str, Field(min_length=1)]

@@ -149,6 +149,8 @@ def _read_yaml(text: str, path: Path) -> Document:
             return Document(loader.construct_document(node), path, walk.lines, walk.ambiguous)
         finally:
             loader.dispose()
+    except ConfigError:
+        raise
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         _fail(path, f"holds the character {error.character:#x}, which YAML does not allow", line)

@@ -83,6 +83,8 @@ def _read_mlos(form: Form, data: Mapping[Any, Any], known: set[str]) -> None:
     if name not in MLOS_CLASSES:
         what = f"the class {name!r} is not supported; ansible_env runs {MLOS_CLASSES[1]} and {MLOS_CLASSES[3]}"
         form.faults.append((("class",), what, nearest(name, MLOS_CLASSES)))
+        form.fields = {"name": "-"}  # another class has other keys: nothing more to say
+        return
     for key in data:
         if key not in MLOS_KEYS:
             hint = f"{key!r} goes into 'config'" if key in known else nearest(key, MLOS_KEYS)

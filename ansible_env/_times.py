@@ -6,7 +6,7 @@ import math
 import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from ansible_env._fields import refuse_one
 from ansible_env._text import kind_of
@@ -49,10 +49,10 @@ _TIME_SCHEMA: list[dict[str, Any]] = [
 ]
 
 Deadline = Annotated[
-    float | None, PlainValidator(_seconds), WithJsonSchema({"anyOf": [*_TIME_SCHEMA, {"type": "null"}]})
+    float | None, BeforeValidator(_seconds), WithJsonSchema({"anyOf": [*_TIME_SCHEMA, {"type": "null"}]})
 ]
 Grace = Annotated[
-    float, PlainValidator(_grace), WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, _TIME_SCHEMA[1]]})
+    float, BeforeValidator(_grace), WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, _TIME_SCHEMA[1]]})
 ]
 
 

@@ -22,6 +22,7 @@ from ansible_env.engine.cold import MAX_FORKS
 from ansible_env.engine.inventory import Source
 from ansible_env.errors import ConfigError, LifecycleError
 from ansible_env.fold import fold
+from ansible_env.journal import Journal
 from ansible_env.metrics import Value
 from ansible_env.params import ShellEnv, Tunables, check, public, resolve, shell_env
 from ansible_env.playbook import PHASES, Playbook, render, render_boot
@@ -56,6 +57,7 @@ class RemoteEnv:
         engine: Engine | None = None,
         options: Options | None = None,
         logs: Path | None = None,
+        journal: Journal | None = None,
         listener: Listener | None = None,
         cancel: threading.Event | None = None,
     ) -> None:
@@ -72,6 +74,7 @@ class RemoteEnv:
             engine: what runs the playbooks; one of its own, closed with the environment, where it is not given.
             options: how ansible-playbook is to be called.
             logs: directory in which the full output of each phase is kept.
+            journal: where the state of a trial is written down, so that `attach` can take it up elsewhere.
             listener: is told of events and output as they come.
             cancel: an event that ends setup and run when it is set.
 
@@ -89,7 +92,10 @@ class RemoteEnv:
         self._own_engine = engine is None
         self._engine: Engine = engine or ColdEngine()
         self._options = options or Options()
-        self._logs = logs
+        self.logs = logs
+        """Where the full output goes; may be changed between two phases."""
+        self.journal = journal
+        """Where the state of the next trial is written down."""
         self._listener = listener
         self._event = cancel
         self._cancel = Cancellation(cancel)
@@ -139,7 +145,7 @@ class RemoteEnv:
         return self._hosts
 
     @property
-    def params(self) -> dict[str, Value]:
+    def params(self) -> dict[str, Any]:
         """The parameters of the trial, secrets masked."""
         return public(self.config, self._resolved())
 
@@ -154,7 +160,9 @@ class RemoteEnv:
         self._ready = False
         self.results.clear()
         self._cancel = Cancellation(self._event)
-        self._assign(tunables, global_config)
+        self.assign(tunables, global_config)
+        if self.journal is not None:
+            self.journal.begin_trial(*self._open(tunables, global_config))
         if self.config.wait_boot and not self._run_playbook(render_boot(self.config)).status.is_succeeded():
             return False
         if not self.config.setup:
@@ -192,6 +200,22 @@ class RemoteEnv:
         self._check_context("status")
         return (Status.READY if self._ready else Status.PENDING), datetime.now(UTC), []
 
+    def assign(self, tunables: Any = None, global_config: Mapping[str, Any] | None = None) -> None:
+        """Work out the parameters of the next trial, as setup does: for phases that are run alone, and for render.
+
+        Raises:
+            ParameterError: a value cannot be used.
+        """
+        merged = {**self._globals, **(global_config or {})}
+        trial: dict[str, Any] = {"trial_id": merged.get("trial_id", next(self._trials)), "trial_runner_id": 1}
+        trial["experiment_id"] = self.config.experiment_id or self.name
+        trial |= {name: merged[name] for name in trial if name in merged}
+        params = resolve(
+            self.config, global_config=merged, tunables=self._tunables, tunable_values=tunables, trial=trial
+        )
+        self._env = shell_env(self.config, params)
+        self._params = params
+
     def run_phase(self, phase: str) -> PhaseResult:
         """Run one phase, whatever came before, and return all that is known of it.
 
@@ -201,6 +225,29 @@ class RemoteEnv:
         """
         self._check_context("run_phase")
         return self._run_playbook(self._render(phase))
+
+    def attach(self) -> PhaseResult | None:
+        """Take up the phase that a killed controller was in, follow it to its end, and return its true result.
+
+        None where the trial was between two phases. Afterwards the environment is where it would have been.
+
+        Raises:
+            LifecycleError: outside the context, or without a journal.
+        """
+        self._check_context("attach")
+        if self.journal is None:
+            raise LifecycleError(f"{self.name}: attach() needs the journal of a trial")
+        self.assign(*self.journal.trial)
+        found = self.journal.interrupted()
+        self._ready = self.journal.status("setup") == Status.SUCCEEDED.name or not self.config.setup
+        if found is None:
+            return None
+        phase, key = found
+        playbook = render_boot(self.config) if phase == "boot" else self._render(phase).attached()
+        result = self._run_playbook(playbook, key)
+        if phase == "setup":
+            self._ready = result.status.is_succeeded()
+        return result
 
     def render(self, phase: str) -> str:
         """Return the playbook of a phase as YAML."""
@@ -224,31 +271,31 @@ class RemoteEnv:
 
     def _resolved(self) -> dict[str, Any]:
         if self._params is None:
-            self._assign(None, None)
+            self.assign(None, None)
         assert self._params is not None  # noqa: S101 - for mypy
         return self._params
-
-    def _assign(self, tunables: Any, global_config: Mapping[str, Any] | None) -> None:
-        """Work out the parameters of the next trial."""
-        merged = {**self._globals, **(global_config or {})}
-        trial: dict[str, Any] = {"trial_id": merged.get("trial_id", next(self._trials)), "trial_runner_id": 1}
-        trial["experiment_id"] = self.config.experiment_id or self.name
-        trial |= {name: merged[name] for name in trial if name in merged}
-        params = resolve(
-            self.config, global_config=merged, tunables=self._tunables, tunable_values=tunables, trial=trial
-        )
-        self._env = shell_env(self.config, params)
-        self._params = params
 
     def _check_context(self, method: str) -> None:
         if not self._in_context:
             raise LifecycleError(f"{self.name}: {method}() outside of the context: use `with RemoteEnv(...) as env:`")
 
-    def _run_playbook(self, playbook: Playbook) -> PhaseResult:
+    def _open(self, tunables: Any, global_config: Mapping[str, Any] | None) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what a journal may hold of the parameters of a trial: all but the secrets."""
+        values = tunables.get_param_values() if hasattr(tunables, "get_param_values") else dict(tunables or {})
+        merged = {"trial_id": (self._params or {}).get("trial_id"), **self._globals, **(global_config or {})}
+        secret = self.config.secret_params
+        return (
+            {name: value for name, value in values.items() if name not in secret},
+            {name: value for name, value in merged.items() if name not in secret},
+        )
+
+    def _run_playbook(self, playbook: Playbook, key: str | None = None) -> PhaseResult:
         phase = playbook.phase
         logger.info("%s: %s on %d hosts", self.name, phase, len(self.hosts))
+        if self.journal is not None and key is None:
+            key = self.journal.begin_phase(phase)
         run = self._engine.run(
-            self._job(playbook),
+            self._job(playbook, key),
             listener=self._listener,
             cancel=self._teardown_cancel if phase == "teardown" else self._cancel,
         )
@@ -262,13 +309,15 @@ class RemoteEnv:
             message=run.message,
         )
         self.results[phase] = result
+        if self.journal is not None:
+            self.journal.end_phase(phase, result.status.name)
         return result
 
-    def _job(self, playbook: Playbook) -> Job:
+    def _job(self, playbook: Playbook, key: str | None) -> Job:
         phase = playbook.phase
         logs = None
-        if self._logs is not None:
-            logs = self._logs / phase
+        if self.logs is not None:
+            logs = self.logs / phase
             logs.mkdir(mode=0o700, parents=True, exist_ok=True)
         items = getattr(self.config, phase, ()) if phase != "boot" else self.config.start_host
         tasks = any(not isinstance(item, str) for item in items)
@@ -277,7 +326,9 @@ class RemoteEnv:
             inventory=self._inventory,
             hosts=self.hosts,
             limit=self._limit,
-            secrets=self._env.secret,
+            secrets=self._secrets() if self.config.secret_params else {},
+            key=key,
+            results=self.journal.results(phase) if self.journal is not None else None,
             timeout=self._outer_deadline(phase, tasks=tasks),
             grace=self.config.timeouts.grace,
             base_dir=self.config.source.parent.absolute() if self.config.source else None,
@@ -286,13 +337,18 @@ class RemoteEnv:
             options=self._options,
         )
 
+    def _secrets(self) -> dict[str, Any]:
+        params = self._resolved()
+        found = {name: str(params[name]) for name in self.config.secret_params if name in params}
+        return {"env": dict(self._env.secret), "params": found}
+
     def _outer_deadline(self, phase: str, *, tasks: bool) -> float | None:
         """Return the seconds after which a run is ended from here.
 
         Scripts are ended on the target in time; this is for what hangs before or around them. Ansible tasks have no
         other deadline.
         """
-        timeout = getattr(self.config.timeouts, phase)
+        timeout: float | None = getattr(self.config.timeouts, phase)
         if timeout is None:
             return None
         rounds = math.ceil(len(self.hosts) / (self._options.forks or MAX_FORKS))

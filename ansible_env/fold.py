@@ -70,7 +70,7 @@ def _host(
 
 def _is_ours(event: Mapping[str, Any]) -> bool:
     data = event["event_data"]
-    return data.get("task_action") == PHASE_TASK and event["event"] != "runner_on_skipped"
+    return bool(data.get("task_action") == PHASE_TASK and event["event"] != "runner_on_skipped")
 
 
 def _has_failed(event: Mapping[str, Any]) -> bool:

@@ -11,16 +11,16 @@ The rules are mlos_bench's (`environments/base_environment.py`, `environments/sc
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ansible_env import _checks
 from ansible_env._expand import expand
-from ansible_env._fields import SecretSource, Value
+from ansible_env._fields import Value
 from ansible_env._files import key_text
+from ansible_env._secrets import MASK, Secret, read_secrets
 from ansible_env._text import kind_of, nearest, text_fault
 from ansible_env.config import EnvironmentConfig
 from ansible_env.errors import ConfigError, ParameterError, Problem
@@ -45,18 +45,8 @@ __all__ = [
 Tunables = TunableGroups | Mapping[str, Any] | ParamValues
 """Definitions of tunables: ours, a mapping in mlos_bench's format, or an mlos_bench TunableGroups."""
 
-MASK = "********"
 MAX_ENV_BYTES = 131_072
 """One `NAME=value` and its final NUL must fit in 32 pages (MAX_ARG_STRLEN of execve on Linux)."""
-
-
-class Secret(str):
-    """A secret's value: a str that does not show itself in `repr()`, and so not in the repr of what holds it."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return repr(MASK)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -151,12 +141,12 @@ def resolve(
     required = [name for name in _required(config) if name not in tunable_names]
     sources = {name: s for name, s in config.secret_params.items() if s and name not in outside}
     try:
-        outside.update(_read_secrets(config, sources))
+        outside.update(read_secrets(config.base_dir, sources, config.source))
     except ParameterError as error:
         problems += error.problems
     missing = [n for n in required if n not in config.const_args and n not in outside and n not in sources]
     problems += [_missing(config, name) for name in missing]
-    known = {**config.const_args, **dict.fromkeys([*required, *sources, *_checks.TRIAL_NAMES])}
+    known = {**config.const_args, **dict.fromkeys([*required, *config.secret_params, *_checks.TRIAL_NAMES])}
     problems += _value_problems({n: outside[n] for n in {*known, *tunable_names} if n in outside})
     if problems:
         raise ParameterError(problems)
@@ -166,7 +156,7 @@ def resolve(
     # Environment.setup: tunables over that, then globals over everything known.
     given = _tunable_values(groups, config, tunable_values)
     params.update(groups.assign(given | {n: outside[n] for n in tunable_names if n in outside}))
-    return {name: _masked(value) if name in config.secret_params else value for name, value in params.items()}
+    return {name: Secret(str(value)) if name in config.secret_params else value for name, value in params.items()}
 
 
 def _outside(
@@ -211,9 +201,9 @@ def _value_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _scalars(outside: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what is no parameter's value, as `tunable_params_map`; a tuple becomes a list, as in a file."""
+    """Leave out what is no parameter's value, as `tunable_params_map`; lists are copied."""
     return {
-        name: list(value) if isinstance(value, tuple) else value
+        name: list(value) if isinstance(value, list | tuple) else value
         for name, value in outside.items()
         if not any(_value_problems({name: value}))
     }
@@ -232,10 +222,6 @@ def _tunable_values(
     return {name: value for name, value in values.items() if name not in others}
 
 
-def _masked(value: Value) -> Secret:
-    return Secret(str(value))
-
-
 def public(config: EnvironmentConfig, params: Mapping[str, Value]) -> dict[str, Value]:
     """Return the parameters with the secrets masked: what may be shown and stored."""
     return {name: MASK if name in config.secret_params else value for name, value in params.items()}
@@ -249,36 +235,8 @@ def secret_values(config: EnvironmentConfig) -> dict[str, Secret]:
 
     Raises ParameterError naming every one that cannot be read.
     """
-    return _read_secrets(config, {name: s for name, s in config.secret_params.items() if s})
-
-
-def _read_secrets(config: EnvironmentConfig, sources: Mapping[str, SecretSource]) -> dict[str, Secret]:
-    values: dict[str, Secret] = {}
-    problems: list[Problem] = []
-    for name, source in sources.items():
-        try:
-            values[name] = Secret(_read_secret(config.base_dir, source))
-        except ParameterError as error:
-            problems += [Problem(p.message, f"secret_params.{name}", config.source) for p in error.problems]
-    if problems:
-        raise ParameterError(problems)
-    return values
-
-
-def _read_secret(base_dir: Path, source: SecretSource) -> str:
-    if source.env is not None:
-        if (value := os.environ.get(source.env)) is None:
-            raise ParameterError(f"the environment variable {source.env!r} is not set")
-        return value
-    path = base_dir / Path(source.file or "").expanduser()
-    # `from None`: a decoding error carries the bytes it failed on.
-    try:
-        return path.read_bytes().decode().removesuffix("\n")
-    except UnicodeDecodeError:
-        raise ParameterError(f"the file {path} is not UTF-8 text") from None
-    except (OSError, RuntimeError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise ParameterError(f"the file {path} cannot be read: {why}") from None
+    sources = {name: source for name, source in config.secret_params.items() if source}
+    return read_secrets(config.base_dir, sources, config.source)
 
 
 # Environment variables
@@ -333,24 +291,22 @@ def check(
         if name in (global_config or {}) or (name == "experiment_id" and config.experiment_id is not None):
             del trial[name]
     problems: list[Problem] = []
-    params: dict[str, Value] = {}
-    steps: Iterable[Any] = (
-        lambda: check_names(config, selected_groups(config, tunables, (global_config or {}).get("tunable_params_map"))),
-        lambda: params.update(
-            resolve(
-                config,
-                global_config=global_config,
-                tunables=tunables,
-                tunable_values=tunable_values,
-                trial=trial,
-            )
-        ),
-        lambda: shell_env(config, params) if params and not problems else None,
-    )
-    for step in steps:
-        try:
-            step()
-        except ConfigError as error:
-            problems += [problem for problem in error.problems if problem not in problems]
+    with _collected(problems):
+        check_names(config, selected_groups(config, tunables, (global_config or {}).get("tunable_params_map")))
+    with _collected(problems):
+        params = resolve(
+            config, global_config=global_config, tunables=tunables, tunable_values=tunable_values, trial=trial
+        )
+        if not problems:
+            shell_env(config, params)
     if problems:
         raise ParameterError(problems)
+
+
+@contextmanager
+def _collected(problems: list[Problem]) -> Iterator[None]:
+    """Add the problems of an error to a list, each once, instead of letting it pass."""
+    try:
+        yield
+    except ConfigError as error:
+        problems += [problem for problem in error.problems if problem not in problems]

@@ -7,6 +7,7 @@ https://docs.ansible.com/ansible/latest/playbook_guide/playbooks_advanced_syntax
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ PHASE_TASK = "ansible_env.bench.phase"
 PARAMS_VAR = "ansible_env_params"
 """The variable by which Ansible tasks of a phase see the parameters."""
 SECRETS_VAR = "ansible_env_secrets"
-"""The variable that carries secret values past the playbook; the engine gives it in a file of mode 0600."""
+"""The variable that carries secrets past the playbook, in a file of mode 0600: `.env` for scripts, `.params` for tasks."""
 
 
 class Unsafe(str):
@@ -39,6 +40,15 @@ class Playbook:
     plays: tuple[Mapping[str, Any], ...]
     scripts: int
     """How many phase tasks each host has to get through for a success."""
+
+    def attached(self) -> Playbook:
+        """Return the playbook that takes up the scripts where they are, and starts nothing."""
+        plays = []
+        for play in self.plays:
+            scripts = [task for task in play["tasks"] if "script" in task.get(PHASE_TASK, ())]
+            tasks = [{**task, PHASE_TASK: {**task[PHASE_TASK], "attach": True}} for task in scripts]
+            plays.append({**play, "gather_facts": False, "tasks": tasks})
+        return Playbook(self.phase, tuple(plays), sum(len(play["tasks"]) for play in plays))
 
     def to_yaml(self) -> str:
         """Return what `ansible-playbook` runs."""
@@ -59,8 +69,10 @@ def render(
     """Render a phase for the hosts of a pattern, `config.hosts` where none is given."""
     items = tuple(getattr(config, phase))
     groups = list(_joined(items))
+    count = sum(isinstance(group, str) for group in groups)
+    steps = itertools.count(1)
     tasks = [
-        _script_task(config, phase, group, env, only=len(groups) == 1) if isinstance(group, str) else _plain(group)
+        _script_task(config, phase, group, env, next(steps), count) if isinstance(group, str) else _plain(group)
         for group in groups
     ]
     if not groups or not isinstance(groups[-1], str):
@@ -116,12 +128,14 @@ def _joined(items: Iterable[Any]) -> Iterator[Any]:
         yield "\n".join(lines)
 
 
-def _script_task(config: EnvironmentConfig, phase: str, script: str, env: ShellEnv, *, only: bool) -> dict[str, Any]:
+def _script_task(
+    config: EnvironmentConfig, phase: str, script: str, env: ShellEnv, step: int, steps: int
+) -> dict[str, Any]:
     arguments: dict[str, Any] = {"script": Unsafe(script if script.endswith("\n") else script + "\n")}
     if env.plain:
         arguments["env"] = unsafe(dict(env.plain))
     if env.secret:
-        arguments["secret_env"] = f"{{{{ {SECRETS_VAR} }}}}"
+        arguments["secret_env"] = f"{{{{ {SECRETS_VAR}.env }}}}"
     arguments["shell"] = config.shell
     timeout = getattr(config.timeouts, phase)
     if timeout is not None:
@@ -132,18 +146,24 @@ def _script_task(config: EnvironmentConfig, phase: str, script: str, env: ShellE
         "may_reboot": phase in config.reboot,
     }
     arguments |= {name: True for name, value in flags.items() if value}
+    if phase in config.reboot and config.timeouts.boot is not None:
+        arguments["reconnect"] = config.timeouts.boot
     if phase == "run":
-        arguments |= _metrics_arguments(config, only=only)
+        arguments |= _metrics_arguments(config, step, steps)
+    if steps > 1:
+        arguments["step"] = step
     return {"name": f"{phase.capitalize()} script", PHASE_TASK: arguments}
 
 
-def _metrics_arguments(config: EnvironmentConfig, *, only: bool) -> dict[str, Any]:
+def _metrics_arguments(config: EnvironmentConfig, step: int, steps: int) -> dict[str, Any]:
     arguments: dict[str, Any] = {}
     if config.results_stdout_pattern is not None:
         arguments["results_stdout_pattern"] = Unsafe(config.results_stdout_pattern)
-    if config.results_json:
+    if config.results_json and step == steps:
         arguments["results_json"] = True
-    if config.required_metrics and only:  # of several scripts, each may give some of them: they are counted at the end
+    if (
+        config.required_metrics and steps == 1
+    ):  # of several scripts, each may give some of them: they are counted at the end
         arguments["required_metrics"] = unsafe(list(config.required_metrics))
     return arguments
 

@@ -140,16 +140,15 @@ class TunableGroups:
         groups: dict[str, dict[str, Tunable]] = {}
         costs: dict[str, float] = {}
         for theirs, group in source:
-            numeric = theirs.type != "categorical"
+            definition = {"type": theirs.type, "default": theirs.default}
+            if theirs.type == "categorical":
+                definition["values"] = list(theirs.categories)
+            else:
+                definition["range"] = list(theirs.range)
+                if theirs.special:
+                    definition["special"] = list(theirs.special)
             costs[group.name] = group.cost
-            groups.setdefault(group.name, {})[theirs.name] = Tunable(
-                name=theirs.name,
-                type=theirs.type,
-                default=theirs.default,
-                range=tuple(theirs.range) if numeric else None,
-                values=() if numeric else tuple(theirs.categories),
-                special=tuple(theirs.special) if numeric else (),
-            )
+            groups.setdefault(group.name, {})[theirs.name] = Tunable.from_mapping(theirs.name, definition)
         return cls({name: TunableGroup(name, costs[name], tunables) for name, tunables in groups.items()})
 
     def __iter__(self) -> Iterator[Tunable]:
@@ -157,6 +156,13 @@ class TunableGroups:
 
     def __contains__(self, name: object) -> bool:
         return any(tunable.name == name for tunable in self)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the groups in mlos_bench's format again."""
+        return {
+            group.name: {"cost": group.cost, "params": {t.name: dict(t.definition) for t in group.tunables.values()}}
+            for group in self.groups.values()
+        }
 
     @property
     def tunables(self) -> dict[str, Tunable]:

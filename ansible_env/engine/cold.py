@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import secrets
 import shlex
-import shutil
-import subprocess
 import tempfile
 import threading
 import time
@@ -27,8 +24,10 @@ from ansible_env.engine.inventory import Inventory
 from ansible_env.engine.listing import list_hosts
 from ansible_env.engine.private import PrivateDir
 from ansible_env.engine.protocol import Cancellation, Engine, EngineRun, Event, Job, Listener, Options
+from ansible_env.engine.sweep import OWNER, make_base, remove_base, sweep
 from ansible_env.engine.watch import Watch
 from ansible_env.errors import EngineError
+from ansible_env.owner import Owner
 from ansible_env.playbook import SECRETS_VAR
 
 logger = logging.getLogger(__name__)
@@ -60,7 +59,7 @@ class ColdEngine(Engine):
         private = PrivateDir(self._directory())
         run = _Run(job, private, listener, cancel or Cancellation())
         try:
-            run.prepare(self._environment(job.options, run.id, private, job.logs))
+            run.prepare(self._environment(job.options, run.id, private, job))
             return run.run()
         finally:
             processes.end(run.id)
@@ -70,28 +69,27 @@ class ColdEngine(Engine):
         """End the shared ssh connections and remove the directory they were in."""
         with self._lock:
             base, self._base = self._base, None
-        if base is None:
-            return
-        for socket in (base / "cp").glob("*"):
-            command = ["ssh", "-O", "exit", "-o", f"ControlPath={socket}", "none"]
-            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-                subprocess.run(command, capture_output=True, timeout=10, check=False)
-        shutil.rmtree(base, ignore_errors=True)
+        if base is not None:
+            remove_base(base)
 
     def _directory(self) -> Path:
         """Return the directory of this engine. Its path is short: a control socket's may have 104 bytes."""
         with self._lock:
             if self._base is None:
-                self._base = Path(tempfile.mkdtemp(prefix="ae-", dir=_short_temp()))
-                (self._base / "cp").mkdir(mode=0o700)
+                parent = _short_temp()
+                sweep(parent)
+                self._base = make_base(parent)
             return self._base
 
-    def _environment(self, options: Options, run: str, private: PrivateDir, logs: Path | None = None) -> dict[str, str]:
+    def _environment(self, options: Options, run: str, private: PrivateDir, job: Job | None = None) -> dict[str, str]:
         config = find_config(os.environ, Path.cwd(), options.config_file)
         env = passed(os.environ, options.pass_env)
         env |= settings(env, config, run=run, private=private.path, sockets=self._directory() / "cp")
-        if logs is not None:
-            env["ANSIBLE_ENV_LOG_DIR"] = str(logs)
+        env[OWNER] = Owner.this().to_text()
+        if job is not None and job.logs is not None:
+            env["ANSIBLE_ENV_LOG_DIR"] = str(job.logs)
+        if job is not None and job.key is not None:
+            env |= {"ANSIBLE_ENV_RUN_KEY": job.key, "ANSIBLE_ENV_RESULTS_DIR": str(job.results or "")}
         return env
 
 
@@ -177,8 +175,8 @@ class _Run:
         if options.extra_vars:
             arguments += ["-e", f"@{self._private.write_variables('extra_vars', options.extra_vars)}"]
         if job.secrets:
-            values = {name: {"__ansible_unsafe": value} for name, value in job.secrets.items()}
-            arguments += ["-e", f"@{self._private.write_variables('secrets', {SECRETS_VAR: values})}"]
+            values = {SECRETS_VAR: _marked_unsafe(job.secrets)}
+            arguments += ["-e", f"@{self._private.write_variables('secrets', values)}"]
         arguments += ["--check"] if options.check else []
         arguments += ["--diff"] if options.diff else []
         if options.verbosity:
@@ -211,6 +209,13 @@ class _Run:
         errors = [line for line in lines if "ERROR" in line] or lines[-3:]
         said = " ".join(" ".join(errors[-3:]).split())
         return said[:1000] or f"ansible-playbook ended with {'a signal' if rc is None else f'exit status {rc}'}"
+
+
+def _marked_unsafe(value: Any) -> Any:
+    """Mark each string in JSON data as not to be templated (ansible/parsing/ajson.py)."""
+    if isinstance(value, Mapping):
+        return {key: _marked_unsafe(item) for key, item in value.items()}
+    return {"__ansible_unsafe": str(value)}
 
 
 def _vault_arguments(options: Options) -> list[str]:

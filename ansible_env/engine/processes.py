@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ansible_env.engine.environ import MARKER
@@ -14,13 +14,24 @@ from ansible_env.engine.environ import MARKER
 
 def marked(run: str) -> list[int]:
     """Return the pids of the processes that belong to a run; only where /proc is, elsewhere none."""
-    needle = f"{MARKER}={run}\0".encode()
-    found = []
+    return [pid for pid, value in environments(MARKER) if value == run]
+
+
+def environments(variable: str) -> Iterator[tuple[int, str]]:
+    """Yield each process that has an environment variable, and its value; shared ssh connections are left out."""
+    prefix = f"{variable}=".encode()
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if needle in (entry / "environ").read_bytes() + b"\0" and not _is_ssh_master(entry):
-                found.append(int(entry.name))
-    return found
+            data = (entry / "environ").read_bytes()
+            if prefix in data and not _is_ssh_master(entry):
+                for item in data.split(b"\0"):
+                    if item.startswith(prefix):
+                        yield int(entry.name), item[len(prefix) :].decode("utf-8", "replace")
+
+
+def own_uid() -> int:
+    """Return the user that we are."""
+    return os.geteuid()
 
 
 def _is_ssh_master(entry: Path) -> bool:

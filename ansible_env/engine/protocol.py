@@ -42,7 +42,11 @@ class Job:
     hosts: tuple[str, ...] = ()
     """The hosts that are expected to take part."""
     limit: str | None = None
-    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    key: str | None = None
+    """What the scripts' names on the targets are made from, so that they can be found again."""
+    results: Path | None = None
+    """Directory in which the phase task writes what each script came to."""
     timeout: float | None = None
     """Seconds until the run is ended from here; the scripts have their own deadline on the target."""
     grace: float = 5

@@ -20,8 +20,9 @@ from ansible_env.supervisor.script import (
     stop_payload,
 )
 
-FIRST_WAIT = 10
-"""Seconds that the first round trip may last: a shorter script costs one."""
+FIRST_WAIT = 1
+"""Seconds that the first round trip may last: a shorter script costs one. A longer one is known to have been started
+early, and on which boot of the host, so that a connection or host lost later leaves no doubt about that."""
 LONGEST_WAIT = 20
 """Seconds that a quiet round trip may last; below the idle limits of usual firewalls and load balancers."""
 ANSWER = 30
@@ -107,7 +108,15 @@ Write = Callable[[bytes, bytes], None]
 class Follower:
     """One script on one target, from start to end."""
 
-    def __init__(self, transport: Transport, script: Script, write: Write, pace: Pace | None = None) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        script: Script,
+        write: Write,
+        pace: Pace | None = None,
+        on_boot_id: Callable[[str], None] = lambda boot_id: None,
+    ) -> None:
+        self._on_boot_id = on_boot_id
         self._transport = transport
         self._script = script
         self._write = write
@@ -131,11 +140,13 @@ class Follower:
             return self._follow(None, stop)
         return self._follow(reply)
 
-    def resume(self, boot_id: str = "", out: int = 0, err: int = 0) -> Ending:
-        """Follow a script that was started before, perhaps by another process."""
-        self._out, self._err = out, err
+    def resume(self, boot_id: str = "") -> Ending:
+        """Follow a script that was started before, perhaps by another process; its output is read from the start."""
         self._ending.first_boot_id = boot_id
-        return self._follow(self._poll())
+        try:
+            return self._follow(self._poll())
+        except Stop as stop:
+            return self._follow(None, stop)
 
     def _first(self) -> Reply | None:
         payload = start_payload(self._script, self._nonce, wait=FIRST_WAIT, tick=self._pace.tick)
@@ -245,6 +256,7 @@ class Follower:
             self._err += len(reply.err)
         if not self._ending.first_boot_id and reply.state is not State.GONE:
             self._ending.first_boot_id = reply.boot_id
+            self._on_boot_id(reply.boot_id)
         return reply
 
     def _drop(self) -> None:

@@ -15,6 +15,8 @@ from importlib.resources import files
 SUPERVISOR = files(__package__).joinpath("supervisor.sh").read_text(encoding="utf-8")
 MARKER = "ANSIBLE_ENV_RUN_ID"
 """Environment variable by which every process of a script can be told."""
+RETENTION = 24 * 3600
+"""Seconds after its deadline for which a run directory waits for somebody to attach, before a later run removes it."""
 CHUNK = 4 * 1024 * 1024
 """Bytes of one stream fetched in one round trip at the most: Ansible's ssh plugin is quadratic in what it reads."""
 
@@ -102,6 +104,7 @@ def _conf(script: Script, directory: str) -> str:
     return (
         f"dir={shlex.quote(directory)}\nsh=/bin/sh\ntimeout={timeout}\n"
         f"grace={math.ceil(script.grace)}\nreap={int(script.reap)}\n"
+        f"life={math.ceil(((script.timeout or 0) + script.grace + RETENTION) / 60)}\n"
     )
 
 

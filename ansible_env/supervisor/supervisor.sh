@@ -100,6 +100,17 @@ run() {
   printf 'rc=%s\nsig=%s\nwhy=%s\nbegin=%s\nend=%s\nleft="%s"\n' \
     "$rc" "$sig" "$why" "$begin" "$end" "$left" >result.new && mv -f result.new result
   for w in w.*; do kill -USR1 "${w#w.}" 2>/dev/null; done
+  sweep
+}
+
+sweep() { # run directories of ours whose controllers were killed, a day after their deadlines
+  for x in "${dir%/*}"/ansible_env.*; do
+    [ "$x" != "$dir" ] && [ -O "$x/conf" ] && (
+      . "$x/conf"
+      read -r s <"$x/sup" && kill -0 "$s" && exit
+      [ -z "$(find "$x/conf" -mmin "+$life")" ] || rm -rf -- "$x"
+    ) 2>/dev/null
+  done
 }
 
 size() { n=$(wc -c <"$1") && printf %s "$((n))"; }

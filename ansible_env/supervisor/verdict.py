@@ -8,7 +8,7 @@ from ansible_env.supervisor.protocol import State
 from ansible_env.supervisor.script import Script
 
 
-def verdict(ending: Ending, script: Script, *, may_reboot: bool = False) -> tuple[Kind, str]:
+def verdict(ending: Ending, script: Script, *, may_reboot: bool = False, attached: bool = False) -> tuple[Kind, str]:
     """Say what an ending means. A reason to end it given in time goes before the exit status that came of it."""
     reply = ending.reply
     why = reply.why or (ending.stopped if reply.state is not State.DONE else "")
@@ -27,6 +27,8 @@ def verdict(ending: Ending, script: Script, *, may_reboot: bool = False) -> tupl
     if ending.broken:
         kind = connection_kind(ending.broken)
         return kind, f"lost the host in the middle of the script ({ending.broken}): {_leash(script)}"
+    if reply.state is State.GONE and attached and not ending.first_boot_id:
+        return Kind.NOT_RUN, "the script had not been started when its controller was killed"
     if reply.state is State.GONE:
         return Kind.LOST_RESULT, "the run directory on the host has vanished, and the script's result with it"
     return Kind.LOST_RESULT, "something ended the script's supervisor on the host, and the result was lost"

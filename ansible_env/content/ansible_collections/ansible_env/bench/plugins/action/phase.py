@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -17,11 +18,11 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleE
 from ansible.plugins.action import ActionBase
 
 try:
-    from ansible_env.errors import AnsibleEnvError
     from ansible_env.outcomes import Kind, connection_kind, never_connected
     from ansible_env.supervisor import Disconnected, Follower, NeverConnected, Pace, Script, Stop, wait_for_host
     from ansible_env.supervisor.capture import Capture
     from ansible_env.supervisor.interrupts import Interrupts
+    from ansible_env.supervisor.record import Record
     from ansible_env.supervisor.report import judge_metrics, nothing_to_run, refused, task_result
     from ansible_env.supervisor.verdict import unreachable, verdict
 except ImportError as error:  # the collection was installed without the library
@@ -31,8 +32,12 @@ else:
 
 PRIVATE_DIR = "ANSIBLE_ENV_PRIVATE_DIR"
 """Variable by which the engine names the directory of its run: logs/, workers/ and the file `cancel` are in it."""
+RUN_KEY = "ANSIBLE_ENV_RUN_KEY"
+"""Variable by which the engine gives what the runs on the targets get their names from."""
+RESULTS_DIR = "ANSIBLE_ENV_RESULTS_DIR"
+"""Variable by which the engine names the directory where results outlive their controller."""
 LOG_DIR = "ANSIBLE_ENV_LOG_DIR"
-"""Variable by which the engine names the directory that keeps the scripts' output; the private one's logs/ otherwise."""
+"""Variable by which the engine names the directory that keeps the scripts' output; logs/ of the private one otherwise."""
 
 ARGUMENTS = {
     "script": {"type": "str"},
@@ -52,6 +57,8 @@ ARGUMENTS = {
     "poll": {"type": "int", "default": 1},
     "wait_boot": {"type": "float", "default": 0.0},
     "run_dir": {"type": "str", "default": "/tmp"},
+    "attach": {"type": "bool", "default": False},
+    "step": {"type": "int", "default": 1},
 }
 ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 NOT_FOR_SCRIPTS = re.compile(r"(ANSIBLE|AWX|RUNNER)_\w+\Z|(JOB_ID|PROJECT_UPDATE_ID|AD_HOC_COMMAND_ID|MAX_EVENT_RES)\Z")
@@ -142,39 +149,48 @@ class ActionModule(ActionBase):
         problem = _problem(arguments)
         if problem:
             return refused(Kind.REJECTED, problem)
-        private = os.environ.get(PRIVATE_DIR)
-        if private and Path(private, "cancel").exists():
-            kind = Kind.TIMEOUT if _reason(private) == "timeout" else Kind.CANCELED
-            return refused(kind, "the phase was ended before the script was started")
         if arguments["script"] is None and not arguments["wait_boot"]:
             return nothing_to_run()
+        host = task_vars.get("inventory_hostname", "host")
+        script = _script(arguments, host)
+        record = Record(os.environ.get(RESULTS_DIR), script.run_id)
+        known = record.result()
+        if known is not None:
+            return known
+        private = os.environ.get(PRIVATE_DIR)
         scratch = None if private else tempfile.mkdtemp(prefix="ansible_env.")
         try:
-            with _registered(private):
-                return self._run_script(arguments, task_vars, _logs(private or scratch))
+            capture = Capture(_logs(private or scratch), host, list(arguments["secret_env"].values()))
+            result = self._run_script(arguments, script, capture, record)
         finally:
             if scratch:
                 shutil.rmtree(scratch, ignore_errors=True)
+        record.write_result(result)
+        return result
 
-    def _run_script(self, arguments, task_vars, logs):
-        script = _script(arguments)
-        capture = Capture(logs, task_vars.get("inventory_hostname", "host"), list(arguments["secret_env"].values()))
+    def _run_script(self, arguments, script, capture, record):
+        private = os.environ.get(PRIVATE_DIR)
         deadline = None if script.timeout is None else script.timeout + script.grace + 1
         try:
-            with Interrupts(deadline, lambda: _reason(os.environ.get(PRIVATE_DIR))) as interrupts:
+            with Interrupts(deadline, lambda: _reason(private)) as interrupts, _registered(private):
+                if private and Path(private, "cancel").exists():
+                    raise Stop(_reason(private))
+                channel = Channel(self, interrupts)
                 if arguments["wait_boot"]:
-                    wait_for_host(Channel(self, interrupts), arguments["wait_boot"])
+                    wait_for_host(channel, arguments["wait_boot"])
                 if arguments["script"] is None:
                     return nothing_to_run()
                 pace = Pace(tick=arguments["poll"], reconnect=arguments["reconnect"])
-                ending = Follower(Channel(self, interrupts), script, capture.write, pace).start()
+                follower = Follower(channel, script, capture.write, pace, record.write_boot_id)
+                ending = follower.resume(record.boot_id()) if arguments["attach"] else follower.start()
         except NeverConnected as never:
             return _never(str(never))
-        except Stop as stop:  # while we waited for the host; later ones are the follower's
-            return refused(Kind.TIMEOUT if stop.reason == "timeout" else Kind.CANCELED, "ended while the host booted")
+        except Stop as stop:  # before the follower began; later ones are its own affair
+            kind = Kind.TIMEOUT if stop.reason == "timeout" else Kind.CANCELED
+            return refused(kind, "the phase was ended before the script was started")
         finally:
             capture.close()
-        kind, message = verdict(ending, script, may_reboot=arguments["may_reboot"])
+        kind, message = verdict(ending, script, may_reboot=arguments["may_reboot"], attached=arguments["attach"])
         kind, message, metrics = judge_metrics(
             kind,
             message,
@@ -214,11 +230,11 @@ def _logs(private):
     return logs
 
 
-def _script(arguments):
+def _script(arguments, host):
     text = arguments["script"] or ""
     return Script(
         text=f"set -e\n{text}" if arguments["fail_fast"] else text,
-        run_id=uuid.uuid4().hex,
+        run_id=_run_id(host, arguments["step"]),
         env={**arguments["env"], **arguments["secret_env"]},
         shell=arguments["shell"],
         timeout=arguments["timeout"],
@@ -228,6 +244,12 @@ def _script(arguments):
         unset=sorted(name for name in os.environ if NOT_FOR_SCRIPTS.match(name)),
         base=arguments["run_dir"],
     )
+
+
+def _run_id(host, step):
+    """Return a name that nobody can guess, but that a later controller with the same key finds again."""
+    key = os.environ.get(RUN_KEY)
+    return hashlib.sha256(f"{key}/{step}/{host}".encode()).hexdigest()[:32] if key else uuid.uuid4().hex
 
 
 def _problem(arguments):

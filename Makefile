@@ -1,0 +1,108 @@
+# make demo    a real benchmark on this machine, from nothing: setup, run, teardown, metrics
+# make test    everything that has to be true before a commit
+# make lint    the slower checks of the Ansible content, besides those of `make test`
+# make help    the rest
+#
+# The first call makes a virtual environment in .venv; later ones are fast, until pyproject.toml changes.
+# PYTHON=python3.12 chooses another interpreter, VENV=dir another place, PYTEST_ARGS='-k fold' some of the tests.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV ?= .venv
+PYTHON ?=
+PYTEST_ARGS ?=
+BIN = $(VENV)/bin
+STAMP = $(VENV)/.ansible-env-installed
+# Molecule, ansible-lint and import-linter start programs by name.
+IN_VENV = PATH="$(abspath $(BIN)):$$PATH"
+
+# program:Debian package. The tests that want a program are skipped without it.
+PROGRAMS = sshd:openssh-server ssh:openssh-client ip:iproute2 sudo:sudo busybox:busybox unshare:util-linux ps:procps
+
+.PHONY: help demo test test-all lint check format venv packages clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
+
+demo: venv ## run the SQLite benchmark on this machine
+	@$(BIN)/ansible-env trial examples/sqlite/environment.yml
+
+test: venv packages check ## static checks and all tests (some minutes)
+	$(IN_VENV) pytest -n 2 $(PYTEST_ARGS)
+
+check: venv ## the quick static checks: ruff, mypy, import layers, yamllint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(IN_VENV) lint-imports
+	$(BIN)/yamllint --strict .
+
+lint: check ## also the Ansible content: ansible-lint, ansible-doc, the collection's build
+	$(IN_VENV) ansible-lint
+	@# What an environment file is rendered to has to pass, too. ansible-lint wants a project of its own around it.
+	@scratch=$$(mktemp -d); trap 'rm -rf "$$scratch"' EXIT; \
+	cp .ansible-lint .yamllint "$$scratch"; \
+	for file in examples/*/environment.yml; do \
+	  for phase in setup run teardown; do \
+	    name=$$(basename "$$(dirname "$$file")"); \
+	    $(BIN)/ansible-env render "$$file" --phase $$phase >"$$scratch/$$name-$$phase.yml"; \
+	  done; \
+	done; \
+	export $(IN_VENV); cd "$$scratch"; \
+	echo "ansible-lint on $$(ls *.yml | wc -l) rendered playbooks"; ansible-lint ./*.yml
+	$(BIN)/ansible-doc -t module ansible_env.bench.phase >/dev/null
+	@scratch=$$(mktemp -d); trap 'rm -rf "$$scratch"' EXIT; \
+	$(BIN)/ansible-galaxy collection build ansible_env/content/ansible_collections/ansible_env/bench \
+	  --output-path "$$scratch" | sed "s#$$scratch/##"
+
+test-all: venv packages ## the tests on every supported pair of Python and ansible-core that is here
+	$(BIN)/nox
+
+format: venv ## let ruff put the code in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+venv: $(STAMP) ## the virtual environment, with this tree installed in it
+
+$(STAMP): pyproject.toml
+	@python='$(PYTHON)'; \
+	usable() { "$$1" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }; \
+	if [ -z "$$python" ]; then \
+	  for candidate in python3.13 python3.12 python3.11 python3; do \
+	    if usable $$candidate; then python=$$candidate; break; fi; \
+	  done; \
+	elif ! usable "$$python"; then \
+	  echo "make: PYTHON=$$python is not a Python 3.11 or later with venv" >&2; exit 1; \
+	fi; \
+	if ! $(BIN)/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	  if [ -z "$$python" ]; then \
+	    echo "make: needs Python 3.11 or later with venv (Debian, Ubuntu: apt install python3 python3-venv)," \
+	      "or name one: make PYTHON=/path/to/python3.12" >&2; \
+	    exit 1; \
+	  fi; \
+	  echo "making $(VENV) with $$("$$python" --version)"; \
+	  "$$python" -m venv --clear $(VENV); \
+	fi; \
+	echo "installing ansible-env and its tools into $(VENV) (a minute or two, once)"; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'; \
+	touch $@
+
+packages: ## programs for the tests that start real ssh servers; installs them where it may
+	@missing=; \
+	for pair in $(PROGRAMS); do \
+	  PATH="$$PATH:/usr/sbin:/sbin" command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair#*:}"; \
+	done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "installing$$missing"; \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  if apt-get -qq update && apt-get -qq install -y --no-install-recommends $$missing >/dev/null; then exit 0; fi; \
+	fi; \
+	echo "make: not installed:$$missing. Tests that need one of them will be skipped." >&2
+
+clean: ## remove what was made here, .venv too
+	rm -rf $(VENV) .nox build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .ansible
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

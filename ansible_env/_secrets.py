@@ -1,0 +1,56 @@
+"""Secret values: how they are read on the controller, and kept out of sight."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from ansible_env._fields import SecretSource
+from ansible_env.errors import ParameterError, Problem
+
+__all__ = ["MASK", "Secret", "read_secrets"]
+
+MASK = "********"
+
+
+class Secret(str):
+    """A secret's value: a str that does not show itself in `repr()`, and so not in the repr of what holds it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(MASK)
+
+
+def read_secrets(base_dir: Path, sources: Mapping[str, SecretSource], file: Path | None) -> dict[str, Secret]:
+    """Read secrets from their sources; `file` is the environment file that names them.
+
+    Raises ParameterError naming every one that cannot be read, and never a value.
+    """
+    values: dict[str, Secret] = {}
+    problems: list[Problem] = []
+    for name, source in sources.items():
+        try:
+            values[name] = Secret(_read_secret(base_dir, source))
+        except ParameterError as error:
+            problems += [Problem(p.message, f"secret_params.{name}", file) for p in error.problems]
+    if problems:
+        raise ParameterError(problems)
+    return values
+
+
+def _read_secret(base_dir: Path, source: SecretSource) -> str:
+    if source.env is not None:
+        if (value := os.environ.get(source.env)) is None:
+            raise ParameterError(f"the environment variable {source.env!r} is not set")
+        return value
+    path = base_dir / Path(source.file or "").expanduser()
+    # `from None`: a decoding error carries the bytes it failed on.
+    try:
+        return path.read_bytes().decode().removesuffix("\n")
+    except UnicodeDecodeError:
+        raise ParameterError(f"the file {path} is not UTF-8 text") from None
+    except (OSError, RuntimeError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ParameterError(f"the file {path} cannot be read: {why}") from None

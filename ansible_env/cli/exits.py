@@ -1,0 +1,52 @@
+"""Exit codes of the command: one table."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+
+from ansible_env.result import PhaseResult
+from ansible_env.status import Status
+
+
+class Exit(enum.IntEnum):
+    """How the command ends."""
+
+    SUCCEEDED = 0
+    FAILED = 1
+    USAGE = 2
+    UNREACHABLE = 4
+    TIMED_OUT = 124
+    CANCELED = 130
+
+
+EXIT_CODES: dict[Exit, str] = {
+    Exit.SUCCEEDED: "succeeded",
+    Exit.FAILED: "failed; also: only the teardown failed, or Ansible could not be started",
+    Exit.USAGE: "usage or configuration: nothing was run",
+    Exit.UNREACHABLE: "every host that failed could not be reached or logged in to",
+    Exit.TIMED_OUT: "timed out",
+    Exit.CANCELED: "canceled, by Ctrl-C or SIGTERM",
+}
+
+EPILOG = "Exit codes: " + "; ".join(f"{int(code)} {meaning}" for code, meaning in EXIT_CODES.items()) + ". "
+EPILOG += "Of several trials, the worst one's counts."
+
+_WORST_FIRST = (Exit.CANCELED, Exit.USAGE, Exit.FAILED, Exit.TIMED_OUT, Exit.UNREACHABLE, Exit.SUCCEEDED)
+
+
+def exit_of(result: PhaseResult) -> Exit:
+    """Return the exit code that a phase alone would give."""
+    if result.status is Status.SUCCEEDED:
+        return Exit.SUCCEEDED
+    if result.status is Status.CANCELED:
+        return Exit.CANCELED
+    if result.status is Status.TIMED_OUT:
+        return Exit.TIMED_OUT
+    return Exit.UNREACHABLE if result.unreachable else Exit.FAILED
+
+
+def worst_exit(codes: Iterable[Exit]) -> Exit:
+    """Return the exit code that speaks for all of them."""
+    found = set(codes)
+    return next((code for code in _WORST_FIRST if code in found), Exit.SUCCEEDED)

@@ -1,0 +1,140 @@
+"""What came of one trial, and its documents."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from platform import python_version
+from typing import Any
+
+from ansible_env import __version__
+from ansible_env.cli.exits import Exit, exit_of
+from ansible_env.result import HostResult, PhaseResult
+from ansible_env.status import Status
+
+
+@dataclass
+class Trial:
+    """One trial, or one phase that was run alone."""
+
+    environment: str
+    number: int
+    params: Mapping[str, Any]
+    """Secrets masked."""
+    begin: datetime = field(default_factory=lambda: datetime.now(UTC))
+    end: datetime | None = None
+    phases: dict[str, PhaseResult] = field(default_factory=dict)
+    """In the order in which they were run."""
+    artifacts: Path | None = None
+    error: str = ""
+    """Why a phase could not even be tried."""
+    canceled: bool = False
+    """Whether somebody asked for the end before the last phase had begun."""
+
+    @property
+    def deciding(self) -> PhaseResult | None:
+        """The phase that speaks for the trial: the last one before teardown, or teardown where it was run alone."""
+        found = [result for phase, result in self.phases.items() if phase != "teardown"]
+        return found[-1] if found else self.phases.get("teardown")
+
+    @property
+    def status(self) -> Status:
+        """The status of the deciding phase. A teardown changes nothing of it."""
+        if self.error:
+            return Status.FAILED
+        bad = [r.status for phase, r in self.phases.items() if phase != "teardown" and not r.status.is_succeeded()]
+        if bad:
+            return bad[0]
+        if self.canceled:
+            return Status.CANCELED
+        return self.deciding.status if self.deciding else Status.READY
+
+    @property
+    def exit(self) -> Exit:
+        """The exit code that the trial alone would give.
+
+        A teardown that failed after everything went well counts too: something may be left on the hosts.
+        """
+        if self.error:
+            return Exit.FAILED
+        if self.status is Status.CANCELED:
+            return Exit.CANCELED
+        before = [exit_of(result) for phase, result in self.phases.items() if phase != "teardown"]
+        bad = next((code for code in before if code is not Exit.SUCCEEDED), None)
+        if bad is not None:
+            return bad
+        teardown = self.phases.get("teardown")
+        if teardown is None or teardown.status.is_succeeded():
+            return Exit.SUCCEEDED
+        return Exit.FAILED if before else exit_of(teardown)
+
+    @property
+    def hosts(self) -> Mapping[str, HostResult]:
+        """What the deciding phase gave for each host."""
+        return self.deciding.hosts if self.deciding else {}
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds that the trial took, by this machine's clock."""
+        return ((self.end or datetime.now(UTC)) - self.begin).total_seconds()
+
+    def to_dict(self, *, output: bool) -> dict[str, Any]:
+        """Return the trial as plain data; `output` says whether with what the scripts printed."""
+        phases = {name: result.to_dict() for name, result in self.phases.items()}
+        if not output:
+            for phase in phases.values():
+                for host in phase["hosts"].values():
+                    for key in ("stdout", "stderr"):
+                        host.pop(key, None)
+        deciding = self.deciding
+        return {
+            "environment": self.environment,
+            "trial": self.number,
+            "status": self.status.name,
+            "started": self.begin.isoformat(),
+            "finished": self.end.isoformat() if self.end else None,
+            "elapsed": self.elapsed,
+            "params": dict(self.params),
+            "metrics": dict(deciding.metrics) if deciding else {},
+            "hosts": {name: _brief(host) for name, host in self.hosts.items()},
+            "phases": phases,
+            "artifacts": str(self.artifacts) if self.artifacts else None,
+            **({"error": self.error} if self.error else {}),
+        }
+
+
+def _brief(host: HostResult) -> dict[str, Any]:
+    data = host.to_dict()
+    names = ("status", "kind", "message", "rc", "metrics", "metrics_partial", "started", "finished")
+    return {name: data[name] for name in names} | {"elapsed": host.elapsed}
+
+
+def versions() -> dict[str, str]:
+    """Return what a result was made with."""
+    found = {"ansible_env": __version__, "python": python_version()}
+    for name in ("ansible-core", "ansible-runner"):
+        try:
+            found[name.replace("-", "_")] = metadata.version(name)
+        except metadata.PackageNotFoundError:  # a copy on the path, without metadata
+            continue
+    return found
+
+
+def to_json(data: Any, *, indent: int | None = None) -> str:
+    """Return JSON that any reader takes and any terminal may show: ASCII, and no bare NaN."""
+    return json.dumps(_finite(data), indent=indent, allow_nan=False, default=str)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

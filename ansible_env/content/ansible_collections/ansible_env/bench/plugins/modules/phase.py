@@ -1,0 +1,309 @@
+# Copyright (c) the ansible_env maintainers
+# GNU General Public License v3.0 or later (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of ansible_env.bench.phase; plugins/action/phase.py does the work, and nothing runs on the target."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: phase
+short_description: Run a script of a benchmark, with a true outcome and the metrics in its output
+version_added: 0.1.0
+description:
+  - Runs a script on a host, detached from the connection, follows it to its end, and returns how it ended, when it
+    started and finished by the host's own clock, and the metrics that it printed.
+  - A connection that breaks while the script runs is made again. The script does not notice, and its output is
+    complete.
+  - At its deadline the script is ended by the host itself, with all that it has started, also where the controller
+    is gone by then.
+  - The task fails unless the script succeeded. RV(kind) says in one word what happened, RV(msg) in one sentence.
+  - Script, environment variables and output travel over standard input and output of the connection. The script is
+    never templated by a shell or by this module; mark text that holds C({{) with C(!unsafe) to keep Ansible from it.
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) without modifying target.
+    support: full
+    details:
+      - The arguments are checked, the script is not run, and the task is reported as skipped, never as a success.
+  diff_mode:
+    description: Will return details on what has changed when in C(diff_mode).
+    support: none
+    details:
+      - What a script would change cannot be known.
+  async:
+    description: Supports being used with the C(async) keyword.
+    support: none
+    details:
+      - The script is detached from the connection in any case. Use O(timeout) for a deadline.
+  become:
+    description: Is usable alongside C(become) keywords.
+    support: full
+    details:
+      - The script runs as the user that C(become) names, and so does all that watches over it.
+  platform:
+    description: Target OS/families that can be operated against.
+    support: full
+    platforms: posix
+options:
+  script:
+    description:
+      - The script, as text. It is given to O(shell) as a file. Its standard input is empty.
+      - Without a script nothing is run on the host. With O(wait_boot) the host is waited for all the same.
+    type: str
+  env:
+    description:
+      - Environment variables of the script. A name is made of ASCII letters, digits and C(_). A value is a string
+        (quote numbers) and arrives as it is, byte by byte.
+    type: dict
+    default: {}
+  secret_env:
+    description:
+      - Environment variables whose values are masked in the output, in logs and in results. Otherwise as O(env).
+      - A script that prints only a part of a value, or an encoded one, is not protected from itself.
+    type: dict
+    default: {}
+  shell:
+    description:
+      - The program that runs the script, found in the host's E(PATH) or given by its path.
+    type: str
+    default: bash
+  chdir:
+    description:
+      - Directory to start in. The user's home directory, where it is not given.
+    type: path
+  fail_fast:
+    description:
+      - Stop at the first command that fails, as C(set -e) does. Otherwise only the status of the last one counts.
+    type: bool
+    default: false
+  timeout:
+    description:
+      - Seconds after which the host ends the script. No deadline, where it is not given.
+    type: float
+  grace:
+    description:
+      - Seconds that a script has between SIGTERM and SIGKILL.
+    type: float
+    default: 5.0
+  keep_running:
+    description:
+      - Leave alone what the script has started and left running in its session, such as a server. It is ended
+        together with the script otherwise.
+    type: bool
+    default: false
+  may_reboot:
+    description:
+      - Whether a restart of the host in the middle of the script is a success. It is a failure otherwise.
+    type: bool
+    default: false
+  results_stdout_pattern:
+    description:
+      - Regular expression that finds metrics in standard output, with C(^) and C($) at each line. It has two groups,
+        the name and the value, or named groups, one for each metric. Of several values for a name the last counts.
+      - Numbers in the output become numbers in RV(metrics).
+    type: str
+  results_json:
+    description:
+      - Take the last line of standard output as a JSON object of metrics.
+    type: bool
+    default: false
+  required_metrics:
+    description:
+      - Names of metrics without which a script that ended well has failed, with RV(kind=metrics_missing).
+    type: list
+    elements: str
+    default: []
+  reconnect:
+    description:
+      - Seconds for which a lost connection is tried again.
+    type: float
+    default: 60.0
+  poll:
+    description:
+      - Seconds between two looks for new output, taken on the host. The end of the script is noticed at once.
+    type: int
+    default: 1
+  wait_boot:
+    description:
+      - Seconds to wait, before anything else, until the host answers. V(0) does not wait.
+    type: float
+    default: 0.0
+  run_dir:
+    description:
+      - Directory on the host in which a private one is made for the length of the script.
+    type: str
+    default: /tmp
+requirements:
+  - on the controller, the C(ansible_env) library (C(pip install ansible-env))
+  - on the host, C(/bin/sh), C(setsid) or C(perl), and the O(shell); no Python
+notes:
+  - Works over every connection that can run a command on a POSIX host, such as P(ansible.builtin.ssh#connection) and
+    P(ansible.builtin.local#connection).
+  - RV(stdout) and RV(stderr) hold at most 64 KiB each, the beginning and the end. Metrics are taken from the whole.
+seealso:
+  - module: ansible.builtin.script
+  - module: ansible.builtin.shell
+author:
+  - The ansible_env maintainers
+"""
+
+EXAMPLES = r"""
+- name: Measure how fast this host hashes
+  ansible_env.bench.phase:
+    script: |
+      openssl speed -seconds "$seconds" -bytes 16384 sha256 2>&1 | awk '/^sha256/ {print "sha256=" $2}'
+    env:
+      seconds: "2"
+    results_stdout_pattern: '^(\w+)=([0-9.]+)'
+    required_metrics: [sha256]
+    timeout: 30
+  register: bench
+
+- name: Show what came of it
+  ansible.builtin.debug:
+    msg: "{{ bench.status }} in {{ bench.elapsed }} s: {{ bench.metrics }}"
+
+- name: Run a client that prints a JSON object at its end, as another user
+  ansible_env.bench.phase:
+    script: ./loadtest --json
+    chdir: /opt/loadtest
+    results_json: true
+    required_metrics: [throughput, p99_ms]
+    timeout: 600
+    grace: 20
+  become: true
+  become_user: bench
+
+- name: Clean up, whatever happens
+  block:
+    - name: Start the server
+      ansible_env.bench.phase:
+        script: ./server --daemon
+        keep_running: true
+
+    - name: Measure it
+      ansible_env.bench.phase:
+        script: ./client
+        results_stdout_pattern: 'throughput: (?P<throughput>\S+)'
+        secret_env:
+          API_TOKEN: "{{ api_token }}"
+  always:
+    - name: Stop the server
+      ansible_env.bench.phase:
+        script: ./server --stop
+"""
+
+RETURN = r"""
+ansible_env:
+  description: Version of this form of a result.
+  returned: always
+  type: int
+  sample: 1
+status:
+  description:
+    - How the script ended. One of V(SUCCEEDED), V(FAILED), V(TIMED_OUT), V(CANCELED).
+  returned: always
+  type: str
+  sample: SUCCEEDED
+kind:
+  description:
+    - What happened, in one word. V(ok); V(exit), V(signal), V(metrics_missing) and V(timeout) are the script's doing;
+      V(canceled) and V(rejected) are ours; V(unreachable), V(auth), V(become), V(interpreter), V(lost_result) and
+      V(controller) are failures of the machinery, which say nothing of what was measured.
+  returned: always
+  type: str
+  sample: ok
+msg:
+  description: What happened, in one sentence.
+  returned: always
+  type: str
+  sample: exit status 3
+rc:
+  description:
+    - Exit status as the host's shell gave it, 128 + n for signal n. Null where the script did not get to its end.
+  returned: when the script may have been started
+  type: int
+  sample: 0
+metrics:
+  description: Metrics from standard output, numbers as numbers.
+  returned: when the script may have been started
+  type: dict
+  sample: {"throughput": 1234.5, "p99_ms": 7}
+metrics_partial:
+  description: Whether the metrics are from a script that did not succeed.
+  returned: when the script may have been started
+  type: bool
+  sample: false
+started:
+  description: Start of the script by the host's own clock, ISO 8601, in UTC.
+  returned: when the script may have been started
+  type: str
+  sample: "2025-11-22T19:36:43.123456+00:00"
+finished:
+  description: End of the script by the host's own clock. Null where it is not known.
+  returned: when the script may have been started
+  type: str
+  sample: "2025-11-22T19:36:45.654321+00:00"
+elapsed:
+  description: Seconds between these two.
+  returned: when both are known
+  type: float
+  sample: 2.530865
+stdout:
+  description: What the script printed, or the beginning and the end of it. Bytes that are no UTF-8 become U+FFFD.
+  returned: when the script may have been started
+  type: str
+  sample: "throughput: 1234.5\n"
+stderr:
+  description: The same of standard error.
+  returned: when the script may have been started
+  type: str
+  sample: ""
+truncated:
+  description: Whether RV(stdout) or RV(stderr) have their middle left out.
+  returned: when the script may have been started
+  type: bool
+  sample: false
+stdout_bytes:
+  description: Bytes that the script printed to standard output.
+  returned: when the script may have been started
+  type: int
+  sample: 19
+stderr_bytes:
+  description: Bytes that the script printed to standard error.
+  returned: when the script may have been started
+  type: int
+  sample: 0
+stdout_log:
+  description: File on the controller with the whole standard output.
+  returned: when the engine keeps logs (E(ANSIBLE_ENV_LOG_DIR) is set)
+  type: str
+  sample: logs/run/web1.stdout
+stderr_log:
+  description: File on the controller with the whole standard error.
+  returned: when the engine keeps logs (E(ANSIBLE_ENV_LOG_DIR) is set)
+  type: str
+  sample: logs/run/web1.stderr
+reconnects:
+  description: How often the connection had to be made again while the script ran.
+  returned: when the script may have been started
+  type: int
+  sample: 0
+rebooted:
+  description: Whether the host was restarted in the middle of the script.
+  returned: when the script may have been started
+  type: bool
+  sample: false
+left_running:
+  description: Processes of the script that could not be ended, such as another user's.
+  returned: when the script may have been started
+  type: list
+  elements: int
+  sample: []
+run_id:
+  description: Name of this run, which all processes of the script have as E(ANSIBLE_ENV_RUN_ID).
+  returned: when the script may have been started
+  type: str
+  sample: 3f1d0c5e6f5b4c0c8b0f7a1f5f0e9d2a
+"""

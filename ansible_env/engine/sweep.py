@@ -1,0 +1,62 @@
+"""Ends and removes what controllers left behind that were killed: they had no chance to do it themselves."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from ansible_env.engine import processes
+from ansible_env.owner import Owner
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "ae-"
+OWNER = "ANSIBLE_ENV_OWNER"
+"""Variable by which the local processes of an engine name the process that it belongs to."""
+
+
+def make_base(parent: str | None) -> Path:
+    """Make the directory of an engine, with its owner's name in it."""
+    base = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+    (base / "owner").write_text(Owner.this().to_text(), encoding="utf-8")
+    (base / "cp").mkdir(mode=0o700)
+    return base
+
+
+def remove_base(base: Path) -> None:
+    """End the shared ssh connections of an engine, and remove its directory."""
+    for socket in (base / "cp").glob("*"):
+        command = ["ssh", "-O", "exit", "-o", f"ControlPath={socket}", "none"]
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run(command, capture_output=True, timeout=10, check=False)
+    shutil.rmtree(base, ignore_errors=True)
+
+
+def sweep(parent: str | None) -> None:
+    """End local processes and remove directories whose owner is dead.
+
+    With SIGKILL: a worker that got SIGTERM would end its script on the target, and `attach` may still want that.
+    """
+    orphans = list(_orphans())
+    if orphans:
+        logger.warning("ending %d processes of a controller that was killed", len(orphans))
+        processes.send(orphans, signal.SIGKILL)
+    for base in Path(parent or tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError, ValueError):
+            if base.stat().st_uid == processes.own_uid() and not base.is_symlink():
+                owner = Owner.of_text((base / "owner").read_text(encoding="utf-8"))
+                if not owner.lives():
+                    remove_base(base)
+
+
+def _orphans() -> Iterator[int]:
+    for pid, variables in processes.environments(OWNER):
+        with contextlib.suppress(ValueError):
+            if not Owner.of_text(variables).lives():
+                yield pid

@@ -22,7 +22,7 @@ class Exit(enum.IntEnum):
 
 EXIT_CODES: dict[Exit, str] = {
     Exit.SUCCEEDED: "succeeded",
-    Exit.FAILED: "failed; also: only the teardown failed, or Ansible could not be started",
+    Exit.FAILED: "failed, be it only the teardown, or Ansible could not be started",
     Exit.USAGE: "usage or configuration: nothing was run",
     Exit.UNREACHABLE: "every host that failed could not be reached or logged in to",
     Exit.TIMED_OUT: "timed out",

@@ -24,11 +24,10 @@ class Interrupts:
     calls the first step and the second one the second, and raises.
     """
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    def __init__(self) -> None:
         self.steps: tuple[Callable[[], str], Callable[[], str]] | None = None
         """What to do; each returns what to say."""
         self.count = 0
-        self._quiet = quiet
         self._former: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -60,6 +59,6 @@ class Interrupts:
 
     def _say(self, text: str) -> None:
         # Not through a buffered stream: the signal may have come while that one was being written to.
-        if not self._quiet and text:
+        if text:
             with contextlib.suppress(OSError):
                 os.write(2, f"\nansible-env: {text}\n".encode())

@@ -154,5 +154,5 @@ def _number(text: str) -> int | float:
 def _list(text: str) -> list[Any]:
     value = yaml.safe_load(text)
     if not isinstance(value, list):
-        raise ValueError(text)  # noqa: TRY004 - one error for all that cannot be read
+        raise ValueError(text)
     return value

@@ -78,6 +78,8 @@ class Pace:
     """Seconds between two looks for new output, on the target."""
     reconnect: float = 60
     """Seconds for which a lost connection is tried again."""
+    settle: float = 0
+    """Seconds after its end for which a script that may restart its host is watched doing so."""
 
 
 @dataclass(slots=True)
@@ -149,19 +151,26 @@ class Follower:
             return self._follow(None, stop)
 
     def _first(self) -> Reply | None:
-        payload = start_payload(self._script, self._nonce, wait=FIRST_WAIT, tick=self._pace.tick)
-        try:
-            reply = self._exchange(payload, FIRST_WAIT + ANSWER)
-            self._dropped = reply.state is State.DONE and not reply.more
-            return reply
-        except NeverConnected:
-            raise
-        except (Disconnected, ReplyError) as broken:
-            found = self._reconnect(broken)
-        if found is None or found.state is not State.GONE:
-            return found
-        # A run directory is removed only once its output was written: none there means that nothing arrived.
-        return self._exchange(payload, FIRST_WAIT + ANSWER)
+        wait = 0 if self._pace.settle else FIRST_WAIT
+        payload = start_payload(self._script, self._nonce, wait=wait, tick=self._pace.tick)
+        for _ in range(2):
+            begun = time.monotonic()
+            try:
+                reply = self._exchange(payload, wait + ANSWER)
+                self._dropped = reply.state is State.DONE and not reply.more
+                return reply
+            except NeverConnected:
+                raise
+            except (Disconnected, ReplyError) as broken:
+                found = self._reconnect(broken)
+            # A run directory is removed only once its output was written: none there means that nothing arrived,
+            # unless the host was restarted since. Then nobody knows what the script had done by that time.
+            if found is None or found.state is not State.GONE:
+                return found
+            if found.uptime is not None and found.uptime < time.monotonic() - begun:
+                self._ending.first_boot_id = "the one before"
+                return found
+        raise NeverConnected("the connection broke twice before the script could be started")
 
     def _follow(self, reply: Reply | None, stop: Stop | None = None) -> Ending:
         """Poll until the script has ended, cannot be found any more, or was given up."""
@@ -182,7 +191,22 @@ class Follower:
         ending.started = ending.reply.state not in (State.NO_SHELL, State.NO_SETSID, State.ERROR)
         if reply is not None and reply.state in (State.DONE, State.LOST) and not self._dropped:
             self._drop()
+        if ending.reply.state is State.DONE and not ending.stopped:
+            self._settle()
         return ending
+
+    def _settle(self) -> None:
+        """Wait for the restart that a script may have asked for, and for the host to be back: its boot id tells."""
+        give_up = time.monotonic() + self._pace.settle
+        while time.monotonic() < give_up and not self._ending.rebooted and not self._ending.broken:
+            try:
+                self._transport.pause(0.5)
+                reply = self._poll()
+            except Stop as stop:
+                self._ending.stopped = stop.reason
+                return
+            if reply is not None:
+                self._ending.reply = replace(self._ending.reply, boot_id=reply.boot_id)
 
     def _unfinished(self, reply: Reply | None) -> bool:
         if reply is None or time.monotonic() > self._stop_deadline:

@@ -45,6 +45,8 @@ class Reply:
     begin: datetime | None = None
     end: datetime | None = None
     boot_id: str = ""
+    uptime: float | None = None
+    """Seconds since the host was started; told where there is no run directory."""
     left: tuple[int, ...] = ()
     """Processes that could not be ended (another user's, or stuck in the kernel)."""
     more: bool = False
@@ -76,6 +78,7 @@ def parse_reply(data: bytes, nonce: str) -> Reply:
         begin=_time(fields.get("begin", "")),
         end=_time(fields.get("end", "")),
         boot_id=fields.get("boot", ""),
+        uptime=float(fields["up"]) if fields.get("up") else None,
         left=tuple(int(pid) for pid in re.findall(r"\d+", fields.get("left", ""))),
         more=fields.get("more") == "1",
         out=body[:n_out],

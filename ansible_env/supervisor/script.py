@@ -142,7 +142,8 @@ if [ -e "$d/supervisor" ]; then
 {action}
 else
 b=-; [ -r /proc/sys/kernel/random/boot_id ] && read -r b </proc/sys/kernel/random/boot_id
-printf 'ansible_env:{nonce} state=gone boot=%s\\n' "$b"
+u=; [ -r /proc/uptime ] && read -r u x </proc/uptime
+printf 'ansible_env:{nonce} state=gone boot=%s up=%s\\n' "$b" "$u"
 fi
 exit 0
 }}

@@ -14,7 +14,9 @@ def verdict(ending: Ending, script: Script, *, may_reboot: bool = False, attache
     why = reply.why or (ending.stopped if reply.state is not State.DONE else "")
     if reply.state in (State.NO_SHELL, State.NO_SETSID, State.ERROR):
         return _not_started(reply.state, script)
-    if ending.rebooted:
+    if reply.state is State.DONE and ending.broken:
+        return connection_kind(ending.broken), f"the host did not come back after the script ({ending.broken})"
+    if ending.rebooted and reply.state is not State.DONE:
         if may_reboot:
             return Kind.OK, "the script restarted its host, as it may"
         return Kind.LOST_RESULT, "the host was restarted in the middle of the script, and nobody had asked for that"

@@ -39,6 +39,9 @@ RESULTS_DIR = "ANSIBLE_ENV_RESULTS_DIR"
 LOG_DIR = "ANSIBLE_ENV_LOG_DIR"
 """Variable by which the engine names the directory that keeps the scripts' output; logs/ of the private one otherwise."""
 
+SETTLE = 5.0
+"""Seconds after the end of a script in which a restart that it asked for has to begin."""
+
 ARGUMENTS = {
     "script": {"type": "str"},
     "env": {"type": "dict", "default": {}},
@@ -180,7 +183,8 @@ class ActionModule(ActionBase):
                     wait_for_host(channel, arguments["wait_boot"])
                 if arguments["script"] is None:
                     return nothing_to_run()
-                pace = Pace(tick=arguments["poll"], reconnect=arguments["reconnect"])
+                settle = SETTLE if arguments["may_reboot"] else 0
+                pace = Pace(tick=arguments["poll"], reconnect=arguments["reconnect"], settle=settle)
                 follower = Follower(channel, script, capture.write, pace, record.write_boot_id)
                 ending = follower.resume(record.boot_id()) if arguments["attach"] else follower.start()
         except NeverConnected as never:

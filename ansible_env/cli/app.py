@@ -1,0 +1,117 @@
+"""The commands."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from ansible_env import __version__
+from ansible_env.cli.context import guarded
+from ansible_env.cli.doctor import run_doctor
+from ansible_env.cli.exits import EPILOG
+from ansible_env.cli.options import DoctorOptions, RenderOptions, Running, TrialOptions, ValidateOptions, takes
+from ansible_env.cli.output import stop_printing
+from ansible_env.cli.record import to_json
+from ansible_env.cli.session import run_session
+from ansible_env.cli.show import rendered, validated
+from ansible_env.config import json_schema
+
+app = typer.Typer(
+    name="ansible-env",
+    help="Run benchmark environments on any host that Ansible can reach.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # its tracebacks show the values of variables, secrets among them
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print_data(f"ansible-env {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def print_data(text: str) -> None:
+    """Write to stdout, whose reader may have gone."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        stop_printing()
+
+
+@app.command(epilog=EPILOG)
+@takes(TrialOptions)
+def trial(options: TrialOptions) -> None:
+    """Run setup, run and teardown; teardown always, also after a failure or Ctrl-C.
+
+    Progress goes to stderr: lines of a script's stdout after '|', of its stderr after '!'. Results go to stdout.
+    """
+    with guarded(options):
+        raise typer.Exit(run_session(options, trials=options.trials))
+
+
+@app.command(epilog=EPILOG)
+@takes(Running)
+def setup(options: Running) -> None:
+    """Run setup alone, and wait for the hosts to boot first where the file says so."""
+    with guarded(options):
+        raise typer.Exit(run_session(options, ("setup",)))
+
+
+@app.command(epilog=EPILOG)
+@takes(Running)
+def run(options: Running) -> None:
+    """Run the benchmark alone, on hosts that are set up."""
+    with guarded(options):
+        raise typer.Exit(run_session(options, ("run",)))
+
+
+@app.command(epilog=EPILOG)
+@takes(Running)
+def teardown(options: Running) -> None:
+    """Run teardown alone."""
+    with guarded(options):
+        raise typer.Exit(run_session(options, ("teardown",)))
+
+
+@app.command()
+@takes(RenderOptions)
+def render(options: RenderOptions) -> None:
+    """Print the playbook of a phase, which runs by hand: ansible-playbook -i INVENTORY file.yml."""
+    with guarded(options):
+        print_data(rendered(options))
+
+
+@app.command()
+@takes(ValidateOptions)
+def validate(options: ValidateOptions) -> None:
+    """Check an environment file, its parameters, and with -i the inventory; touch no host."""
+    with guarded(options):
+        print_data("".join(f"{line}\n" for line in list(validated(options))))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of environment files, for editors."""
+    print_data(to_json(json_schema(), indent=2) + "\n")
+
+
+@app.command(epilog="Exit codes: 0 nothing is wrong; 4 only that hosts cannot be reached; 1 something else.")
+@takes(DoctorOptions)
+def doctor(options: DoctorOptions) -> None:
+    """Find out what is wrong: this machine, the inventory, and each host."""
+    with guarded(options):
+        raise typer.Exit(run_doctor(options))

@@ -1,0 +1,83 @@
+"""What all commands share: errors, logging, and the engine, which tests replace."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import traceback
+from collections.abc import Iterator
+
+import typer
+from rich.console import Console
+
+from ansible_env.cli.exits import Exit
+from ansible_env.cli.interrupts import StopWaiting
+from ansible_env.cli.options import Common
+from ansible_env.cli.text import visible
+from ansible_env.engine import ColdEngine, Engine
+from ansible_env.errors import AnsibleEnvError, ConfigError, Problem
+
+PROGRAM = "ansible-env"
+
+
+def make_engine() -> Engine:
+    """Return the engine that runs the playbooks."""
+    return ColdEngine()
+
+
+def errors_console() -> Console:
+    """Return the console for people: stderr, where nothing that a host says is read as markup."""
+    return Console(file=sys.stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+@contextlib.contextmanager
+def guarded(options: Common) -> Iterator[None]:
+    """Turn errors into a line each and an exit code, and show what the library logs."""
+    _set_up_logging(options.verbose)
+    try:
+        yield
+    except ConfigError as error:
+        _say(error, options)
+        raise typer.Exit(Exit.USAGE) from None
+    except AnsibleEnvError as error:
+        _say(error, options)
+        raise typer.Exit(Exit.FAILED) from None
+    except (StopWaiting, KeyboardInterrupt):
+        say_error("canceled")
+        raise typer.Exit(Exit.CANCELED) from None
+
+
+def say_error(text: str) -> None:
+    """Print a line about what is wrong."""
+    sys.stderr.write(f"{PROGRAM}: {visible(text)}\n")
+
+
+def say_problem(problem: Problem | str) -> None:
+    """Print a line about an error."""
+    say_error(f"error: {' '.join(str(problem).split())}")
+
+
+def _say(error: AnsibleEnvError, options: Common) -> None:
+    if options.debug:
+        sys.stderr.write("".join(traceback.format_exception(error)))
+    for problem in error.problems if isinstance(error, ConfigError) else [str(error)]:
+        say_problem(problem)
+
+
+def _set_up_logging(verbosity: int) -> None:
+    logger = logging.getLogger("ansible_env")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter(f"{PROGRAM}: %(levelname)s: %(message)s"))
+    for former in [h for h in logger.handlers if getattr(h, "of_the_command", False)]:
+        logger.removeHandler(former)
+    handler.of_the_command = True  # type: ignore[attr-defined]
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO if verbosity else logging.WARNING)
+
+
+class _Formatter(logging.Formatter):
+    """A log message may quote a host."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(map(visible, super().format(record).split("\n")))

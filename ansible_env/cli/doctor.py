@@ -1,0 +1,164 @@
+"""`doctor`: what is wrong, on this machine, in the inventory, and on each host, and what to do about it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from ansible_env.cli import context
+from ansible_env.cli.calling import ansible_options
+from ansible_env.cli.exits import Exit
+from ansible_env.cli.findings import Finding, Level, controller_findings
+from ansible_env.cli.interrupts import Interrupts
+from ansible_env.cli.options import DoctorOptions
+from ansible_env.cli.text import plural, some, visible
+from ansible_env.config import EnvironmentConfig
+from ansible_env.engine import Listener
+from ansible_env.environment import RemoteEnv
+from ansible_env.errors import ConfigError, EngineError
+from ansible_env.outcomes import OUTCOMES
+from ansible_env.playbook import PHASE_TASK
+from ansible_env.result import HostResult
+
+CLOCK_TOLERANCE = 2.0
+"""Seconds; below that it may as well be the time that the answer took."""
+PATIENCE = 60.0
+"""Seconds that a host gets for its answer."""
+
+# Read by /bin/sh, which need not be bash. `value=no` is for what is missing.
+_QUESTIONS = r"""
+has() { command -v "$1" 2>/dev/null || echo no; }
+echo "system=$(uname -sr)"
+echo "user=$(id -un)"
+echo "sh=$(readlink -f /bin/sh 2>/dev/null || echo /bin/sh)"
+echo "setsid=$(has setsid)"
+echo "shell=$(has "$wanted_shell")"
+echo "python3=$(python3 -c 'import sys; print(sys.version.split()[0])' 2>/dev/null || echo no)"
+"""
+_STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
+
+
+def run_doctor(options: DoctorOptions) -> Exit:
+    """Print all findings and return the exit code."""
+    console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    found: list[Finding] = []
+    with Interrupts(), contextlib.ExitStack() as stack:
+        for finding in _all_findings(options, stack):
+            found.append(finding)
+            with contextlib.suppress(BrokenPipeError):
+                _print(console, finding)
+    bad = [finding for finding in found if finding.level is Level.FAIL]
+    if not bad:
+        return Exit.SUCCEEDED
+    return Exit.UNREACHABLE if all(finding.unreachable for finding in bad) else Exit.FAILED
+
+
+def _print(console: Console, finding: Finding) -> None:
+    style = _STYLES[finding.level]
+    console.print(Text.assemble((f"{finding.level:5}", style), (f"{visible(finding.subject)}: ", "bold"), finding.text))
+    if finding.remedy:
+        console.print(Text.assemble(("      do: ", "dim"), finding.remedy))
+
+
+def _all_findings(options: DoctorOptions, stack: contextlib.ExitStack) -> Iterator[Finding]:
+    yield from controller_findings()
+    config = None
+    if options.environment is not None:
+        try:
+            config = EnvironmentConfig.load(options.environment)
+        except ConfigError as error:
+            for problem in error.problems:
+                yield Finding(Level.FAIL, "environment", visible(str(problem)), "ansible-env validate")
+        else:
+            yield Finding(Level.OK, "environment", visible(f"{options.environment}: {config.name}"))
+    engine = stack.enter_context(contextlib.closing(context.make_engine()))
+    clock = _Clock()
+    try:
+        env = RemoteEnv(
+            config=_questions(config),
+            inventory=options.inventory,
+            limit=options.limit,
+            engine=engine,
+            options=ansible_options(options),
+            listener=clock,
+        )
+        hosts = env.hosts
+    except (ConfigError, EngineError) as error:
+        for text in error.problems if isinstance(error, ConfigError) else [str(error)]:
+            remedy = "ansible-inventory -i INVENTORY --graph shows what Ansible reads"
+            yield Finding(Level.FAIL, "inventory", visible(str(text)), remedy)
+        return
+    yield Finding(Level.OK, "inventory", f"{plural(len(hosts), 'host')}: {some(hosts, 20)}")
+    with env:
+        result = env.run_phase("run")
+    for host in result.hosts.values():
+        yield from _host_findings(host, env.config, clock)
+
+
+def _questions(config: EnvironmentConfig | None) -> EnvironmentConfig:
+    """Return an environment that asks the hosts of another one, in its way of logging in."""
+    data: dict[str, Any] = {
+        "name": "doctor",
+        "run": [_QUESTIONS],
+        "const_args": {"wanted_shell": config.shell if config else "bash"},
+        "shell_env_params": ["wanted_shell"],
+        "results_stdout_pattern": r"^(\w+)=(.*)$",
+        "shell": "sh",
+        "timeouts": {"run": PATIENCE},
+    }
+    for name in ("hosts", "become", "become_user", "become_method") if config else ():
+        if (value := getattr(config, name)) is not None:
+            data[name] = value
+    return EnvironmentConfig.from_mapping(data, source=config.source if config else None)
+
+
+def _host_findings(host: HostResult, config: EnvironmentConfig, clock: _Clock) -> Iterator[Finding]:
+    if not host.status.is_succeeded():
+        outcome = OUTCOMES[host.kind]
+        remedy = outcome.remedy if "doctor" not in outcome.remedy else "check its address, and that it is up"
+        text = f"{host.kind}: {visible(' '.join(host.message.split()))}"
+        yield Finding(Level.FAIL, host.host, text, remedy, unreachable=host.kind in ("unreachable", "auth"))
+        return
+    told = {name: visible(str(value)) for name, value in host.metrics.items()}
+    shell = str(config.const_args["wanted_shell"])
+    text = f"answers: {told.get('system')}, as {told.get('user')}; /bin/sh is {told.get('sh')}"
+    text += f"; python3 {told.get('python3')}"
+    yield Finding(Level.OK, host.host, text)
+    if told.get("shell") == "no":
+        remedy = f"install it, or name another one in the environment file: `shell: sh` instead of {shell}"
+        yield Finding(Level.FAIL, host.host, f"has no {shell}", remedy)
+    if told.get("setsid") == "no":
+        remedy = "install util-linux (or busybox), or scripts that leave their process group cannot be ended"
+        yield Finding(Level.WARN, host.host, "has no setsid", remedy)
+    offset = clock.offset(host)
+    if offset is not None and abs(offset) > CLOCK_TOLERANCE:
+        text = f"its clock is {abs(offset):.0f} s {'ahead' if offset > 0 else 'behind'}"
+        yield Finding(Level.WARN, host.host, text, "run an NTP client there; times in results are the host's own")
+
+
+class _Clock(Listener):
+    """Notes by our clock when each host answered."""
+
+    def __init__(self) -> None:
+        self._answered: dict[str, float] = {}
+
+    def on_event(self, event: Mapping[str, Any]) -> None:
+        data = event.get("event_data")
+        if event.get("event") == "runner_on_ok" and isinstance(data, Mapping) and data.get("task_action") == PHASE_TASK:
+            self._answered[str(data.get("host"))] = time.time()
+
+    def on_output(self, host: str, stream: str, text: str) -> None:
+        pass
+
+    def offset(self, host: HostResult) -> float | None:
+        """Return how many seconds a host's clock is ahead, as far as that can be told."""
+        answered = self._answered.get(host.host)
+        if answered is None or host.finished is None:
+            return None
+        return host.finished.timestamp() - answered

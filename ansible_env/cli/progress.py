@@ -1,0 +1,154 @@
+"""What happens, line by line, on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, TextIO
+
+from rich.console import Console
+
+from ansible_env.cli.text import duration, plural, some, visible, visible_line
+from ansible_env.engine import Listener
+from ansible_env.playbook import PHASE_TASK
+from ansible_env.result import PhaseResult
+
+LONGEST_LINE = 4096
+"""Characters of a line that is not ended yet before it is shown all the same."""
+MOST_LINES = 400
+"""Lines of one stream shown at once. Output comes several times a second; more than that nobody can read."""
+
+_HOST_COLORS = ("36", "35", "34", "32", "33", "96", "95", "94")
+_DIM, _RED, _GREEN, _YELLOW, _BOLD = "2", "31", "32", "33", "1"
+_TASK_WORDS = {
+    "runner_on_failed": ("failed", _RED),
+    "runner_on_unreachable": ("unreachable", _RED),
+    "runner_on_skipped": ("skipped", _DIM),
+}
+
+
+class Progress(Listener):
+    """Shows a phase's begin and end, what its scripts print, and the author's own Ansible tasks.
+
+    Called from the engine's thread and from the main one. Written by hand rather than with rich: a benchmark may print
+    thousands of lines a second, and the engine waits for us.
+    """
+
+    def __init__(self, stream: TextIO, *, quiet: bool = False, verbosity: int = 0) -> None:
+        console = Console(file=stream)
+        self._color = console.is_terminal and console.color_system is not None and not console.no_color
+        self._stream = stream
+        self._quiet = quiet
+        self._verbosity = verbosity
+        self._lock = threading.Lock()
+        self._phase = ""
+        self._hosts: dict[str, str] = {}
+        self._width = 0
+        self._begun = 0.0
+        self._partial: dict[tuple[str, str], str] = {}
+        self.printed = False
+        """Whether the scripts of the phase have printed anything."""
+
+    def trial(self, title: str, hosts: Sequence[str]) -> None:
+        """Say that a trial begins."""
+        self._hosts = {host: _HOST_COLORS[n % len(_HOST_COLORS)] for n, host in enumerate(hosts)}
+        self._width = min(max((len(visible(host)) for host in hosts), default=0), 24)
+        where = f"{plural(len(hosts), 'host')}: {some(hosts)}"
+        self._write([self._line("", f"{self._styled(title, _BOLD)} on {where}")])
+
+    def begin(self, phase: str) -> None:
+        """Say that a phase begins."""
+        self._phase, self._begun, self.printed = phase, time.monotonic(), False
+        self._partial.clear()
+        self._write([self._line(phase, self._styled("begins", _DIM))])
+
+    def end(self, result: PhaseResult) -> None:
+        """Say how a phase ended."""
+        with self._lock:
+            for (host, stream), text in self._partial.items():
+                self._put([self._output(host, stream, text)] if text else [])
+            self._partial.clear()
+        good = result.status.is_succeeded()
+        text = self._styled(result.status.name, _GREEN if good else _RED)
+        text += f" in {duration(time.monotonic() - self._begun)}"
+        if result.failed_hosts and len(result.hosts) > 1:
+            text += f", {len(result.failed_hosts)} of {plural(len(result.hosts), 'host')} failed"
+        self._write([self._line(self._phase, text)])
+
+    def note(self, text: str, *, phase: str = "") -> None:
+        """Say something else."""
+        self._write([self._line(phase, visible(text))])
+
+    def on_output(self, host: str, stream: str, text: str) -> None:
+        """Show the lines that are complete now."""
+        if self._quiet:
+            return
+        with self._lock:
+            self.printed = True
+            *lines, rest = (self._partial.get((host, stream), "") + text).split("\n")
+            if len(rest) > LONGEST_LINE:
+                lines, rest = [*lines, rest], ""
+            self._partial[host, stream] = rest
+            left_out = len(lines) - MOST_LINES
+            if left_out > 0:
+                half = MOST_LINES // 2
+                lines[half:-half] = [f"[... {plural(left_out, 'line')} not shown here, but in the log ...]"]
+            self._put([self._output(host, stream, line) for line in lines])
+
+    def on_event(self, event: Mapping[str, Any]) -> None:
+        """Show the author's own Ansible tasks, and all that Ansible says where that was asked for."""
+        if self._quiet:
+            return
+        kind, data = str(event.get("event")), event.get("event_data")
+        if self._verbosity > 1 and event.get("stdout"):
+            lines = str(event["stdout"]).splitlines()
+            self._write([self._line(self._phase, self._styled(visible(line), _DIM)) for line in lines])
+        elif kind.startswith("runner_on_") and isinstance(data, Mapping) and data.get("task_action") != PHASE_TASK:
+            self._task(kind, data)
+
+    def _task(self, kind: str, data: Mapping[str, Any]) -> None:
+        res = data.get("res")
+        if kind == "runner_on_ok":
+            changed = isinstance(res, Mapping) and res.get("changed")
+            word, color = ("changed", _YELLOW) if changed else ("ok", _GREEN)
+        elif kind in _TASK_WORDS:
+            word, color = _TASK_WORDS[kind]
+        else:
+            return
+        task = visible(str(data.get("task") or data.get("task_action") or "task"))
+        if kind == "runner_on_failed" and data.get("ignore_errors"):
+            word += ", ignored"
+        text = (
+            f"{self._host(str(data.get('host')))} | {self._styled(f'task: {task}:', _DIM)} {self._styled(word, color)}"
+        )
+        self._write([self._line(self._phase, text)])
+
+    def _output(self, host: str, stream: str, line: str) -> str:
+        text = visible_line(line)
+        mark, text = ("!", self._styled(text, _YELLOW)) if stream == "stderr" else ("|", text)
+        return self._line(self._phase, f"{self._host(host)} {mark} {text}")
+
+    def _host(self, host: str) -> str:
+        return self._styled(visible(host).ljust(self._width), self._hosts.get(host, _BOLD))
+
+    def _line(self, phase: str, text: str) -> str:
+        clock = self._styled(time.strftime("%H:%M:%S"), _DIM)
+        return f"{clock} {phase:8} {text}" if phase else f"{clock} {text}"
+
+    def _styled(self, text: str, style: str) -> str:
+        return f"\x1b[{style}m{text}\x1b[0m" if self._color and text else text
+
+    def _write(self, lines: Sequence[str]) -> None:
+        if not self._quiet:
+            with self._lock:
+                self._put(lines)
+
+    def _put(self, lines: Sequence[str]) -> None:
+        if self._quiet or not lines:
+            return
+        # Nobody reads it any more (`2>&1 | head`): that is no reason to end a benchmark.
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write("".join(f"{line.rstrip()}\n" for line in lines))
+            self._stream.flush()

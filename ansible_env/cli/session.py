@@ -1,0 +1,233 @@
+"""One call of `trial`, `setup`, `run` or `teardown`: its trials, one after the other."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ansible_env.cli import context
+from ansible_env.cli.artifacts import Artifacts
+from ansible_env.cli.calling import ansible_options
+from ansible_env.cli.exits import Exit, worst_exit
+from ansible_env.cli.failures import report_failure
+from ansible_env.cli.interrupts import Interrupts, StopWaiting
+from ansible_env.cli.options import Running
+from ansible_env.cli.output import Writer, make_writer
+from ansible_env.cli.progress import Progress
+from ansible_env.cli.record import Trial
+from ansible_env.cli.text import duration
+from ansible_env.cli.values import Values, given_values
+from ansible_env.config import PHASES, EnvironmentConfig
+from ansible_env.environment import RemoteEnv
+from ansible_env.errors import AnsibleEnvError, ConfigError
+
+
+def run_session(options: Running, phases: tuple[str, ...] = PHASES, trials: int = 1) -> Exit:
+    """Run trials of these phases and return the exit code.
+
+    Raises:
+        ConfigError: something that was given is wrong; no host has been touched.
+    """
+    with ExitStack() as stack:
+        interrupts = stack.enter_context(Interrupts())
+        call = _prepare(options, phases, trials, interrupts, stack)
+        return call.run()
+
+
+def _prepare(
+    options: Running, phases: tuple[str, ...], trials: int, interrupts: Interrupts, stack: ExitStack
+) -> _Session:
+    """Check everything that can be checked without a host, and find the hosts."""
+    config = EnvironmentConfig.load(options.environment)
+    values = given_values(config, options.params or [], options.params_file or [])
+    if not options.quiet:
+        for problem in values.ignored:
+            context.say_error(f"warning: {problem}")
+    _check_phases(config, phases)
+    progress = Progress(sys.stderr, quiet=options.quiet, verbosity=options.verbose)
+    engine = stack.enter_context(contextlib.closing(context.make_engine()))
+    cancel = threading.Event()
+    env = RemoteEnv(
+        config=config,
+        global_config=values.globals,
+        inventory=options.inventory,
+        limit=options.limit,
+        engine=engine,
+        options=ansible_options(options),
+        listener=progress,
+        cancel=cancel,
+    )
+    stack.enter_context(env)
+    env.assign(values.tunables, values.for_trial(0, trials)[1])
+    env.hosts  # noqa: B018 - raises for an inventory that cannot be used
+    artifacts = Artifacts(env.name, options.artifacts)
+    writer = make_writer(options.output, sys.stdout)
+    return _Session(env, values, phases, trials, progress, artifacts, writer, interrupts, cancel, options.quiet)
+
+
+def _check_phases(config: EnvironmentConfig, phases: tuple[str, ...]) -> None:
+    """Refuse to run nothing. A setup may consist of waiting for the hosts."""
+    if not any(getattr(config, phase) or (phase == "setup" and config.wait_boot) for phase in phases):
+        raise ConfigError(f"{config.source}: the environment file has no {phases[0]!r}")
+
+
+@dataclass
+class _Session:
+    env: RemoteEnv
+    values: Values
+    phases: tuple[str, ...]
+    trials: int
+    progress: Progress
+    artifacts: Artifacts
+    writer: Writer
+    interrupts: Interrupts
+    cancel: threading.Event
+    quiet: bool
+    begun: str = ""
+    """The phase that is under way."""
+
+    def run(self) -> Exit:
+        """Run the trials. What there are results of is always printed."""
+        self.interrupts.steps = (self._first_interrupt, self._second_interrupt)
+        codes: list[Exit] = []
+        try:
+            for index in range(self.trials):
+                trial = self._begin(index)
+                stopped = self._run_trial(trial, index)
+                self._finish(trial)
+                codes.append(trial.exit)
+                if stopped:
+                    break
+        except StopWaiting:
+            pass
+        finally:
+            self.interrupts.steps = None
+            if codes:
+                self.writer.close()
+                if not self.quiet:
+                    sys.stderr.write(f"results: {self.artifacts.path}\n")
+        return Exit.CANCELED if self.interrupts.count else worst_exit(codes)
+
+    # One trial
+
+    def _begin(self, index: int) -> Trial:
+        number, given = self.values.for_trial(index, self.trials)
+        self.env.results.clear()
+        self.env.assign(self.values.tunables, given)
+        directory = self.artifacts.trial(number)
+        self.env.logs = directory / "logs"
+        title = f"{self.env.name}: trial {number}" + (f" ({index + 1} of {self.trials})" if self.trials > 1 else "")
+        self.progress.trial(title, self.env.hosts)
+        return Trial(self.env.name, number, self.env.params, artifacts=directory)
+
+    def _run_trial(self, trial: Trial, index: int) -> bool:
+        """Run the phases of a trial; return whether it was the last one, whatever was planned."""
+        given = self.values.for_trial(index, self.trials)[1]
+        try:
+            with self._teardown_after(trial):
+                ready = "setup" not in self.phases or self._setup(trial, given)
+                if ready and "run" in self.phases and self.env.config.run and not self._is_canceled(trial):
+                    self._phase(trial, "run")
+        except StopWaiting:
+            self._take_over(trial)
+            return True
+        return bool(self.interrupts.count or trial.error)
+
+    @contextlib.contextmanager
+    def _teardown_after(self, trial: Trial) -> Iterator[None]:
+        """Clean up whatever happened, unless nobody wants to wait for it."""
+        try:
+            with self._errors_kept(trial):
+                yield
+        finally:
+            # A second interrupt is passing through here: its own sign that there is to be no teardown.
+            wanted = "teardown" in self.phases and self.env.config.teardown and self.interrupts.count < 2
+            if wanted:
+                with self._errors_kept(trial):
+                    self._phase(trial, "teardown")
+
+    @contextlib.contextmanager
+    def _errors_kept(self, trial: Trial) -> Iterator[None]:
+        """Keep an error of Ansible's own with the trial: the ones before it have results to print."""
+        try:
+            yield
+        except AnsibleEnvError as error:
+            trial.error = trial.error or str(error)
+            context.say_problem(str(error))
+
+    def _setup(self, trial: Trial, given: dict[str, object]) -> bool:
+        config = self.env.config
+        if self._is_canceled(trial):
+            return False
+        if not config.setup and not config.wait_boot:
+            return self.env.setup(self.values.tunables, given)
+        self._announce(trial, "setup")
+        ready = self.env.setup(self.values.tunables, given)
+        self._take_over(trial)
+        return ready
+
+    def _phase(self, trial: Trial, phase: str) -> None:
+        self._announce(trial, phase)
+        self.env.run_phase(phase)
+        self._take_over(trial)
+
+    def _announce(self, trial: Trial, phase: str) -> None:
+        self.begun = phase
+        if getattr(self.env.config, phase) and trial.artifacts:
+            self.artifacts.playbook(trial.artifacts, phase, self.env)
+        self.progress.begin(phase)
+
+    def _take_over(self, trial: Trial) -> None:
+        """Take the results that are new, and tell of them."""
+        for phase, result in self.env.results.items():
+            if phase in trial.phases:
+                continue
+            trial.phases[phase] = result
+            self.progress.end(result)
+            if not result.status.is_succeeded() and not result.status.is_canceled():
+                report_failure(context.errors_console(), self.env.config, result)
+        self.begun = ""
+
+    def _is_canceled(self, trial: Trial) -> bool:
+        trial.canceled = trial.canceled or self.cancel.is_set()
+        return trial.canceled
+
+    def _finish(self, trial: Trial) -> None:
+        trial.end = datetime.now(UTC)
+        if self.begun:  # nobody waited for its end
+            trial.canceled = True
+        if trial.artifacts:
+            self.artifacts.result(trial.artifacts, trial)
+        self.writer.add(trial)
+
+    # Interrupts: called from a signal handler
+
+    def _first_interrupt(self) -> str:
+        if self.begun == "teardown" and self.phases == ("teardown",):
+            self.env.cancel_teardown()
+            return "canceling teardown; once more to stop waiting"
+        self.cancel.set()
+        if self.begun == "teardown":
+            return "teardown is under way and goes on to its end; once more to stop waiting"
+        torn = "teardown" in self.phases and self.env.config.teardown
+        what = f"canceling {self.begun}" if self.begun else "canceling"
+        return f"{what}{', then teardown' if torn else ''}; once more to stop waiting"
+
+    def _second_interrupt(self) -> str:
+        self.cancel.set()
+        self.env.cancel_teardown()
+        text = "not waiting any longer"
+        if self.begun:
+            timeout = getattr(self.env.config.timeouts, self.begun)
+            if timeout is None:
+                text += f"; what {self.begun} has left on the hosts has no deadline (timeouts.{self.begun}: null)"
+            else:
+                text += f"; what {self.begun} has left on the hosts is ended by their own watchdog, "
+                text += f"{duration(timeout)} after its start at the latest"
+        torn = "teardown" in self.phases and self.env.config.teardown
+        return text + ("; teardown was not finished" if torn else "")

@@ -1,0 +1,100 @@
+"""`render` and `validate`: what a file stands for, without touching a host."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from ansible_env._text import nearest
+from ansible_env.cli import context
+from ansible_env.cli.options import RenderOptions, ValidateOptions
+from ansible_env.cli.text import number, some, visible
+from ansible_env.cli.values import Values, given_values
+from ansible_env.config import PHASES, EnvironmentConfig
+from ansible_env.environment import RemoteEnv
+from ansible_env.errors import ConfigError, Problem
+from ansible_env.params import selected_groups
+
+_NOTE = """\
+# {phases} of {name}, one play after the other.
+# Run by hand, a host that fails gets none of the later plays: no teardown.
+"""
+
+
+def rendered(options: RenderOptions) -> str:
+    """Return the playbook of a phase, or of all.
+
+    Raises:
+        ConfigError: the file or a parameter is wrong, or there is no such phase.
+    """
+    config = EnvironmentConfig.load(options.environment)
+    if options.phase is not None and options.phase not in PHASES:
+        hint = nearest(options.phase, PHASES) or f"one of {', '.join(PHASES)}"
+        raise ConfigError(Problem(f"there is no phase {options.phase!r}", "--phase", hint=hint))
+    values = given_values(config, options.params or [], options.params_file or [])
+    env = RemoteEnv(config=config, global_config=values.globals)
+    env.assign(values.tunables, values.for_trial(0, 1)[1])
+    phases = (options.phase,) if options.phase else config.phases
+    plays = [env.render(phase) for phase in phases]
+    if len(plays) == 1:
+        return plays[0]
+    name = " ".join(config.name.split())
+    note = _NOTE.format(phases=", ".join(phases), name=visible(name))
+    return "---\n" + note + "".join(text.removeprefix("---\n") for text in plays)
+
+
+def validated(options: ValidateOptions) -> Iterator[str]:
+    """Yield lines that say what was found to be right.
+
+    Raises:
+        ConfigError: with everything that is not.
+    """
+    config = EnvironmentConfig.load(options.environment)
+    values = given_values(config, options.params or [], options.params_file or [])
+    for problem in values.ignored:
+        context.say_error(f"warning: {problem}")
+    missing = [] if values else _missing(config)
+    if missing:  # nobody has tried to give them
+        hosts: tuple[str, ...] | None = None
+    else:
+        hosts = _checked(options, config, values)
+    yield f"{visible(str(options.environment))}: OK"
+    for label, text in _summary(config, hosts, missing):
+        yield f"  {label:11} {text}"
+
+
+def _checked(options: ValidateOptions, config: EnvironmentConfig, values: Values) -> tuple[str, ...] | None:
+    with contextlib.closing(context.make_engine()) as engine:
+        env = RemoteEnv(
+            config=config,
+            global_config=values.globals,
+            inventory=options.inventory,
+            limit=options.limit,
+            engine=engine,
+        )
+        env.assign(values.tunables, values.for_trial(0, 1)[1])
+        return env.hosts if options.inventory else None
+
+
+def _missing(config: EnvironmentConfig) -> list[str]:
+    """Return what a trial has to be given, as far as the file tells."""
+    with contextlib.suppress(ConfigError):
+        tunables = selected_groups(config).tunables
+        return [name for name in config.required_args if name not in tunables and name not in config.const_args]
+    return list(config.required_args)
+
+
+def _summary(config: EnvironmentConfig, hosts: tuple[str, ...] | None, missing: list[str]) -> Iterator[tuple[str, str]]:
+    yield "name", visible(config.name)
+    yield "phases", ", ".join(config.phases)
+    if config.const_args:
+        yield "parameters", some(config.const_args, 20)
+    if missing:
+        yield "required", f"{some(missing, 20)} (give them with -p)"
+    for index, tunable in enumerate(config.tunables):
+        default = tunable.default if isinstance(tunable.default, str) else number(tunable.default)
+        text = f"{tunable.name}: {tunable.expected}; default {default}"
+        yield "tunables" if index == 0 else "", visible(text)
+    if config.required_metrics:
+        yield "metrics", some(config.required_metrics, 20)
+    yield "hosts", some(hosts, 20) if hosts is not None else visible(config.hosts)

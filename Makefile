@@ -87,7 +87,7 @@ $(STAMP): pyproject.toml
 	  "$$python" -m venv --clear $(VENV); \
 	fi; \
 	echo "installing ansible-env and its tools into $(VENV) (a minute or two, once)"; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'; \
+	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[dev]'; \
 	touch $@
 
 packages: ## programs for the tests that start real ssh servers; installs them where it may

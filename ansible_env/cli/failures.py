@@ -23,9 +23,14 @@ def report_failure(console: Console, config: EnvironmentConfig, result: PhaseRes
     failed = result.failed_hosts
     if result.message and not any(host.message == result.message for host in failed):
         console.print(Text(visible(f"{result.phase}: {result.message}")))
+    command = _command(config, result.phase)
     for host in failed[:MOST_HOSTS]:
         console.print(Text.assemble((visible(host.host), "bold red"), f": {result.phase}: {_headline(host)}"))
-        for label, lines in _details(config, result.phase, host):
+        details = list(_details(result.phase, host))
+        if command and host.kind in _OF_A_SCRIPT:
+            details.insert(0, ("command", command))
+            command = []  # the same for all hosts
+        for label, lines in details:
             for number, line in enumerate(lines):
                 console.print(Text.assemble((f"    {label if number == 0 else '':9}", "dim"), line))
     if rest := [host.host for host in failed[MOST_HOSTS:]]:
@@ -40,25 +45,26 @@ def _headline(host: HostResult) -> str:
     return f"{host.kind}: {message}" if message and message != host.kind else str(host.kind)
 
 
-def _details(config: EnvironmentConfig, phase: str, host: HostResult) -> Iterator[tuple[str, list[str]]]:
+def _details(phase: str, host: HostResult) -> Iterator[tuple[str, list[str]]]:
     """Yield what there is to know, label by label."""
-    outcome = OUTCOMES[host.kind]
-    if host.kind in _OF_A_SCRIPT and (command := _command(config, phase)):
-        yield "command", command
+    remedy = OUTCOMES[host.kind].remedy.replace("<phase>", phase)
     if host.rc:
         yield "exit", [f"{host.rc} ({signal_name(host.rc)})" if 128 < host.rc < 193 else str(host.rc)]
+    log = host.stdout_log or host.stderr_log
     for stream in ("stderr", "stdout"):
         lines = [visible_line(line) for line in getattr(host, stream).splitlines() if line.strip()]
         if lines:
             yield stream, lines[-LAST_LINES:]
+            log = getattr(host, f"{stream}_log")
+            if host.kind is Kind.EXIT:
+                remedy = ""  # to read the last lines: done
             break
     if host.left_running:
         yield "running", ["still there and could not be ended: process " + ", ".join(map(str, host.left_running))]
-    logs = [log for log in (host.stdout_log, host.stderr_log) if log]
-    if logs:
-        yield "log", [visible(log) for log in logs]
-    if outcome.remedy:
-        yield "remedy", [outcome.remedy.replace("<phase>", phase)]
+    if log:
+        yield "log", [visible(log)]
+    if remedy:
+        yield "remedy", [remedy]
 
 
 def _command(config: EnvironmentConfig, phase: str) -> list[str]:

@@ -61,4 +61,4 @@ class Interrupts:
         # Not through a buffered stream: the signal may have come while that one was being written to.
         if text:
             with contextlib.suppress(OSError):
-                os.write(2, f"\nansible-env: {text}\n".encode())
+                os.write(2, "".join(f"\nansible-env: {line}" for line in text.split("\n")).encode() + b"\n")

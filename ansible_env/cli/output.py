@@ -76,7 +76,8 @@ class _Tables(_Base):
             for table in trial_tables(trial, console.width):
                 console.print(table)
         text = capture.get()
-        self._write("".join(f"{line.rstrip()}\n" for line in text.splitlines()))
+        gap = "\n" if self._stream.isatty() else ""  # progress is above it
+        self._write(gap + "".join(f"{line.rstrip()}\n" for line in text.splitlines()))
 
 
 class _Json(_Base):

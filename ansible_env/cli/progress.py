@@ -73,7 +73,7 @@ class Progress(Listener):
         good = result.status.is_succeeded()
         text = self._styled(result.status.name, _GREEN if good else _RED)
         text += f" in {duration(time.monotonic() - self._begun)}"
-        if result.failed_hosts and len(result.hosts) > 1:
+        if result.failed_hosts and len(result.hosts) > 1 and not result.status.is_canceled():
             text += f", {len(result.failed_hosts)} of {plural(len(result.hosts), 'host')} failed"
         self._write([self._line(self._phase, text)])
 

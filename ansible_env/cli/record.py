@@ -34,11 +34,15 @@ class Trial:
     error: str = ""
     """Why a phase could not even be tried."""
     canceled: bool = False
-    """Whether somebody asked for the end before the last phase had begun."""
+    """Whether somebody asked for the end before the last phase had begun, or did not wait for it."""
+    abandoned: str = ""
+    """The phase that nobody waited for, and of which there is no result."""
 
     @property
     def deciding(self) -> PhaseResult | None:
         """The phase that speaks for the trial: the last one before teardown, or teardown where it was run alone."""
+        if self.abandoned in ("setup", "run"):
+            return None
         found = [result for phase, result in self.phases.items() if phase != "teardown"]
         return found[-1] if found else self.phases.get("teardown")
 
@@ -50,7 +54,7 @@ class Trial:
         bad = [r.status for phase, r in self.phases.items() if phase != "teardown" and not r.status.is_succeeded()]
         if bad:
             return bad[0]
-        if self.canceled:
+        if self.canceled and self.abandoned != "teardown":
             return Status.CANCELED
         return self.deciding.status if self.deciding else Status.READY
 

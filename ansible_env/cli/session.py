@@ -20,7 +20,6 @@ from ansible_env.cli.options import Running
 from ansible_env.cli.output import Writer, make_writer
 from ansible_env.cli.progress import Progress
 from ansible_env.cli.record import Trial
-from ansible_env.cli.text import duration
 from ansible_env.cli.values import Values, given_values
 from ansible_env.config import PHASES, EnvironmentConfig
 from ansible_env.environment import RemoteEnv
@@ -134,6 +133,8 @@ class _Session:
                 if ready and "run" in self.phases and self.env.config.run and not self._is_canceled(trial):
                     self._phase(trial, "run")
         except StopWaiting:
+            trial.abandoned = self.begun
+            trial.canceled = True
             self._take_over(trial)
             return True
         return bool(self.interrupts.count or trial.error)
@@ -199,8 +200,6 @@ class _Session:
 
     def _finish(self, trial: Trial) -> None:
         trial.end = datetime.now(UTC)
-        if self.begun:  # nobody waited for its end
-            trial.canceled = True
         if trial.artifacts:
             self.artifacts.result(trial.artifacts, trial)
         self.writer.add(trial)
@@ -221,13 +220,14 @@ class _Session:
     def _second_interrupt(self) -> str:
         self.cancel.set()
         self.env.cancel_teardown()
-        text = "not waiting any longer"
+        lines = ["not waiting any longer"]
         if self.begun:
             timeout = getattr(self.env.config.timeouts, self.begun)
             if timeout is None:
-                text += f"; what {self.begun} has left on the hosts has no deadline (timeouts.{self.begun}: null)"
+                lines.append(f"what {self.begun} left on the hosts has no deadline: timeouts.{self.begun} is null")
             else:
-                text += f"; what {self.begun} has left on the hosts is ended by their own watchdog, "
-                text += f"{duration(timeout)} after its start at the latest"
-        torn = "teardown" in self.phases and self.env.config.teardown
-        return text + ("; teardown was not finished" if torn else "")
+                lines.append(f"what {self.begun} left on the hosts is ended by their own watchdog,")
+                lines.append(f"{timeout:g} s after its start at the latest")
+        if "teardown" in self.phases and self.env.config.teardown:
+            lines.append("teardown was not finished")
+        return "\n".join(lines)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ansible_env._text import nearest
 from ansible_env.cli import context
 from ansible_env.cli.options import RenderOptions, ValidateOptions
-from ansible_env.cli.text import number, some, visible
+from ansible_env.cli.text import some, visible
 from ansible_env.cli.values import Values, given_values
 from ansible_env.config import PHASES, EnvironmentConfig
 from ansible_env.environment import RemoteEnv
@@ -92,8 +92,7 @@ def _summary(config: EnvironmentConfig, hosts: tuple[str, ...] | None, missing: 
     if missing:
         yield "required", f"{some(missing, 20)} (give them with -p)"
     for index, tunable in enumerate(config.tunables):
-        default = tunable.default if isinstance(tunable.default, str) else number(tunable.default)
-        text = f"{tunable.name}: {tunable.expected}; default {default}"
+        text = f"{tunable.name}: {tunable.expected}; default {tunable.default}"
         yield "tunables" if index == 0 else "", visible(text)
     if config.required_metrics:
         yield "metrics", some(config.required_metrics, 20)

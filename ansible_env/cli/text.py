@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable
 from datetime import timedelta
+from decimal import Decimal
 
 # Colours and cursor movements (CSI), and titles and links (OSC): nothing to see in them.
 _SEQUENCES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)")
@@ -43,7 +44,7 @@ def number(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int):
-        return f"{value:,}" if abs(value) < 10**15 else f"{value:.5g}"
+        return f"{value:,}" if abs(value) < 10**15 else f"{Decimal(value):.5g}"
     if not isinstance(value, float):
         return visible(str(value))
     if not math.isfinite(value) or value == 0:

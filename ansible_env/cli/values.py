@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from ansible_env._text import kind_of, nearest
 from ansible_env.config import EnvironmentConfig
 from ansible_env.errors import ParameterError, Problem
 from ansible_env.params import known_names, selected_groups
+from ansible_env.tunables import Tunable, TunableValue
 
 TUNABLE_MAP = "tunable_params_map"
 _TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
@@ -72,7 +73,10 @@ def given_values(config: EnvironmentConfig, params: Sequence[str], files: Sequen
         except ParameterError as error:
             problems += error.problems
             continue
-        typed[name] = value if name in tunables else _as_default(config, name, value, problems)
+        if name in tunables:
+            typed[name] = _checked(tunables[name], value, problems)
+        else:
+            typed[name] = _as_default(config, name, value, problems)
     if problems:
         raise ParameterError(problems)
     ignored = [problem for document in documents for problem in _unknown(document, known)]
@@ -114,6 +118,14 @@ def _pair(config: EnvironmentConfig, text: str, known: frozenset[str]) -> tuple[
         what = "a secret on the command line can be seen by everybody on this machine"
         raise ParameterError(Problem(what, f"-p {name}", hint=hint))
     return name, value
+
+
+def _checked(tunable: Tunable, text: str, problems: list[Problem]) -> TunableValue:
+    try:
+        return tunable.validate(text)
+    except ParameterError as error:
+        problems += [replace(problem, key=f"-p {tunable.name}") for problem in error.problems]
+        return tunable.default
 
 
 def _as_default(config: EnvironmentConfig, name: str, text: str, problems: list[Problem]) -> Any:

@@ -3,6 +3,7 @@
 from ansible_env.engine.cold import ColdEngine
 from ansible_env.engine.inventory import Inventory
 from ansible_env.engine.protocol import Cancellation, Engine, EngineRun, Job, Listener, Options
+from ansible_env.engine.warm.engine import WarmEngine
 
 __all__ = [
     "Cancellation",
@@ -13,4 +14,5 @@ __all__ = [
     "Job",
     "Listener",
     "Options",
+    "WarmEngine",
 ]

@@ -18,7 +18,7 @@ import ansible_runner
 import ansible_runner.interface
 from ansible_runner.exceptions import AnsibleRunnerException
 
-from ansible_env.engine import processes
+from ansible_env.engine import processes, terminal
 from ansible_env.engine.environ import ansible_program, find_config, passed, settings
 from ansible_env.engine.inventory import Inventory
 from ansible_env.engine.listing import list_hosts
@@ -41,6 +41,7 @@ class ColdEngine(Engine):
     """Runs each job in a process of its own. Safe to be used from several threads at once."""
 
     def __init__(self) -> None:
+        terminal.install()
         self._base: Path | None = None
         self._lock = threading.Lock()
 
@@ -50,7 +51,9 @@ class ColdEngine(Engine):
         try:
             env = self._environment(options, "listing", private)
             arguments = [flag for source in inventory.arguments(private.path / "env") for flag in ("-i", source)]
-            return list_hosts(arguments, pattern, limit, _vault_arguments(options), env)
+            program, first = self._command("ansible", env)
+            command = [program, *first, *arguments, *_vault_arguments(options)]
+            return list_hosts(command, pattern, limit, env)
         finally:
             private.remove()
 
@@ -59,7 +62,8 @@ class ColdEngine(Engine):
         private = PrivateDir(self._directory())
         run = _Run(job, private, listener, cancel or Cancellation())
         try:
-            run.prepare(self._environment(job.options, run.id, private, job))
+            env = self._environment(job.options, run.id, private, job)
+            run.prepare(env, *self._command("ansible-playbook", env))
             return run.run()
         finally:
             processes.end(run.id)
@@ -71,6 +75,10 @@ class ColdEngine(Engine):
             base, self._base = self._base, None
         if base is not None:
             remove_base(base)
+
+    def _command(self, program: str, env: Mapping[str, str]) -> tuple[str, Sequence[str]]:
+        """Return what to start for an Ansible program, and the arguments that come first."""
+        return ansible_program(program), []
 
     def _directory(self) -> Path:
         """Return the directory of this engine. Its path is short: a control socket's may have 104 bytes."""
@@ -111,15 +119,15 @@ class _Run:
         self._watch = Watch(job, self.id, private, self._logs, listener, cancel)
         self._runner: Any = None
 
-    def prepare(self, env: Mapping[str, str]) -> None:
+    def prepare(self, env: Mapping[str, str], program: str, first: Sequence[str]) -> None:
         """Write the private directory and set ansible-runner up."""
         job = self._job
         playbook = self._private.write_playbook(job.playbook, job.base_dir, everything=job.uses_files)
         try:
             self._runner = ansible_runner.interface.init_runner(
                 private_data_dir=str(self._private.path),
-                binary=ansible_program("ansible-playbook"),
-                cmdline=shlex.join([*self._arguments(), str(playbook)]),
+                binary=program,
+                cmdline=shlex.join([*first, *self._arguments(), str(playbook)]),
                 settings={"pexpect_timeout": POLL, "suppress_output_file": True},
                 quiet=True,
                 fact_cache_type="",
@@ -132,7 +140,6 @@ class _Run:
             raise EngineError(f"ansible-runner could not be set up: {error}") from error
         own = {name: value for name, value in self._runner.config.env.items() if os.environ.get(name) != value}
         own.pop("ANSIBLE_HOST_KEY_CHECKING", None)  # ansible-runner turns it off
-        own["ANSIBLE_CALLBACK_PLUGINS"] = str(Path(ansible_runner.__file__).parent / "display_callback" / "callback")
         self._runner.config.env = {**own, **env, "JOB_ID": str(self._nonce)}
 
     def run(self) -> EngineRun:
@@ -142,8 +149,11 @@ class _Run:
         try:
             thread.join()
         except BaseException:
+            # A caller who has asked for the end before, and interrupts us now, does not want to wait for it.
+            waiting = not self._cancel.requested
             self._cancel.cancel()
-            thread.join(self._job.grace + 10)
+            if waiting:
+                thread.join(self._job.grace + 10)
             raise
         self._watch.drain()
         if self._failure is not None:

@@ -16,6 +16,8 @@ import sysconfig
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from ansible_runner.utils import get_callback_dir
+
 from ansible_env.errors import EngineError
 
 PASS = (
@@ -122,6 +124,9 @@ def settings(
         "ANSIBLE_RETRY_FILES_ENABLED": "False",
         "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "True",
         "ANSIBLE_MODULE_STRICT_UTF8_RESPONSE": "False",
+        # As ansible-runner sets them; a fork server has to know them before ansible-runner does.
+        "ANSIBLE_STDOUT_CALLBACK": "awx_display",
+        "ANSIBLE_CALLBACK_PLUGINS": get_callback_dir(),
         # ansible-runner drops results above 700 kB without a word.
         "MAX_EVENT_RES": "1000000000",
     }

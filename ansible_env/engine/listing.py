@@ -6,26 +6,27 @@ import re
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from ansible_env.engine.environ import ansible_program
+from ansible_env.engine.warm.client import NOT_STARTED
 from ansible_env.errors import EngineError, InventoryError, Problem
 
 LISTING_TIMEOUT = 300
 """Seconds that reading an inventory may take; dynamic ones ask their cloud."""
 
 
-def list_hosts(
-    inventory: Sequence[str], pattern: str, limit: str | None, arguments: Sequence[str], env: Mapping[str, str]
-) -> tuple[str, ...]:
+class NotStartedError(EngineError):
+    """The fork server that was to be asked does not work."""
+
+
+def list_hosts(command: Sequence[str], pattern: str, limit: str | None, env: Mapping[str, str]) -> tuple[str, ...]:
     """Return the hosts in the inventory's order.
 
     Raises:
         InventoryError: the inventory cannot be read, or no host matches.
     """
-    command = [ansible_program("ansible"), *inventory, *arguments, "--list-hosts"]
-    command += ["--limit", limit] if limit else []
+    limited = ["--limit", limit] if limit else []
     try:
         done = subprocess.run(
-            [*command, "--", pattern],
+            [*command, "--list-hosts", *limited, "--", pattern],
             env=dict(env),
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -37,12 +38,14 @@ def list_hosts(
     except (OSError, subprocess.TimeoutExpired) as error:
         raise EngineError(f"the inventory could not be read: {error}") from error
     said = _words(done.stderr)
+    if done.returncode == NOT_STARTED:
+        raise NotStartedError(said)
     if done.returncode != 0:
         raise InventoryError(f"the inventory cannot be used: {said or 'Ansible gave no reason'}")
     hosts = tuple(line.strip() for line in done.stdout.splitlines()[1:] if line.strip())
     if not hosts:
-        limited = f" within the limit {limit!r}" if limit else ""
-        raise InventoryError(Problem(f"no host matches {pattern!r}{limited}", hint=said or None))
+        within = f" within the limit {limit!r}" if limit else ""
+        raise InventoryError(Problem(f"no host matches {pattern!r}{within}", hint=said or None))
     return hosts
 
 

@@ -157,7 +157,7 @@ class Follower:
             begun = time.monotonic()
             try:
                 reply = self._exchange(payload, wait + ANSWER)
-                self._dropped = reply.state is State.DONE and not reply.more
+                self._dropped = reply.dropped
                 return reply
             except NeverConnected:
                 raise

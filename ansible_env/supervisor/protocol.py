@@ -51,6 +51,8 @@ class Reply:
     """Processes that could not be ended (another user's, or stuck in the kernel)."""
     more: bool = False
     """Whether there is more output than fitted."""
+    dropped: bool = False
+    """Whether the run directory is removed with this answer."""
     out: bytes = b""
     err: bytes = b""
 
@@ -81,6 +83,7 @@ def parse_reply(data: bytes, nonce: str) -> Reply:
         uptime=float(fields["up"]) if fields.get("up") else None,
         left=tuple(int(pid) for pid in re.findall(r"\d+", fields.get("left", ""))),
         more=fields.get("more") == "1",
+        dropped=fields.get("drop") == "1",
         out=body[:n_out],
         err=body[n_out : n_out + n_err],
     )

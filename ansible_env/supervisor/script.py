@@ -21,6 +21,8 @@ CHUNK = 4 * 1024 * 1024
 """Bytes of one stream fetched in one round trip at the most: Ansible's ssh plugin is quadratic in what it reads."""
 
 _SETSID = "perl -MPOSIX -e POSIX::setsid();exec@ARGV --"
+_DETACH = "perl -MPOSIX -e fork&&exit;POSIX::setsid();exec@ARGV --"
+"""What `setsid setsid` is: a session leader forks. `&` would not do: what a shell starts so ignores SIGINT for good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ def start_payload(script: Script, nonce: str, *, wait: int, tick: int, chunk: in
         dir=shlex.quote(directory),
         shell=shlex.quote(script.shell),
         perl=shlex.quote(_SETSID),
+        detach=shlex.quote(_DETACH),
         conf=_here(_conf(script, directory), f"{mark}_c"),
         supervisor=_here(SUPERVISOR, f"{mark}_s"),
         go=_here(_go(script, directory), f"{mark}_g"),
@@ -86,7 +89,7 @@ def stop_payload(base: str, run_id: str, nonce: str, reason: str, *, out: int, e
         base,
         run_id,
         nonce,
-        f'setsid /bin/sh {stop}\nexec /bin/sh "$d/supervisor" poll {nonce} {out} {err} {wait} 1 {CHUNK} 0',
+        f'{_FIND_SETSID}\n$s /bin/sh {stop}\nexec /bin/sh "$d/supervisor" poll {nonce} {out} {err} {wait} 1 {CHUNK} 0',
     )
 
 
@@ -115,7 +118,9 @@ def _go(script: Script, directory: str) -> str:
     env = shlex.quote(f"{directory}/env")
     unset = f"unset {' '.join(script.unset)}\n" if script.unset else ""
     return (
-        f'. ./conf\nprintf \'%s\\n\' "$$" >pid\nexec >>out 2>>err\numask "$mask"\n{start}\nunset OLDPWD\n{unset}'
+        # Whoever ends us writes `why` and then looks for `pid`: one of the two sees the other.
+        f'. ./conf\nprintf \'%s\\n\' "$$" >pid\n[ ! -e why ] || exit 143\n'
+        f'exec >>out.p 2>>err.p\numask "$mask"\n{start}\nunset OLDPWD\n{unset}'
         f". {env}\nrm -f -- {env}\nexec {shlex.quote(script.shell)} {shlex.quote(directory + '/script')}\n"
     )
 
@@ -130,14 +135,17 @@ def _quote(value: str) -> str:
 
 
 def _here(text: str, mark: str) -> str:
-    """Return a here-document that gives the text and, where it has none, a final newline."""
+    """Return a here-document that gives the text and, where it has none, a final newline; a command has to follow."""
     end = "" if text.endswith("\n") or not text else "\n"
-    return f"<<'{mark}'\n{text}{end}{mark}"
+    return f"<<'{mark}' &&\n{text}{end}{mark}"
 
 
+_FIND_SETSID = f"""if command -v setsid >/dev/null 2>&1; then s=setsid; else s={shlex.quote(_SETSID)}; fi"""
+
+# Until `sup` is there a run is only being made, and may still fail.
 _FOLLOW = """{{
 d={dir}
-if [ -e "$d/supervisor" ]; then
+if [ -s "$d/sup" ]; then
 : >"$d/keep"
 {action}
 else
@@ -149,26 +157,32 @@ exit 0
 }}
 """
 
+# Two of these may be at work at once, when a connection broke: the run is that one's who makes the directory.
 _START = """{{
-d={dir}
+d={dir} o=0
 say() {{ printf 'ansible_env:{nonce} state=%s\\n' "$1"; exit 0; }}
 if [ ! -d "$d" ]; then
 command -v {shell} >/dev/null 2>&1 || say noshell
-if command -v setsid >/dev/null 2>&1; then s=setsid
-elif command -v perl >/dev/null 2>&1; then s={perl}
+if command -v setsid >/dev/null 2>&1; then s=setsid f='setsid setsid'
+elif command -v perl >/dev/null 2>&1; then s={perl} f={detach}
 else say nosetsid; fi
 b=-; [ -r /proc/sys/kernel/random/boot_id ] && read -r b </proc/sys/kernel/random/boot_id
 m=$(umask); umask 077
-{{ mkdir -- "$d" && cat >"$d/conf" {conf}
-printf "mask=%s\\nboot=%s\\nsetsid='%s'\\n" "$m" "$b" "$s" >>"$d/conf" && cat >"$d/supervisor" {supervisor}
-[ -s "$d/supervisor" ] && cat >"$d/go" {go}
-[ -s "$d/go" ] && cat >"$d/env" {env}
-[ -s "$d/env" ] && cat >"$d/script" {script}
-}} && : >"$d/out" && : >"$d/err" || {{ rm -rf -- "$d"; say error; }}
-$s /bin/sh "$d/supervisor" run </dev/null >/dev/null 2>&1 &
-echo "$!" >"$d/sup"
+if mkdir -- "$d"; then o=1; elif [ ! -d "$d" ]; then say error; fi
+fi
+if [ "$o" = 1 ]; then
+{{ cat >"$d/conf" {conf}
+printf "mask=%s\\nboot=%s\\nsetsid='%s'\\n" "$m" "$b" "$s" >>"$d/conf" &&
+cat >"$d/supervisor" {supervisor}
+cat >"$d/go" {go}
+cat >"$d/env" {env}
+cat >"$d/script" {script}
+: >"$d/out" && : >"$d/err"; }} || {{ rm -rf -- "$d"; say error; }}
+p=$($f /bin/sh "$d/supervisor" run </dev/null 2>/dev/null)
+echo "$p" >"$d/sup"
 else
 i=0; while [ ! -s "$d/sup" ] && [ "$i" -lt 5 ]; do sleep 1; i=$((i + 1)); done
+[ -s "$d/sup" ] || say error
 fi
 exec /bin/sh "$d/supervisor" {poll}
 }}

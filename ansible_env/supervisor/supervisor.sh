@@ -6,8 +6,9 @@
 #   drop                      remove the run directory
 #
 # Files in the run directory: conf (settings), env, script, go (which becomes the script), sup (pid of `run`),
-# pid (the script's session), out, err (what it printed), why (timeout or canceled), left (pids that would not end),
-# result (how it ended), keep (somebody else reads: do not drop).
+# pid (the script's session), out, err (what it printed), out.p, err.p (by which it gets there), why (timeout or
+# canceled; empty where the script ended by itself), left (pids that would not end), result (how it ended), w.PID (a
+# waiter), keep (somebody else reads: do not drop).
 
 set -u
 cd "${0%/*}" || exit 97
@@ -15,11 +16,13 @@ cd "${0%/*}" || exit 97
 
 now() { # seconds since the epoch; with a fraction where `date` knows one
   t=$(date +%s.%N)
-  case $t in *[!0-9.]*) t=$(date +%s) ;; esac
+  case $t in '' | *[!0-9.]*) t=$(date +%s) ;; esac
   printf %s "$t"
 }
 
-nap() { sleep 0.1 2>/dev/null || sleep 1; }
+nap() { # and count tenths of a second in i; not every sleep knows fractions
+  if sleep 0.1 2>/dev/null; then i=$((i + 1)); else sleep 1; i=$((i + 10)); fi
+}
 
 members() { # pids of the live processes in the script's session; a child may have left the process group, not the session
   set -- "$1" "${2:-0}" ""
@@ -47,9 +50,9 @@ end_session() {
   signal TERM "$sid"
   signal CONT "$sid"
   i=0
-  while alive "$sid" && [ "$i" -lt "$((grace * 10))" ]; do nap; i=$((i + 1)); done
+  while alive "$sid" && [ "$i" -lt "$((grace * 10))" ]; do nap; done
   i=0
-  while alive "$sid" && [ "$i" -lt 20 ]; do signal KILL "$sid"; nap; i=$((i + 1)); done
+  while alive "$sid" && [ "$i" -lt 20 ]; do signal KILL "$sid"; nap; done
   left=$(members "$sid")
   [ -z "$left" ] || printf '%s\n' "$left" >left
 }
@@ -58,7 +61,7 @@ stop() { # the first reason given is the one that counts
   [ -e result ] && return 0
   (set -C; printf '%s\n' "$1" >why) 2>/dev/null
   i=0
-  while [ ! -s pid ] && [ ! -e result ] && [ "$i" -lt 20 ]; do nap; i=$((i + 1)); done
+  while [ ! -s pid ] && [ ! -e result ] && [ "$i" -lt 20 ]; do nap; done
   end_session
   : >stopped
 }
@@ -68,11 +71,28 @@ watch() {
   stop timeout
 }
 
+collect() { # to a file by way of a pipe: a script that opens /dev/stdout anew would truncate a file
+  (
+    trap '' HUP INT QUIT TERM # whoever lives on with the pipe in hand must not lose its reader
+    exec cat <"$1.p" >>"$1"
+  ) 2>/dev/null &
+}
+
 run() {
+  echo "$$" # for whoever started us; see script.py
+  exec >/dev/null
   trap ':' HUP INT QUIT USR1
   if [ -n "$timeout" ]; then watch </dev/null >/dev/null 2>&1 & fi
   begin=$(now)
   printf '%s\n' "$begin" >begin
+  c1='' c2=''
+  # What may run on needs no reader: a file it is.
+  if [ "$reap" = 1 ] && mkfifo out.p err.p 2>/dev/null; then
+    collect out && c1=$!
+    collect err && c2=$!
+  else
+    ln -sf out out.p && ln -sf err err.p
+  fi
   # The shell says on its own stderr that a child was ended by a signal: 137 alone might be `exit 137`.
   exec 2>signal
   # shellcheck disable=SC2086
@@ -80,14 +100,26 @@ run() {
   rc=$?
   end=$(now)
   exec 2>/dev/null
-  if [ -e why ]; then
+  # It ended by itself, unless there is a reason already: one that comes now is too late.
+  if ! (set -C; : >why) && [ -s why ]; then
     i=0
-    while [ ! -e stopped ] && [ "$i" -lt "$((grace * 10 + 30))" ]; do nap; i=$((i + 1)); done
+    while [ ! -e stopped ] && [ "$i" -lt "$((grace * 10 + 30))" ]; do nap; done
     end=$(now)
   elif [ "$reap" = 1 ] && [ -s pid ]; then
     read -r sid <pid
-    # Younger than the script: a full look at /proc is only worth it when something has to end.
-    if alive "$sid" "$sid"; then end_session; fi
+    # After a short script its pid is the lowest of the session; a full look at /proc costs some ms.
+    from=$sid
+    [ "$((${end%.*} - ${begin%.*}))" -lt 5 ] || from=0
+    if alive "$sid" "$from"; then end_session; fi
+  fi
+  lost=0
+  if [ -n "$c1" ]; then # all has been read when nobody has the pipes any more, or else after 2 s
+    (sleep 2; kill -USR1 "$$") &
+    for c in "$c1" "$c2"; do
+      wait "$c"
+      c=$?
+      [ "$c" -eq 0 ] || [ "$c" -gt 128 ] || lost=1
+    done
   fi
   trap '' TERM
   kill -TERM 0 # the watchdog and its sleep: all there is in this process group
@@ -95,17 +127,22 @@ run() {
   [ -s signal ] && sig=1
   why=
   [ -e why ] && read -r why <why
+  [ "$lost" = 0 ] || why=output
   left=
   [ -e left ] && read -r left <left
   printf 'rc=%s\nsig=%s\nwhy=%s\nbegin=%s\nend=%s\nleft="%s"\n' \
     "$rc" "$sig" "$why" "$begin" "$end" "$left" >result.new && mv -f result.new result
-  for w in w.*; do kill -USR1 "${w#w.}" 2>/dev/null; done
+  for w in w.*; do # a waiter may have been killed, and its pid be somebody else's by now
+    w=${w#w.}
+    grep -qF "$dir/supervisor" "/proc/$w/cmdline" && kill -USR1 "$w"
+  done
   sweep
 }
 
 sweep() { # run directories of ours whose controllers were killed, a day after their deadlines
   for x in "${dir%/*}"/ansible_env.*; do
-    [ "$x" != "$dir" ] && [ -O "$x/conf" ] && (
+    # What is sourced has to be ours: anybody may make a directory of this name in /tmp, or a link.
+    [ "$x" != "$dir" ] && [ ! -L "$x" ] && [ -O "$x" ] && [ -O "$x/conf" ] && (
       . "$x/conf"
       read -r s <"$x/sup" && kill -0 "$s" && exit
       [ -z "$(find "$x/conf" -mmin "+$life")" ] || rm -rf -- "$x"
@@ -128,7 +165,6 @@ boot_id() {
 wait_news() { # until the end of the script (it wakes us), new output (looked for each $tick s), or $wait s
   trap ':' USR1
   : >"w.$$"
-  i=0
   while [ ! -e result ] && [ "$i" -lt "$wait" ]; do
     sleep "$tick" </dev/null >/dev/null 2>&1 &
     wait "$!"
@@ -147,7 +183,7 @@ wait_news() { # until the end of the script (it wakes us), new output (looked fo
 chunk() { [ "$3" -eq 0 ] || tail -c "+$(($2 + 1))" "$1" | head -c "$3"; }
 
 poll() {
-  nonce=$1 out=$2 err=$3 wait=$4 tick=$5 max=$6 drop=$7
+  nonce=$1 out=$2 err=$3 wait=$4 tick=$5 max=$6 drop=$7 i=0
   state=running rc='' sig=0 why='' begin='' end='' left='' now_boot=$(boot_id)
   if [ "$wait" -gt 0 ] && [ "$boot" = "$now_boot" ]; then wait_news; fi
   [ -s begin ] && read -r begin <begin
@@ -161,13 +197,17 @@ poll() {
     [ -e left ] && read -r left <left
   fi
   no=$(($(size out) - out)) ne=$(($(size err) - err)) more=0
+  [ "$no" -ge 0 ] || no=0 # a kept process's own doing: it may truncate its stdout
+  [ "$ne" -ge 0 ] || ne=0
   if [ "$ne" -gt "$max" ]; then ne=$max more=1; fi
   if [ "$no" -gt "$max" ]; then no=$max more=1; fi
-  printf 'ansible_env:%s state=%s rc=%s sig=%s why=%s begin=%s end=%s boot=%s left=%s more=%s out=%s err=%s\n' \
+  # What is written here may never arrive, and who finds no directory starts the script anew. So drop it now only
+  # after a short script, where there was hardly time for a connection to break; else let the reader ask for it.
+  if [ "$state" != done ] || [ "$more" = 1 ] || [ -e keep ] || [ "$i" -gt 1 ]; then drop=0; fi
+  printf 'ansible_env:%s state=%s rc=%s sig=%s why=%s begin=%s end=%s boot=%s left=%s more=%s drop=%s out=%s err=%s\n' \
     "$nonce" "$state" "$rc" "$sig" "$why" "$begin" "$end" "$now_boot" \
-    "$(printf %s "$left" | tr ' ' ,)" "$more" "$no" "$ne" &&
-    chunk out "$out" "$no" && chunk err "$err" "$ne" &&
-    [ "$drop" = 1 ] && [ "$state" = done ] && [ "$more" = 0 ] && [ ! -e keep ] && drop
+    "$(printf %s "$left" | tr ' ' ,)" "$more" "$drop" "$no" "$ne" &&
+    chunk out "$out" "$no" && chunk err "$err" "$ne" && [ "$drop" = 1 ] && drop
   return 0
 }
 

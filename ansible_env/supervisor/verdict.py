@@ -20,6 +20,8 @@ def verdict(ending: Ending, script: Script, *, may_reboot: bool = False, attache
         if may_reboot:
             return Kind.OK, "the script restarted its host, as it may"
         return Kind.LOST_RESULT, "the host was restarted in the middle of the script, and nobody had asked for that"
+    if why == "output":
+        return Kind.LOST_RESULT, f"the script's output could not be written to {script.base} on the host: is it full?"
     if why == "timeout":
         return Kind.TIMEOUT, f"ended at its deadline of {script.timeout:g} s{_rest(ending)}"
     if why:

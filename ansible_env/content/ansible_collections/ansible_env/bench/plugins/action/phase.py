@@ -111,7 +111,7 @@ class Channel:
         action = self._action
         directory = action._make_tmp_path()
         remote = action._connection._shell.join_path(directory, "payload")
-        action._transfer_data(remote, f"stty -opost 2>/dev/null\n{payload}")
+        action._transfer_data(remote, f"stty -opost <&1 2>/dev/null\n{payload}")
         action._fixup_perms2((directory, remote), execute=False)
         try:
             return action._low_level_execute_command(f"/bin/sh {remote} </dev/null", executable="/bin/sh")

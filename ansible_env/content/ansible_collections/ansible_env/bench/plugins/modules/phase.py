@@ -134,6 +134,18 @@ options:
       - Directory on the host in which a private one is made for the length of the script.
     type: str
     default: /tmp
+  attach:
+    description:
+      - Follow a script that an earlier controller has started, instead of starting it. The C(ansible_env) library sets
+        this when it takes up a trial whose controller was killed.
+    type: bool
+    default: false
+  step:
+    description:
+      - Which script of its phase this is. The C(ansible_env) library numbers those of a phase with several, so that
+        each can be found again by O(attach).
+    type: int
+    default: 1
 requirements:
   - on the controller, the C(ansible_env) library (C(pip install ansible-env))
   - on the host, C(/bin/sh), C(setsid) or C(perl), and the O(shell); no Python

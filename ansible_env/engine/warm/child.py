@@ -1,0 +1,127 @@
+# Copyright (c) the ansible_env maintainers
+# GNU General Public License v3.0 or later (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the fork server loads before it forks, and what its child does to be an ordinary ansible-playbook."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import secrets
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ansible.constants as C  # noqa: N812 - Ansible's own name for it
+from ansible.plugins import loader
+
+if TYPE_CHECKING:
+    from ansible_env.engine.warm.wire import Request
+
+IMPORTS = (
+    "ansible.cli.adhoc",
+    "ansible.cli.playbook",
+    "ansible.executor.playbook_executor",
+    "ansible.executor.process.worker",
+    "ansible.executor.task_executor",
+    "ansible.inventory.manager",
+    "ansible.plugins.strategy.linear",
+    "ansible.template",
+    "ansible.vars.manager",
+    "ansible_env.metrics",
+    "ansible_env.supervisor",
+    "ansible_env.supervisor.capture",
+    "ansible_env.supervisor.interrupts",
+    "ansible_env.supervisor.record",
+    "ansible_env.supervisor.report",
+    "ansible_env.supervisor.verdict",
+)
+PLUGINS = {
+    "action_loader": ("ansible_env.bench.phase", "ansible.builtin.command", "ansible.builtin.gather_facts"),
+    "cache_loader": ("memory",),
+    "callback_loader": ("default", "minimal"),
+    "inventory_loader": ("host_list", "script", "auto", "yaml", "ini", "toml", "advanced_host_list"),
+    "strategy_loader": ("linear", "free", "host_pinned"),
+}
+ALL = ("become_loader", "callback_loader", "connection_loader", "shell_loader")
+"""Loaders of which Ansible wants every plugin at each start (executor/playbook_executor.py, task_queue_manager.py)."""
+POLL = 0.01
+"""Seconds between two looks of Ansible's strategy for results; its own 0.001 costs 3 % of a core while it waits."""
+
+
+def load(temp: Path) -> None:
+    """Import Ansible and find its usual plugins. Nothing here reads an inventory, or starts a thread."""
+    for name in IMPORTS:
+        importlib.import_module(name)
+    loader.init_plugin_loader()
+    for kind, names in PLUGINS.items():
+        found = getattr(loader, kind)
+        for name in names:
+            with contextlib.suppress(Exception):  # a plugin that is not there is looked for again when it is needed
+                found.get(name, class_only=True)
+    for kind in ALL:
+        with contextlib.suppress(Exception):
+            list(getattr(loader, kind).all(class_only=True))
+    # A child configures the same finder with the same paths; the second time Ansible would only warn about it.
+    loader._configure_collection_loader = lambda prefix_collections_path: None
+    if C.config.get_config_value_and_origin("DEFAULT_INTERNAL_POLL_INTERVAL")[1] == "default":
+        C.DEFAULT_INTERNAL_POLL_INTERVAL = POLL
+
+
+def run(request: Request) -> int:
+    """Be the program that a client asked for, and return its exit status."""
+    os.setsid()
+    for number, fd in enumerate(request.fds):
+        os.dup2(fd, number)
+        os.close(fd)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as pexpect starts ansible-playbook for ansible-runner
+    os.chdir(request.cwd)
+    os.environ.clear()
+    os.environ.update(request.environ)
+    sys.argv = list(request.arguments)
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: PTH123, SIM115
+    sys.stdout = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: PTH123, SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: PTH123, SIM115
+    _freshen()
+    return _execute(request.arguments)
+
+
+def _freshen() -> None:
+    """Replace what a process of its own would have drawn or made for itself."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/comm").write_text(process_name(os.environ.get("ANSIBLE_ENV_ENGINE_RUN", "")), encoding="ascii")
+    utils: Any = importlib.import_module("ansible.utils.vars")
+    utils.random_int = secrets.token_hex(4)
+    C.DEFAULT_LOCAL_TMP = tempfile.mkdtemp(prefix="ansible-local-", dir=os.environ.get("ANSIBLE_LOCAL_TEMP"))
+
+
+def process_name(run: str) -> str:
+    """Return the name by which the processes of a run are found: their environment in /proc is the server's."""
+    return f"ae-{run[:12]}"
+
+
+def _execute(arguments: list[str]) -> int:
+    programs = {"ansible-playbook": ("playbook", "PlaybookCLI"), "ansible": ("adhoc", "AdHocCLI")}
+    module, name = programs[Path(arguments[0]).name]
+    for directory in os.environ.get("ANSIBLE_CALLBACK_PLUGINS", "").split(os.pathsep):
+        if directory and module == "playbook":  # not known to the server: awx_display patches Display when it is loaded
+            loader.callback_loader.add_directory(directory)
+    cli: Any = getattr(importlib.import_module(f"ansible.cli.{module}"), name)
+    try:
+        cli.cli_executor(list(arguments))
+    except SystemExit as done:
+        code = done.code
+    else:
+        code = 0
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    if isinstance(code, str):
+        os.write(2, code.encode())
+    return code if isinstance(code, int) else int(code is not None)

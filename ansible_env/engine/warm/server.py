@@ -1,0 +1,142 @@
+# Copyright (c) the ansible_env maintainers
+# GNU General Public License v3.0 or later (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The fork server: a process of its own that has ansible-core loaded and forks an ansible-playbook on request.
+
+Run as `python -m ansible_env.engine.warm.server SOCKET_FD OWNER_FD`. It ends when the other end of OWNER_FD is
+closed, which also happens when its owner is killed. Each request is one process in a session of its own, which reads
+its inventory, playbook and variables afresh: what is shared is code, plugin classes and their documentation.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+from ansible_env.engine.warm import child
+from ansible_env.engine.warm.wire import Request, RequestError, receive
+
+PATIENCE = 5.0
+"""Seconds between SIGTERM and SIGKILL for a process whose client has gone."""
+
+
+class Server:
+    """Accepts requests, forks, and tells each client how its process ended."""
+
+    def __init__(self, listener: socket.socket, owner: int) -> None:
+        self._listener = listener
+        self._owner = owner
+        self._clients: dict[int, socket.socket] = {}
+        self._deadlines: dict[int, float] = {}
+        self._wake, wake = os.pipe()
+        os.set_blocking(wake, False)
+        os.set_blocking(self._wake, False)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+
+    def serve(self) -> None:
+        """Serve until the owner is gone."""
+        while True:
+            sources = [self._listener, self._owner, self._wake, *self._clients.values()]
+            timeout = 0.2 if self._deadlines else None
+            ready, _, _ = select.select(sources, [], [], timeout)
+            if self._wake in ready:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(self._wake, 4096)
+            self._reap()
+            if self._owner in ready:
+                return self._end()
+            if self._listener in ready:
+                self._accept()
+            for pid, client in list(self._clients.items()):
+                if client in ready:  # a client says nothing after its request: it has gone
+                    self._terminate(pid)
+            self._expire()
+
+    def _accept(self) -> None:
+        client, _ = self._listener.accept()
+        try:
+            request = receive(client)
+        except (RequestError, OSError):
+            client.close()
+            return
+        pid = os.fork()
+        if pid == 0:
+            self._become(request)
+        for fd in request.fds:
+            os.close(fd)
+        self._clients[pid] = client
+        with contextlib.suppress(OSError):
+            client.sendall(pid.to_bytes(4, "big"))
+
+    def _become(self, request: Request) -> None:
+        """Be the process that was asked for. Does not return."""
+        status = 250
+        try:
+            signal.set_wakeup_fd(-1)
+            os.close(self._wake)
+            os.close(self._owner)
+            self._listener.close()
+            for client in self._clients.values():
+                client.close()
+            status = child.run(request)
+        finally:
+            os._exit(status)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            self._deadlines.pop(pid, None)
+            client = self._clients.pop(pid, None)
+            if client is not None:
+                with contextlib.suppress(OSError):
+                    client.sendall(status.to_bytes(4, "big"))
+                client.close()
+
+    def _terminate(self, pid: int) -> None:
+        client = self._clients.pop(pid)
+        client.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)  # ansible-playbook hands it on to its workers
+        self._deadlines[pid] = time.monotonic() + PATIENCE
+
+    def _expire(self) -> None:
+        for pid, deadline in list(self._deadlines.items()):
+            if time.monotonic() > deadline:
+                del self._deadlines[pid]
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(pid, signal.SIGKILL)
+
+    def _end(self) -> None:
+        """The owner has gone: what runs is left as after any killed controller, scripts under their own watchdogs."""
+        for pid in [*self._clients, *self._deadlines]:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)
+
+
+def main() -> None:
+    """Load Ansible, then serve."""
+    listener = socket.socket(fileno=int(sys.argv[1]))
+    owner = int(sys.argv[2])
+    os.set_inheritable(listener.fileno(), False)
+    os.set_inheritable(owner, False)
+    child.load(Path(os.environ["ANSIBLE_LOCAL_TEMP"]))
+    gc.collect()
+    gc.freeze()  # keeps the garbage collector of a child from touching, and so copying, what it shares with us
+    Server(listener, owner).serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""The collection's page, its version and its place in a distribution agree with the code."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import ansible_env
+from ansible_env.outcomes import Kind
+
+ROOT = Path(__file__).resolve().parents[2]
+BENCH = ROOT / "ansible_env/content/ansible_collections/ansible_env/bench"
+
+
+def constants(path: Path) -> dict[str, Any]:
+    """The literals that a module assigns, read without importing it."""
+    found = {}
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            try:
+                found[node.targets[0].id] = ast.literal_eval(node.value)
+            except ValueError:
+                continue
+    return found
+
+
+PAGE = constants(BENCH / "plugins/modules/phase.py")
+DOCUMENTATION = yaml.safe_load(PAGE["DOCUMENTATION"])
+RETURN = yaml.safe_load(PAGE["RETURN"])
+ARGUMENTS = constants(BENCH / "plugins/action/phase.py")["ARGUMENTS"]
+
+
+def test_page_has_the_options_of_the_plugin() -> None:
+    assert DOCUMENTATION["options"].keys() == ARGUMENTS.keys()
+
+
+@pytest.mark.parametrize("name", sorted(ARGUMENTS))
+def test_option_is_as_in_the_plugin(name: str) -> None:
+    option = DOCUMENTATION["options"][name]
+    documented = {key: option[key] for key in ("type", "elements", "default", "choices", "required") if key in option}
+    assert documented == {key: value for key, value in ARGUMENTS[name].items() if key != "no_log"}
+
+
+def test_page_has_every_returned_value() -> None:
+    tree = ast.parse((ROOT / "ansible_env/supervisor/report.py").read_text(encoding="utf-8"))
+    keys = {key.value for node in ast.walk(tree) if isinstance(node, ast.Dict) for key in node.keys if _is_name(key)}
+    keys |= {node.slice.value for node in ast.walk(tree) if isinstance(node, ast.Subscript) and _is_name(node.slice)}
+    common = {"changed", "failed", "unreachable"}  # of every module
+    assert RETURN.keys() == keys - common
+
+
+def _is_name(node: ast.AST | None) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def test_page_names_every_kind() -> None:
+    named = set(re.findall(r"V\((\w+)\)", " ".join(RETURN["kind"]["description"])))
+    assert {str(kind) for kind in Kind} - {"task", "not_run"} <= named  # those two come of other tasks and of no task
+
+
+def test_examples_are_tasks_of_the_module() -> None:
+    def tasks(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [task for item in items for task in [item, *tasks(item.get("block", []) + item.get("always", []))]]
+
+    ours = [
+        task["ansible_env.bench.phase"]
+        for task in tasks(yaml.safe_load(PAGE["EXAMPLES"]))
+        if "ansible_env.bench.phase" in task
+    ]
+    assert len(ours) >= 3
+    for arguments in ours:
+        assert arguments.keys() <= ARGUMENTS.keys()
+
+
+def test_versions_agree() -> None:
+    galaxy = yaml.safe_load((BENCH / "galaxy.yml").read_text(encoding="utf-8"))
+    assert galaxy["version"] == ansible_env.__version__
+    core = next(
+        line
+        for line in tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+        if line.startswith("ansible-core")
+    )
+    requires = yaml.safe_load((BENCH / "meta/runtime.yml").read_text(encoding="utf-8"))["requires_ansible"]
+    assert requires.removeprefix(">=").removesuffix(".0") in core
+
+
+def test_no_package_files_in_the_collection() -> None:
+    assert not list((ROOT / "ansible_env/content").rglob("__init__.py"))
+
+
+def test_gpl_files_say_so() -> None:
+    for path in (BENCH / "plugins").rglob("*.py"):
+        assert "SPDX-License-Identifier: GPL-3.0-or-later" in path.read_text(encoding="utf-8"), path

@@ -1,0 +1,335 @@
+"""The supervisor under the shells that hosts have as /bin/sh: start, end, deadline, cancel, clean-up."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ansible_env.supervisor import MARKER, State, poll_payload, start_payload
+from tests.unit.supervisor_pipes import NONCE, SHELLS, Target, background, eventually, make_target, processes
+
+
+@pytest.fixture(params=SHELLS)
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
+    return make_target(request.param, tmp_path)
+
+
+@pytest.mark.parametrize("rc", [0, 1, 2, 126, 127, 128, 137, 255])
+def test_exit_status_as_it_was(target: Target, rc: int) -> None:
+    reply = target.run(f"echo out; echo err >&2; exit {rc}")
+    assert (reply.state, reply.rc, reply.signaled) == (State.DONE, rc, False)
+    assert (reply.out, reply.err) == (b"out\n", b"err\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
+def test_a_signal_is_told_from_an_exit_status(target: Target, number: signal.Signals) -> None:
+    reply = target.run(f"kill -{number.name[3:]} $$")
+    assert (reply.rc, reply.signaled) == (128 + number, True)
+
+
+def test_nothing_is_left_of_a_script(target: Target) -> None:
+    script = target.script("echo hello")
+    assert target.start(script).out == b"hello\n"
+    target.assert_gone(script)
+    assert list(target.base.iterdir()) == []
+
+
+def test_times_are_the_targets_own(target: Target) -> None:
+    before = datetime.now(UTC)
+    reply = target.run("sleep 0.3")
+    assert reply.begin is not None and reply.end is not None
+    assert before - timedelta(seconds=1) <= reply.begin <= reply.end <= datetime.now(UTC) + timedelta(seconds=1)
+    fraction = target.sh.resolve().name != "busybox"  # whose `date` knows whole seconds only
+    assert (0.2 if fraction else 0) <= (reply.end - reply.begin).total_seconds() < 10
+
+
+def test_stdin_is_empty(target: Target) -> None:
+    reply = target.run("read x; echo \"$?\"; cat; echo end")
+    assert reply.out == b"1\nend\n"
+
+
+def test_a_script_waits_for_nobody(target: Target) -> None:
+    """The waiter is woken by the end of the script: the tick is for output only."""
+    start = time.monotonic()
+    assert target.start(target.script("sleep 0.2"), tick=8).state is State.DONE
+    assert time.monotonic() - start < 4
+
+
+def test_output_is_followed_and_comes_in_pieces(target: Target) -> None:
+    script = target.script("echo one; sleep 2.5; printf two; sleep 2.5; printf '\\nthree' >&2; exit 3")
+    reply = target.start(script)
+    assert (reply.state, reply.out) == (State.RUNNING, b"one\n")
+    reply = target.finish(script, reply)
+    assert (reply.out, reply.err, reply.rc) == (b"one\ntwo", b"\nthree", 3)
+    target.assert_gone(script)
+
+
+def test_more_output_than_fits_into_one_answer(target: Target) -> None:
+    script = target.script("i=0; while [ $i -lt 4000 ]; do echo \"line $i\"; i=$((i + 1)); done; echo end >&2")
+    expected = b"".join(b"line %d\n" % number for number in range(4000))
+    reply = target.start(script, chunk=10_000)
+    assert len(reply.out) <= 10_000
+    assert target.directory(script).is_dir()
+    reply = target.finish(script, reply, chunk=10_000)
+    assert (reply.out, reply.err, reply.rc) == (expected, b"end\n", 0)
+    target.assert_gone(script)
+
+
+def test_twenty_megabytes(target: Target) -> None:
+    reply = target.start(target.script("head -c 20000000 /dev/zero | tr '\\0' x; echo; echo end"), chunk=30_000_000)
+    assert len(reply.out) == 20_000_005
+    assert reply.out.endswith(b"x\nend\n")
+
+
+def test_what_is_written_to_dev_stdout_and_dev_stderr_is_kept(target: Target) -> None:
+    """As through a pipe: opening /dev/stdout anew must not truncate what is there."""
+    reply = target.run("echo 1; echo 2 >/dev/stdout; echo 3; echo a >&2; echo b >/dev/stderr; echo c | tee /dev/stderr")
+    assert (reply.out, reply.err) == (b"1\n2\n3\nc\n", b"a\nb\nc\n")
+
+
+def test_signals_are_as_the_system_has_them(target: Target) -> None:
+    """`timeout -s INT` and `kill -INT` must reach what a script measures with: nothing may be ignored from above."""
+    reply = target.run("grep -E '^Sig(Ign|Blk)' /proc/$$/status; trap 'echo trapped' INT QUIT; kill -INT $$; kill -QUIT $$")
+    masks = [int(line.split()[1], 16) for line in reply.out.decode().splitlines()[:2]]
+    assert masks == [0, 0]
+    assert reply.out.endswith(b"trapped\ntrapped\n")
+
+
+# -- deadline ----------------------------------------------------------------------------------------------------------
+
+
+def test_deadline(target: Target) -> None:
+    script = target.script("echo begun; sleep 300; echo never", timeout=1)
+    start = time.monotonic()
+    reply = target.finish(script)
+    assert (reply.state, reply.why, reply.out) == (State.DONE, "timeout", b"begun\n")
+    assert reply.begin is not None and reply.end is not None
+    assert 0.9 < (reply.end - reply.begin).total_seconds() < 5
+    assert time.monotonic() - start < 8
+    target.assert_gone(script)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "trap '' TERM HUP INT; while :; do sleep 0.1; done",
+        "(trap '' TERM; sleep 300; sleep 301) & trap 'sleep 302' TERM; sleep 303",
+        "sleep 300 & sleep 301 & kill -STOP $$",
+        "timeout 300 sleep 290 & sleep 301",
+    ],
+    ids=["trap", "child traps", "stopped", "left the group"],
+)
+def test_deadline_of_what_does_not_want_to_end(target: Target, text: str) -> None:
+    script = target.script(f"echo begun\n{text}", timeout=0.5)
+    reply = target.finish(script)
+    assert (reply.state, reply.why, reply.left) == (State.DONE, "timeout", ())
+    target.assert_gone(script)
+
+
+def test_a_deadline_holds_without_anybody_asking(target: Target) -> None:
+    script = target.script("sleep 300", timeout=1)
+    assert target.start(script, wait=0).state is State.RUNNING
+    assert eventually(lambda: processes(f"{MARKER}={script.run_id}"))
+    assert eventually(lambda: (target.directory(script) / "result").exists())
+    assert not processes(f"{MARKER}={script.run_id}")
+    assert target.poll(script).why == "timeout"
+    target.drop(script)
+    target.assert_gone(script)
+
+
+def test_a_script_that_ended_in_time_did_not_time_out(target: Target) -> None:
+    """Also if what it left behind takes until after the deadline to be ended."""
+    script = target.script("(trap '' TERM; sleep 300; sleep 300) & sleep 0.3; exit 0", timeout=1.2, grace=3)
+    reply = target.finish(script)
+    assert (reply.state, reply.rc, reply.why) == (State.DONE, 0, "")
+    target.assert_gone(script)
+
+
+# -- background processes ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["sleep 300 &", "timeout 300 sleep 290 &", "(sleep 300; sleep 301) & (sleep 302 &)"])
+def test_what_a_script_leaves_running_is_ended(target: Target, text: str) -> None:
+    script = target.script(f"{text}\nsleep 0.2; echo end")
+    start = time.monotonic()
+    reply = target.finish(script)
+    assert (reply.state, reply.rc, reply.out) == (State.DONE, 0, b"end\n")
+    assert time.monotonic() - start < 8
+    target.assert_gone(script)
+
+
+def test_what_may_be_left_running_lives_on(target: Target) -> None:
+    script = target.script("sleep 290 & echo $!", reap=False)
+    reply = target.finish(script)
+    assert (reply.state, reply.rc) == (State.DONE, 0)
+    left = processes(f"{MARKER}={script.run_id}")
+    subprocess.run(["kill", "-9", reply.out.decode().strip()], check=True)
+    assert len(left) == 1
+    target.assert_gone(script)
+
+
+def test_a_session_of_its_own_lives_on(target: Target) -> None:
+    """Documented: who calls setsid wants to live on, as after a logout. Its output must not break it."""
+    script = target.script("setsid sh -c 'echo $$ >pid; sleep 1; echo late; echo ok >said; exec sleep 290' & sleep 0.3")
+    start = time.monotonic()
+    reply = target.finish(script)
+    assert (reply.state, reply.rc) == (State.DONE, 0)
+    assert time.monotonic() - start < 8
+    try:
+        assert eventually((target.base / "said").exists, 5)
+    finally:
+        subprocess.run(["kill", "-9", (target.base / "pid").read_text().strip()], check=True)
+    target.assert_gone(script)
+
+
+# -- cancel --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["sleep 300", "trap '' TERM HUP; while :; do sleep 0.1; done"])
+def test_cancel(target: Target, text: str) -> None:
+    script = target.script(f"echo begun\n{text}", timeout=60)
+    assert target.start(script, wait=1).state is State.RUNNING
+    reply = target.stop(script)
+    assert (reply.state, reply.why, reply.out) == (State.DONE, "canceled", b"begun\n")
+    assert target.stop(script, "timeout").why == "canceled"  # the first reason counts
+    target.drop(script)
+    target.assert_gone(script)
+
+
+def test_cancel_at_once(target: Target) -> None:
+    """However early it comes, the script does not go on."""
+    script = target.script("sleep 300; echo never")
+    with background([str(target.sh), "-s"], stdin=subprocess.PIPE, env={"PATH": target.path}) as starter:
+        assert starter.stdin is not None
+        payload = start_payload(script, NONCE, wait=0, tick=1).replace("/bin/sh", str(target.sh))
+        starter.stdin.write(payload.encode())
+        starter.stdin.close()
+        assert eventually(lambda: target.directory(script).exists(), pause=0)
+        assert eventually(lambda: target.stop(script).state is not State.GONE, pause=0)
+        starter.wait(10)
+    reply = target.poll(script)
+    assert (reply.why, reply.out) == ("canceled", b"")
+    target.drop(script)
+    target.assert_gone(script)
+
+
+def test_cancel_after_the_end_changes_nothing(target: Target) -> None:
+    script = target.script("echo done; exit 3")
+    target.start(script, wait=0)
+    assert eventually(lambda: target.poll(script).state is State.DONE)
+    reply = target.stop(script)
+    assert (reply.state, reply.rc, reply.why) == (State.DONE, 3, "")
+    target.drop(script)
+    target.assert_gone(script)
+
+
+# -- the connection --------------------------------------------------------------------------------------------------------
+
+
+def test_half_a_payload_runs_nothing(target: Target) -> None:
+    script = target.script("touch ran")
+    payload = start_payload(script, NONCE, wait=5, tick=1)
+    for part in (0.1, 0.5, 0.9, 0.99):
+        assert target.exchange(payload[: int(len(payload) * part)]) == b""
+        assert target.exchange(payload[: len(payload) - 3]) == b""
+    assert not target.directory(script).exists()
+    assert not (target.base / "ran").exists()
+
+
+def test_start_twice_runs_once(target: Target) -> None:
+    script = target.script("echo x >>ran; sleep 1; cat ran")
+    with ThreadPoolExecutor() as pool:
+        replies = list(pool.map(lambda _: target.start(script, wait=5), range(3)))
+    assert {reply.state for reply in replies} <= {State.RUNNING, State.DONE}
+    assert eventually(lambda: target.poll(script).state in (State.DONE, State.GONE))
+    assert (target.base / "ran").read_text() == "x\n"
+    target.drop(script)
+    target.assert_gone(script)
+
+
+def test_many_may_follow_one_script(target: Target) -> None:
+    script = target.script("sleep 1.5; exit 3")
+    target.start(script, wait=0)
+    with ThreadPoolExecutor() as pool:
+        replies = list(pool.map(lambda _: target.poll(script), range(6)))
+    assert {(reply.state, reply.rc) for reply in replies} == {(State.DONE, 3)}
+    assert not list(target.directory(script).glob("w.*"))
+    target.drop(script)
+    target.assert_gone(script)
+
+
+def test_the_starter_does_not_drop_what_another_reads(target: Target) -> None:
+    script = target.script("sleep 0.5; echo end")
+    with ThreadPoolExecutor() as pool:
+        starting = pool.submit(target.start, script)
+        assert eventually(lambda: target.poll(script, wait=0).state is State.RUNNING)
+        starting.result()
+    reply = target.finish(script, target.poll(script))
+    assert (reply.state, reply.out) == (State.DONE, b"end\n")
+    target.assert_gone(script)
+
+
+def test_a_poller_that_is_killed_leaves_the_script_alone(target: Target) -> None:
+    script = target.script("sleep 1.5; echo end")
+    target.start(script, wait=0)
+    payload = poll_payload(script.base, script.run_id, NONCE, out=0, err=0, wait=60, tick=1)
+    with background([str(target.sh), "-s"], stdin=subprocess.PIPE, env={"PATH": target.path}) as poller:
+        assert poller.stdin is not None
+        poller.stdin.write(payload.replace("/bin/sh", str(target.sh)).encode())
+        poller.stdin.close()
+        assert eventually(lambda: list(target.directory(script).glob("w.*")))
+    reply = target.finish(script, target.poll(script))
+    assert (reply.state, reply.out) == (State.DONE, b"end\n")
+    target.assert_gone(script)
+
+
+def test_a_stale_waiter_is_nobody_elses_pid(target: Target) -> None:
+    """Whoever has got the pid of a waiter that was killed must not be signalled: SIGUSR1 ends most programs."""
+    script = target.script("sleep 1")
+    target.start(script, wait=0)
+    with background(["sleep", "60"]) as innocent:
+        (target.directory(script) / f"w.{innocent.pid}").touch()
+        assert target.poll(script).state is State.DONE
+        time.sleep(0.2)
+        assert innocent.poll() is None
+    target.drop(script)
+
+
+def test_a_killed_supervisor_is_a_lost_result(target: Target) -> None:
+    script = target.script("echo begun; sleep 300")
+    target.start(script, wait=1)
+    supervisor = (target.directory(script) / "sup").read_text().strip()
+    subprocess.run(["kill", "-9", supervisor], check=True)
+    reply = target.poll(script)
+    assert (reply.state, reply.rc, reply.out) == (State.LOST, None, b"begun\n")
+    target.drop(script)
+    target.assert_gone(script)
+
+
+def test_no_directory(target: Target) -> None:
+    script = target.script("")
+    assert target.poll(script).state is State.GONE
+    assert target.stop(script).state is State.GONE
+    assert target.drop(script).state is State.GONE
+    assert target.poll(script).boot_id
+
+
+# -- what can be missing -----------------------------------------------------------------------------------------------------
+
+
+def test_no_such_shell(target: Target) -> None:
+    script = target.script("echo hello", shell="no-such-shell")
+    assert target.start(script).state is State.NO_SHELL
+    target.assert_gone(script)
+
+
+def test_a_directory_that_cannot_be_made(target: Target) -> None:
+    script = target.script("echo hello", base=str(target.base / "missing"))
+    assert target.start(script).state is State.ERROR
+    target.assert_gone(script)

@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from ansible_env.config import EnvironmentConfig
-from ansible_env.engine import Cancellation, ColdEngine, Engine, Inventory, Job, Listener, Options
+from ansible_env.engine import Cancellation, ColdEngine, Engine, Inventory, Job, Listener, Options, WarmEngine
 from ansible_env.engine.cold import MAX_FORKS
 from ansible_env.engine.inventory import Source
 from ansible_env.errors import ConfigError, LifecycleError
@@ -30,6 +30,8 @@ from ansible_env.result import PhaseResult
 from ansible_env.status import Status
 
 logger = logging.getLogger(__name__)
+
+ENGINES = {"warm": WarmEngine, "cold": ColdEngine}
 
 Telemetry = list[tuple[datetime, str, Any]]
 
@@ -54,7 +56,7 @@ class RemoteEnv:
         tunables: Tunables | None = None,
         inventory: Source | Inventory | Sequence[Source] | None = None,
         limit: str | None = None,
-        engine: Engine | None = None,
+        engine: Engine | Literal["warm", "cold"] = "warm",
         options: Options | None = None,
         logs: Path | None = None,
         journal: Journal | None = None,
@@ -71,7 +73,8 @@ class RemoteEnv:
             inventory: a file, directory, script or plugin configuration, `host1,host2`, a mapping, or several of
                 these; without one, the controller itself.
             limit: a pattern that limits the hosts further, as --limit.
-            engine: what runs the playbooks; one of its own, closed with the environment, where it is not given.
+            engine: what runs the playbooks: an engine that is shared, or the name of one of its own, which is closed
+                with the environment.
             options: how ansible-playbook is to be called.
             logs: directory in which the full output of each phase is kept.
             journal: where the state of a trial is written down, so that `attach` can take it up elsewhere.
@@ -89,8 +92,8 @@ class RemoteEnv:
         self._tunables = tunables
         self._inventory = Inventory.of(inventory)
         self._limit = limit
-        self._own_engine = engine is None
-        self._engine: Engine = engine or ColdEngine()
+        self._own_engine = isinstance(engine, str)
+        self._engine: Engine = ENGINES[engine]() if isinstance(engine, str) else engine
         self._options = options or Options()
         self.logs = logs
         """Where the full output goes; may be changed between two phases."""

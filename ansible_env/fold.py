@@ -1,4 +1,8 @@
-"""From Ansible's events to results. Pure: any events in any order, also twice or forged, give a result."""
+"""From Ansible's events to results. Pure: any events in any order, also twice or senseless, give a result.
+
+Trusted are only results of our own phase task, for each host that was expected to give one. The exit status of
+ansible-playbook, its recap, and the absence of failures prove nothing. docs/outcomes.md has the mapping in words.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,9 @@ from typing import Any
 from ansible_env.outcomes import OUTCOMES, Kind, connection_hint, connection_kind
 from ansible_env.playbook import PHASE_TASK
 from ansible_env.result import HostResult, PhaseResult, combine, phase_result
+from ansible_env.status import worst
 
-_FINAL = {"runner_on_ok", "runner_on_failed", "runner_on_unreachable", "runner_on_skipped"}
+_FINAL = ("runner_on_ok", "runner_on_failed", "runner_on_unreachable", "runner_on_skipped")
 
 
 def fold(
@@ -35,15 +40,15 @@ def fold(
         stopped: `canceled` or `timeout`, where the controller ended the run.
         message: what Ansible said outside of any task, where it failed.
     """
-    told: dict[str, dict[str, Mapping[str, Any]]] = {host: {} for host in expected}
-    for event in events:
+    told: dict[str, list[Mapping[str, Any]]] = {host: [] for host in expected}
+    for event in sorted(events, key=_counter):
         data = event.get("event_data")
-        if event.get("event") not in _FINAL or not isinstance(data, Mapping):
+        if not isinstance(data, Mapping) or event.get("event") not in _FINAL:
             continue
         host = data.get("host")
         if isinstance(host, str) and host in told:
-            told[host][str(data.get("task_uuid") or data.get("uuid"))] = event
-    hosts = [_host(host, list(told[host].values()), scripts, required_metrics, stopped, message) for host in expected]
+            told[host].append(event)
+    hosts = [_host(host, told[host], scripts, required_metrics, stopped, message) for host in expected]
     return phase_result(phase, hosts, message if any(h.kind is Kind.CONTROLLER for h in hosts) else "")
 
 
@@ -56,16 +61,31 @@ def _host(
     message: str,
 ) -> HostResult:
     """Judge one host by what is known of it, the surest evidence first."""
-    ours = [event for event in events if _is_ours(event)]
-    results = [_of_script(host, event) for event in ours]
-    if len(results) >= scripts and all(result.kind is Kind.OK for result in results):
-        return _with_metrics(combine(results), required)
-    bad = [result for result in results if result.kind is not Kind.OK]
+    told = [(_task(event), _of_script(host, event)) for event in events if _is_ours(event)]
+    good = list({task: result for task, result in told if result.kind is Kind.OK}.values())
+    bad = [result for _, result in told if result.kind is not Kind.OK]
     if bad:
-        return combine([result for result in results if result.kind is Kind.OK] + bad[:1])
+        status = worst(result.status for result in bad)
+        return combine([*good, next(result for result in bad if result.status is status)])
+    if good and len(good) >= scripts:
+        return _with_metrics(combine(good), required)
     failures = [event for event in events if not _is_ours(event) and _has_failed(event)]
-    last = _of_failure(host, failures[-1]) if failures else _silent(host, stopped, message, bool(events))
-    return combine([*results, last]) if results else last
+    # Where something came after the failure it was rescued, or an `always` was at work: the end was ours then.
+    if failures and not (stopped and failures[-1] is not events[-1]):
+        last = _of_failure(host, failures[-1])
+    else:
+        last = _silent(host, stopped, message, bool(events))
+    return combine([*good, last])
+
+
+def _counter(event: Mapping[str, Any]) -> int:
+    """Return the number that ansible-runner gives an event."""
+    return _int(event.get("counter")) or 0
+
+
+def _task(event: Mapping[str, Any]) -> str:
+    data = event["event_data"]
+    return str(data.get("task_uuid") or data.get("uuid"))
 
 
 def _is_ours(event: Mapping[str, Any]) -> bool:
@@ -87,11 +107,11 @@ def _of_script(host: str, event: Mapping[str, Any]) -> HostResult:
     if "ansible_env" not in res:
         return _of_failure(host, event)
     kind = _kind(res.get("kind"))
-    rc = res.get("rc") if isinstance(res.get("rc"), int) else None
+    rc = _int(res.get("rc"))
     proven = rc == 0 or (rc is None and res.get("rebooted") is True)
     if kind is Kind.OK and not (proven and event["event"] == "runner_on_ok"):
         return HostResult(host, Kind.CONTROLLER, f"a success that is none: {event['event']}, exit status {rc}")
-    metrics = res.get("metrics")
+    metrics, left = res.get("metrics"), res.get("left_running")
     return HostResult(
         host=host,
         kind=kind,
@@ -104,10 +124,10 @@ def _of_script(host: str, event: Mapping[str, Any]) -> HostResult:
         stdout=str(res.get("stdout", "")),
         stderr=str(res.get("stderr", "")),
         truncated=bool(res.get("truncated")),
-        stdout_log=res.get("stdout_log"),
-        stderr_log=res.get("stderr_log"),
-        reconnects=res["reconnects"] if isinstance(res.get("reconnects"), int) else 0,
-        left_running=tuple(pid for pid in res.get("left_running") or () if isinstance(pid, int)),
+        stdout_log=_text(res.get("stdout_log")),
+        stderr_log=_text(res.get("stderr_log")),
+        reconnects=_int(res.get("reconnects")) or 0,
+        left_running=tuple(pid for pid in left if _int(pid) is not None) if isinstance(left, list | tuple) else (),
     )
 
 
@@ -125,7 +145,7 @@ def _of_failure(host: str, event: Mapping[str, Any]) -> HostResult:
         return HostResult(host, Kind.BECOME, text, task=task)
     if _is_ours(event):
         return HostResult(host, Kind.CONTROLLER, text, task=task)
-    rc = res.get("rc") if isinstance(res, Mapping) and isinstance(res.get("rc"), int) else None
+    rc = _int(res.get("rc")) if isinstance(res, Mapping) else None
     return HostResult(host, Kind.TASK, f"task '{task}': {text or 'failed'}", rc=rc, task=task)
 
 
@@ -153,8 +173,16 @@ def _kind(name: Any) -> Kind:
     return Kind(name) if isinstance(name, str) and name in OUTCOMES else Kind.CONTROLLER
 
 
+def _int(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
 def _time(text: Any) -> datetime | None:
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError, OSError):
         return None

@@ -37,12 +37,13 @@ class Journal:
         journal = cls(directory)
         try:
             data = json.loads(journal._file.read_text(encoding="utf-8"))
-            owner = Owner.of_text(data["owner"])
             if data["version"] != VERSION:
                 raise ValueError(f"version {data['version']}")
+            owner = Owner.of_text(data["owner"])
+            _check(data["phases"])
         except FileNotFoundError as error:
             raise ConfigError(Problem("there is no trial to attach to", file=journal._file)) from error
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise ConfigError(Problem(f"the trial's state cannot be read: {error}", file=journal._file)) from error
         if owner.lives() and owner != Owner.this():
             raise LifecycleError(f"the trial's own controller (pid {owner.pid}) still follows it")
@@ -97,3 +98,9 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
         new.replace(self._file)
+
+
+def _check(phases: Mapping[str, Mapping[str, str | None]]) -> None:
+    """Raise what the rest would raise later, where it is too late for a clear message."""
+    for state in phases.values():
+        _ = state["key"], state["status"]

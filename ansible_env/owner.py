@@ -37,7 +37,7 @@ class Owner:
         """Whether the very same process is still there."""
         try:
             os.kill(self.pid, 0)
-        except ProcessLookupError:
+        except (ProcessLookupError, OverflowError):  # no such process, or no such number
             return False
         except PermissionError:
             pass

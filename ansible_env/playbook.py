@@ -23,7 +23,7 @@ PHASE_TASK = "ansible_env.bench.phase"
 PARAMS_VAR = "ansible_env_params"
 """The variable by which Ansible tasks of a phase see the parameters."""
 SECRETS_VAR = "ansible_env_secrets"
-"""The variable that carries secrets past the playbook, in a file of mode 0600: `.env` for scripts, `.params` for tasks."""
+"""The variable that carries secrets past the playbook, in a 0600 file: `.env` for scripts, `.params` for tasks."""
 
 
 class Unsafe(str):
@@ -42,13 +42,17 @@ class Playbook:
     """How many phase tasks each host has to get through for a success."""
 
     def attached(self) -> Playbook:
-        """Return the playbook that takes up the scripts where they are, and starts nothing."""
+        """Return the playbook that takes up the scripts where they are, and starts nothing.
+
+        As many phase tasks are due as before: nobody knows whether the author's tasks behind the last script were
+        done, so a phase that ends with one cannot become a success.
+        """
         plays = []
         for play in self.plays:
             scripts = [task for task in play["tasks"] if "script" in task.get(PHASE_TASK, ())]
             tasks = [{**task, PHASE_TASK: {**task[PHASE_TASK], "attach": True}} for task in scripts]
             plays.append({**play, "gather_facts": False, "tasks": tasks})
-        return Playbook(self.phase, tuple(plays), sum(len(play["tasks"]) for play in plays))
+        return Playbook(self.phase, tuple(plays), self.scripts)
 
     def to_yaml(self) -> str:
         """Return what `ansible-playbook` runs."""
@@ -216,8 +220,13 @@ def _represent_str(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
     return dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style=_style(text))
 
 
+# What Ansible may take for a template: its delimiters, and a header that declares other ones
+# (ansible/template, JINJA2_OVERRIDE).
+_TEMPLATE = re.compile(r"\{[{%#]|#jinja2")
+
+
 def _represent_unsafe(dumper: yaml.SafeDumper, text: Unsafe) -> yaml.Node:
-    if not re.search(r"\{[{%#]", text):  # the mark only where it matters: a playbook is there to be read
+    if not _TEMPLATE.search(text):  # the mark only where it matters: a playbook is there to be read
         return _represent_str(dumper, str(text))
     return dumper.represent_scalar("!unsafe", str(text), style=_style(text) or '"')
 

@@ -1,8 +1,4 @@
-"""What came of a phase, per host and for the group; and `fold`, which makes it from Ansible's events.
-
-Trusted are only results of our own phase task, for each host that was expected to give one. The exit status of
-ansible-playbook, its recap, and the absence of failures prove nothing (shared experience: see docs/design.md).
-"""
+"""What came of a phase, per host and for the group. `fold` makes it from Ansible's events."""
 
 from __future__ import annotations
 

@@ -45,9 +45,8 @@ class Status(enum.Enum):
             name = status.strip()
             if not name.lstrip("-").isdecimal():
                 return Status.__members__.get(name.upper(), Status.UNKNOWN)
-            status = int(name)
         try:
-            return Status(status)
+            return Status(int(status) if isinstance(status, str) else status)
         except ValueError:
             return Status.UNKNOWN
 

@@ -91,16 +91,24 @@ class FakeEngine(Engine):
         self.jobs.append(job)
         if cancel is not None and cancel.requested:
             return EngineRun((), None, cancel.reason)
-        events = []
+        events: list[dict[str, Any]] = []
+        failed: set[str] = set()
         for number, (phase, task) in enumerate(_phase_tasks(job.playbook)):
             for host in self._hosts:
+                if host in failed:  # Ansible takes a host that failed out of the play
+                    continue
                 fields = {"rc": 0, **(self._answer(phase, host, task) if task.get("script") else {})}
+                fields.setdefault("kind", Kind.EXIT if fields["rc"] else Kind.OK)
+                if cancel is not None and cancel.requested:
+                    return EngineRun(tuple(events), None, cancel.reason)
                 events.append(phase_event(host, task_uuid=f"task-{number}", **fields))
+                if fields["kind"] != Kind.OK:
+                    failed.add(host)
                 if listener is not None:
                     listener.on_event(events[-1])
                     if fields.get("stdout"):
                         listener.on_output(host, "stdout", fields["stdout"])
-        return EngineRun((*events, stats_event()), 0)
+        return EngineRun((*events, stats_event()), 2 if failed else 0)
 
     def close(self) -> None:
         """Remember that it was closed."""
@@ -111,15 +119,15 @@ class _Loader(yaml.SafeLoader):
     pass
 
 
-def _unsafe(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Any:
+def _tagged(loader: yaml.SafeLoader, _tag: str, node: yaml.ScalarNode) -> Any:
     return loader.construct_scalar(node)
 
 
-_Loader.add_constructor("!unsafe", _unsafe)
+_Loader.add_multi_constructor("!", _tagged)  # !unsafe, and !vault in an author's own task
 
 
 def _phase_tasks(playbook: str) -> list[tuple[str, Mapping[str, Any]]]:
-    plays = yaml.load(playbook, Loader=_Loader)  # noqa: S506 - a SafeLoader with one tag more
+    plays = yaml.load(playbook, Loader=_Loader)  # noqa: S506 - a SafeLoader with Ansible's tags
     return [
         (play["name"].split()[0].lower(), task[PHASE_TASK])
         for play in plays

@@ -14,6 +14,7 @@ from rich.text import Text
 from ansible_env.cli import context
 from ansible_env.cli.calling import ansible_options
 from ansible_env.cli.exits import Exit
+from ansible_env.cli.failures import headline
 from ansible_env.cli.findings import Finding, Level, controller_findings
 from ansible_env.cli.interrupts import Interrupts
 from ansible_env.cli.options import DoctorOptions
@@ -122,8 +123,7 @@ def _host_findings(host: HostResult, config: EnvironmentConfig, clock: _Clock) -
     if not host.status.is_succeeded():
         outcome = OUTCOMES[host.kind]
         remedy = outcome.remedy if "doctor" not in outcome.remedy else "check its address, and that it is up"
-        text = f"{host.kind}: {visible(' '.join(host.message.split()))}"
-        yield Finding(Level.FAIL, host.host, text, remedy, unreachable=host.kind in ("unreachable", "auth"))
+        yield Finding(Level.FAIL, host.host, headline(host), remedy, unreachable=host.kind in ("unreachable", "auth"))
         return
     told = {name: visible(str(value)) for name, value in host.metrics.items()}
     shell = str(config.const_args["wanted_shell"])

@@ -25,7 +25,8 @@ def report_failure(console: Console, config: EnvironmentConfig, result: PhaseRes
         console.print(Text(visible(f"{result.phase}: {result.message}")))
     command = _command(config, result.phase)
     for host in failed[:MOST_HOSTS]:
-        console.print(Text.assemble((visible(host.host), "bold red"), f": {result.phase}: {_headline(host)}"))
+        title = Text.assemble((visible(host.host), "bold red"), f": {result.phase}: {headline(host)}")
+        console.print(title, soft_wrap=not console.is_terminal)  # a sentence breaks between words, a path nowhere
         details = list(_details(result.phase, host))
         if command and host.kind in _OF_A_SCRIPT:
             details.insert(0, ("command", command))
@@ -37,7 +38,8 @@ def report_failure(console: Console, config: EnvironmentConfig, result: PhaseRes
         console.print(Text(f"{plural(len(rest), 'more host')} failed: {some(rest, 20)}"))
 
 
-def _headline(host: HostResult) -> str:
+def headline(host: HostResult) -> str:
+    """Return what happened on a host, on one line."""
     message = visible(" ".join(host.message.split()))
     remedy = OUTCOMES[host.kind].remedy
     if remedy and message.endswith(f"({remedy})"):

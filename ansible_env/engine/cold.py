@@ -64,9 +64,15 @@ class ColdEngine(Engine):
         try:
             env = self._environment(job.options, run.id, private, job)
             run.prepare(env, *self._command("ansible-playbook", env))
-            return run.run()
-        finally:
+            done = run.run()
+        except BaseException:
             processes.end(run.id)
+            raise
+        else:
+            if done.stopped or done.rc is None:
+                processes.end(run.id)
+            return done
+        finally:
             private.remove()
 
     def close(self) -> None:

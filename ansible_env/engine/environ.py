@@ -92,8 +92,8 @@ def find_config(environ: Mapping[str, str], directory: Path, chosen: Path | None
     return next((path for path in others if path.is_file()), None)
 
 
-def configured(config: Path | None, section: str, key: str) -> bool:
-    """Whether an ansible.cfg sets something itself."""
+def configured(config: Path | None, sections: Iterable[str], key: str) -> bool:
+    """Whether an ansible.cfg sets something itself, in one of the sections where it may stand."""
     if config is None:
         return False
     parser = configparser.ConfigParser(interpolation=None, strict=False)
@@ -101,7 +101,7 @@ def configured(config: Path | None, section: str, key: str) -> bool:
         parser.read(config, encoding="utf-8")
     except (configparser.Error, UnicodeDecodeError):
         return False  # Ansible will say what is wrong with it
-    return parser.has_option(section, key)
+    return any(parser.has_option(section, key) for section in sections)
 
 
 def settings(
@@ -133,12 +133,12 @@ def settings(
     if config is not None:
         env["ANSIBLE_CONFIG"] = str(config)
     defaults = {
-        "ANSIBLE_PIPELINING": ("connection", "pipelining", "True"),
-        "ANSIBLE_SSH_ARGS": ("ssh_connection", "ssh_args", SSH_ARGS),
-        "ANSIBLE_SSH_CONTROL_PATH_DIR": ("ssh_connection", "control_path_dir", str(sockets)),
-        "ANSIBLE_HOST_KEY_CHECKING": ("defaults", "host_key_checking", "True"),
+        "ANSIBLE_PIPELINING": (("defaults", "connection", "ssh_connection"), "pipelining", "True"),
+        "ANSIBLE_SSH_ARGS": (("ssh_connection",), "ssh_args", SSH_ARGS),
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": (("ssh_connection",), "control_path_dir", str(sockets)),
+        "ANSIBLE_HOST_KEY_CHECKING": (("defaults", "ssh_connection"), "host_key_checking", "True"),
     }
-    for name, (section, key, value) in defaults.items():
-        if name not in environ and not configured(config, section, key):
+    for name, (sections, key, value) in defaults.items():
+        if name not in environ and not configured(config, sections, key):
             env[name] = value
     return env

@@ -14,7 +14,18 @@ from ansible_env.engine.environ import MARKER
 
 def marked(run: str) -> list[int]:
     """Return the pids of the processes that belong to a run; only where /proc is, elsewhere none."""
-    return [pid for pid, value in environments(MARKER) if value == run]
+    found = {pid for pid, value in environments(MARKER) if value == run}
+    # A process of the warm engine has the environment of its server in /proc, but a name of its own.
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (entry / "comm").read_text(encoding="utf-8", errors="replace").strip() == process_name(run):
+                found.add(int(entry.name))
+    return sorted(found)
+
+
+def process_name(run: str) -> str:
+    """Return the name (comm, 15 bytes) that the warm engine gives to the processes of a run."""
+    return f"ae-{run[:12]}"
 
 
 def environments(variable: str) -> Iterator[tuple[int, str]]:

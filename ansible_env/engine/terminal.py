@@ -13,7 +13,7 @@ GRACE = 0.1
 """Seconds that ptyprocess waits for a process to end after its output has: always, while most need a millisecond."""
 
 
-class _Spawn(pexpect.spawn):  # type: ignore[misc] - pexpect has no types
+class _Spawn(pexpect.spawn):  # type: ignore[misc]
     """`pexpect.spawn`, but `close()` looks often instead of sleeping once (ptyprocess `delayafterclose`)."""
 
     def close(self, force: bool = True) -> None:

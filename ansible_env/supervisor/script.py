@@ -120,7 +120,7 @@ def _go(script: Script, directory: str) -> str:
     return (
         # Whoever ends us writes `why` and then looks for `pid`: one of the two sees the other.
         f'. ./conf\nprintf \'%s\\n\' "$$" >pid\n[ ! -e why ] || exit 143\n'
-        f'exec >>out.p 2>>err.p\numask "$mask"\n{start}\nunset OLDPWD\n{unset}'
+        f'exec >&3 2>&4 3>&- 4>&-\numask "$mask"\n{start}\nunset OLDPWD\n{unset}'
         f". {env}\nrm -f -- {env}\nexec {shlex.quote(script.shell)} {shlex.quote(directory + '/script')}\n"
     )
 
@@ -182,7 +182,7 @@ p=$($f /bin/sh "$d/supervisor" run </dev/null 2>/dev/null)
 echo "$p" >"$d/sup"
 else
 i=0; while [ ! -s "$d/sup" ] && [ "$i" -lt 5 ]; do sleep 1; i=$((i + 1)); done
-[ -s "$d/sup" ] || say error
+[ -s "$d/sup" ] && : >"$d/keep" || say gone
 fi
 exec /bin/sh "$d/supervisor" {poll}
 }}

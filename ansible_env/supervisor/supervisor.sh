@@ -6,7 +6,7 @@
 #   drop                      remove the run directory
 #
 # Files in the run directory: conf (settings), env, script, go (which becomes the script), sup (pid of `run`),
-# pid (the script's session), out, err (what it printed), out.p, err.p (by which it gets there), why (timeout or
+# pid (the script's session), out, err (what it printed), why (timeout or
 # canceled; empty where the script ended by itself), left (pids that would not end), result (how it ended), w.PID (a
 # waiter), keep (somebody else reads: do not drop).
 
@@ -74,7 +74,7 @@ watch() {
 collect() { # to a file by way of a pipe: a script that opens /dev/stdout anew would truncate a file
   (
     trap '' HUP INT QUIT TERM # whoever lives on with the pipe in hand must not lose its reader
-    exec cat <"$1.p" >>"$1"
+    exec cat <&"$2" >>"$1" 3>&- 4>&- 5<&- 6<&-
   ) 2>/dev/null &
 }
 
@@ -88,10 +88,14 @@ run() {
   c1='' c2=''
   # What may run on needs no reader: a file it is.
   if [ "$reap" = 1 ] && mkfifo out.p err.p 2>/dev/null; then
-    collect out && c1=$!
-    collect err && c2=$!
+    # Opened for both first: an end that waits for the other to be opened could wait for ever.
+    exec 3<>out.p 4<>err.p 5<out.p 6<err.p
+    rm -f out.p err.p
+    collect out 5 && c1=$!
+    collect err 6 && c2=$!
+    exec 5<&- 6<&-
   else
-    ln -sf out out.p && ln -sf err err.p
+    exec 3>>out 4>>err
   fi
   # The shell says on its own stderr that a child was ended by a signal: 137 alone might be `exit 137`.
   exec 2>signal
@@ -99,7 +103,7 @@ run() {
   $setsid "$sh" ./go </dev/null >/dev/null
   rc=$?
   end=$(now)
-  exec 2>/dev/null
+  exec 2>/dev/null 3>&- 4>&-
   # It ended by itself, unless there is a reason already: one that comes now is too late.
   if ! (set -C; : >why) && [ -s why ]; then
     i=0
@@ -114,11 +118,13 @@ run() {
   fi
   lost=0
   if [ -n "$c1" ]; then # all has been read when nobody has the pipes any more, or else after 2 s
+    : <>out.p <>err.p   # for readers that still wait for a first writer: the script was ended before it was one
     (sleep 2; kill -USR1 "$$") &
     for c in "$c1" "$c2"; do
       wait "$c"
       c=$?
-      [ "$c" -eq 0 ] || [ "$c" -gt 128 ] || lost=1
+      [ "$c" -le 128 ] || break
+      [ "$c" -eq 0 ] || lost=1
     done
   fi
   trap '' TERM
@@ -133,8 +139,9 @@ run() {
   printf 'rc=%s\nsig=%s\nwhy=%s\nbegin=%s\nend=%s\nleft="%s"\n' \
     "$rc" "$sig" "$why" "$begin" "$end" "$left" >result.new && mv -f result.new result
   for w in w.*; do # a waiter may have been killed, and its pid be somebody else's by now
-    w=${w#w.}
-    grep -qF "$dir/supervisor" "/proc/$w/cmdline" && kill -USR1 "$w"
+    x=
+    read -r x <"/proc/${w#w.}/cmdline"
+    case $x in *"$dir/supervisor"*) kill -USR1 "${w#w.}" ;; esac
   done
   sweep
 }

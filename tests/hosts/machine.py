@@ -80,8 +80,11 @@ class Machine:
         env = {"PATH": PATH}
         if self.namespaces:
             if Path("/proc/self/ns/time").exists():  # /proc/uptime then counts from this boot; needs CAP_SYS_TIME
-                uptime = int(float(Path("/proc/uptime").read_text().split()[0]))
-                command += [find("unshare"), "--time", "--boottime", str(1 - uptime), find("setpriv")]
+                uptime = _uptime()
+                if self.boots > 1:  # the offset is in whole seconds, and a reboot must not look older than it is
+                    time.sleep(1.01 - uptime % 1)
+                    uptime = _uptime()
+                command += [find("unshare"), "--time", "--boottime", str(-int(uptime)), find("setpriv")]
             command += ["--bounding-set", BOUNDING_SET]
             command += [find("unshare"), "--pid", "--mount", "--uts", "--ipc", "--fork", "--kill-child=KILL"]
             command += ["--net"] if self.controller else []
@@ -171,3 +174,7 @@ def read_pid(path: Path) -> int | None:
     except (OSError, ValueError):
         return None
     return pid if procs.start_time(pid) is not None else None
+
+
+def _uptime() -> float:
+    return float(Path("/proc/uptime").read_text().split()[0])

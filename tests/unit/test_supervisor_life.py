@@ -95,7 +95,7 @@ def test_what_is_written_to_dev_stdout_and_dev_stderr_is_kept(target: Target) ->
 
 def test_signals_are_as_the_system_has_them(target: Target) -> None:
     """`timeout -s INT` and `kill -INT` must reach what a script measures with: nothing may be ignored from above."""
-    reply = target.run("grep -E '^Sig(Ign|Blk)' /proc/$$/status; trap 'echo trapped' INT QUIT; kill -INT $$; kill -QUIT $$")
+    reply = target.run("grep -E '^Sig(Ign|Blk)' /proc/self/status; trap 'echo trapped' INT QUIT; kill -INT $$; kill -QUIT $$")
     masks = [int(line.split()[1], 16) for line in reply.out.decode().splitlines()[:2]]
     assert masks == [0, 0]
     assert reply.out.endswith(b"trapped\ntrapped\n")

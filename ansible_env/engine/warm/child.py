@@ -15,8 +15,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import ansible.constants as C  # noqa: N812 - Ansible's own name for it
-from ansible.plugins import loader
+import ansible.constants as C  # type: ignore[import-untyped]  # noqa: N812 - Ansible's own name for it
+from ansible.plugins import loader  # type: ignore[import-untyped]
+
+from ansible_env.engine.processes import process_name
 
 if TYPE_CHECKING:
     from ansible_env.engine.warm.wire import Request
@@ -99,11 +101,6 @@ def _freshen() -> None:
     utils: Any = importlib.import_module("ansible.utils.vars")
     utils.random_int = secrets.token_hex(4)
     C.DEFAULT_LOCAL_TMP = tempfile.mkdtemp(prefix="ansible-local-", dir=os.environ.get("ANSIBLE_LOCAL_TEMP"))
-
-
-def process_name(run: str) -> str:
-    """Return the name by which the processes of a run are found: their environment in /proc is the server's."""
-    return f"ae-{run[:12]}"
 
 
 def _execute(arguments: list[str]) -> int:

@@ -61,9 +61,9 @@ def main() -> None:
         os.write(2, b"ERROR! the fork server has ended\n")
         os._exit(250)
     if os.WIFSIGNALED(status):
-        import _signal
+        import signal  # here: it costs a few milliseconds, and is rarely needed
 
-        _signal.signal(os.WTERMSIG(status), _signal.SIG_DFL)
+        signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
         os.kill(os.getpid(), os.WTERMSIG(status))
     os._exit(os.waitstatus_to_exitcode(status))
 

@@ -19,6 +19,7 @@ import socket
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from ansible_env.engine.warm import child
 from ansible_env.engine.warm.wire import Request, RequestError, receive
@@ -44,7 +45,7 @@ class Server:
     def serve(self) -> None:
         """Serve until the owner is gone."""
         while True:
-            sources = [self._listener, self._owner, self._wake, *self._clients.values()]
+            sources: list[Any] = [self._listener, self._owner, self._wake, *self._clients.values()]
             timeout = 0.2 if self._deadlines else None
             ready, _, _ = select.select(sources, [], [], timeout)
             if self._wake in ready:

@@ -31,7 +31,7 @@ demo: venv ## run the SQLite benchmark on this machine
 	@$(BIN)/ansible-env trial examples/sqlite/environment.yml
 
 test: venv packages check ## static checks and all tests (some minutes)
-	$(IN_VENV) pytest -n 2 $(PYTEST_ARGS)
+	$(IN_VENV) pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
 check: venv ## the quick static checks: ruff, mypy, import layers, yamllint
 	$(BIN)/ruff check .

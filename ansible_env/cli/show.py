@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from ansible_env._text import nearest
 from ansible_env.cli import context
 from ansible_env.cli.options import RenderOptions, ValidateOptions
 from ansible_env.cli.text import some, visible
@@ -14,6 +13,7 @@ from ansible_env.config import PHASES, EnvironmentConfig
 from ansible_env.environment import RemoteEnv
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.params import selected_groups
+from ansible_env.text import nearest
 
 _NOTE = """\
 # {phases} of {name}, one play after the other.

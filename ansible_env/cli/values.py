@@ -9,12 +9,12 @@ from typing import Any
 
 import yaml
 
-from ansible_env._expand import references
-from ansible_env._files import Document, read_document
-from ansible_env._text import kind_of, nearest
 from ansible_env.config import EnvironmentConfig
+from ansible_env.documents import Document, read_document
 from ansible_env.errors import ParameterError, Problem
+from ansible_env.expand import references
 from ansible_env.params import known_names, selected_groups
+from ansible_env.text import kind_of, nearest
 from ansible_env.tunables import Tunable, TunableValue
 
 TUNABLE_MAP = "tunable_params_map"

@@ -119,7 +119,7 @@ def _go(script: Script, directory: str) -> str:
     unset = f"unset {' '.join(script.unset)}\n" if script.unset else ""
     return (
         # Whoever ends us writes `why` and then looks for `pid`: one of the two sees the other.
-        f'. ./conf\nprintf \'%s\\n\' "$$" >pid\n[ ! -e why ] || exit 143\n'
+        f". ./conf\nprintf '%s\\n' \"$$\" >pid\n[ ! -e why ] || exit 143\n"
         f'exec >&3 2>&4 3>&- 4>&-\numask "$mask"\n{start}\nunset OLDPWD\n{unset}'
         f". {env}\nrm -f -- {env}\nexec {shlex.quote(script.shell)} {shlex.quote(directory + '/script')}\n"
     )

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_env import schemas
-from ansible_env._files import JSON_SUFFIXES, read_document
-from ansible_env._text import RESERVED_NAMES, clean_env_name, env_name_fault
 from ansible_env.config import EnvironmentConfig, TaggedValue, Timeouts, json_schema
+from ansible_env.documents import JSON_SUFFIXES, read_document
 from ansible_env.errors import ConfigError, Problem
+from ansible_env.text import RESERVED_NAMES, clean_env_name, env_name_fault
 
 TUNABLES = {"sqlite": {"cost": 1, "params": {"cache_size": {"type": "int", "range": [1, 100], "default": 10}}}}
 

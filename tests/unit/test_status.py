@@ -72,7 +72,7 @@ def test_parse_never_raises(value):
     assert Status.parse(value) in Status
 
 
-ORDER = "FAILED TIMED_OUT CANCELED UNKNOWN PENDING RUNNING READY SUCCEEDED".split()
+ORDER = ["FAILED", "TIMED_OUT", "CANCELED", "UNKNOWN", "PENDING", "RUNNING", "READY", "SUCCEEDED"]
 
 
 def test_worst_is_a_total_order():

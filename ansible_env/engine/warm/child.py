@@ -54,7 +54,7 @@ POLL = 0.01
 """Seconds between two looks of Ansible's strategy for results; its own 0.001 costs 3 % of a core while it waits."""
 
 
-def load(temp: Path) -> None:
+def load() -> None:
     """Import Ansible and find its usual plugins. Nothing here reads an inventory, or starts a thread."""
     for name in IMPORTS:
         importlib.import_module(name)
@@ -87,9 +87,9 @@ def run(request: Request) -> int:
     os.environ.clear()
     os.environ.update(request.environ)
     sys.argv = list(request.arguments)
-    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: PTH123, SIM115
-    sys.stdout = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: PTH123, SIM115
-    sys.stderr = open(2, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: PTH123, SIM115
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
     _freshen()
     return _execute(request.arguments)
 

@@ -3,10 +3,9 @@
 Run as `python -I -S client.py SOCKET PROGRAM ARGUMENTS…`. Only built-in modules: a start costs a few milliseconds.
 """
 
+import _socket
 import os
 import sys
-
-import _socket
 
 NOT_STARTED = 213
 """Exit status that says that nothing was run, so that it may be run in another way."""
@@ -49,7 +48,7 @@ def word(connection: "_socket.socket") -> int:
 def main() -> None:
     """Be the process that we stand in for, as far as a parent can see."""
     try:
-        connection = request(sys.argv[1], sys.argv[2:], dict(os.environb), os.getcwd(), [0, 1, 2])
+        connection = request(sys.argv[1], sys.argv[2:], dict(os.environb), os.getcwd(), [0, 1, 2])  # noqa: PTH109 - pathlib is not built in
     except OSError as error:
         os.write(2, f"ERROR! the fork server does not answer: {error}\n".encode())
         os._exit(NOT_STARTED)

@@ -18,7 +18,6 @@ import signal
 import socket
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from ansible_env.engine.warm import child
@@ -133,7 +132,7 @@ def main() -> None:
     owner = int(sys.argv[2])
     os.set_inheritable(listener.fileno(), False)
     os.set_inheritable(owner, False)
-    child.load(Path(os.environ["ANSIBLE_LOCAL_TEMP"]))
+    child.load()
     gc.collect()
     gc.freeze()  # keeps the garbage collector of a child from touching, and so copying, what it shares with us
     Server(listener, owner).serve()

@@ -37,7 +37,7 @@ RUN_KEY = "ANSIBLE_ENV_RUN_KEY"
 RESULTS_DIR = "ANSIBLE_ENV_RESULTS_DIR"
 """Variable by which the engine names the directory where results outlive their controller."""
 LOG_DIR = "ANSIBLE_ENV_LOG_DIR"
-"""Variable by which the engine names the directory that keeps the scripts' output; logs/ of the private one otherwise."""
+"""Variable by which the engine names the directory that keeps what scripts print; else logs/ of the private one."""
 
 SETTLE = 5.0
 """Seconds after the end of a script in which a restart that it asked for has to begin."""
@@ -175,7 +175,7 @@ class ActionModule(ActionBase):
         private = os.environ.get(PRIVATE_DIR)
         deadline = None if script.timeout is None else script.timeout + script.grace + 1
         try:
-            with Interrupts(deadline, lambda: _reason(private)) as interrupts, _registered(private):
+            with Interrupts(deadline, lambda: _reason(private)) as interrupts, Registered(private):
                 if private and Path(private, "cancel").exists():
                     raise Stop(_reason(private))
                 channel = Channel(self, interrupts)
@@ -207,7 +207,7 @@ class ActionModule(ActionBase):
         return task_result(kind, message, script, ending, capture, metrics=metrics, keep_logs=keep_logs)
 
 
-class _registered:
+class Registered:
     """Tells the engine which process to signal for this host."""
 
     def __init__(self, private):

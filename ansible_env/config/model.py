@@ -13,9 +13,9 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, ValidationInfo, model_validator
 
-from ansible_env._checks import config_faults, unusable_text
-from ansible_env._config_errors import faults_of
-from ansible_env._fields import (
+from ansible_env.config.checks import config_faults, unusable_text
+from ansible_env.config.faults import faults_of
+from ansible_env.config.fields import (
     PHASES,
     ConstArgs,
     Fault,
@@ -31,11 +31,11 @@ from ansible_env._fields import (
     Tasks,
     refuse,
 )
-from ansible_env._files import Document, KeyPath, TaggedValue, key_text, read_document
-from ansible_env._forms import FLAT_EXTRA_KEYS, Form, ambiguous_faults, read_form
-from ansible_env._text import kind_of
-from ansible_env._times import Timeouts
+from ansible_env.config.forms import FLAT_EXTRA_KEYS, Form, ambiguous_faults, read_form
+from ansible_env.config.times import Timeouts
+from ansible_env.documents import Document, KeyPath, TaggedValue, key_text, read_document
 from ansible_env.errors import ConfigError, Problem
+from ansible_env.text import kind_of
 from ansible_env.tunables import TunableGroups
 
 __all__ = ["PHASES", "EnvironmentConfig", "ScriptItem", "SecretSource", "TaggedValue", "Timeouts", "json_schema"]
@@ -221,6 +221,6 @@ class EnvironmentConfig(BaseModel):
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of an environment file, for editors."""
-    from ansible_env._schema import build  # at call time: it imports this module
+    from ansible_env.config.schema import build  # at call time: it imports this module
 
     return build(EnvironmentConfig)

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ansible_env._forms import MLOS_CLASSES
+from ansible_env.config.forms import MLOS_CLASSES
 
 __all__ = ["build"]
 
@@ -66,7 +66,7 @@ def _strip_titles(*schemas: Any) -> None:
 
 
 def _tunables() -> dict[str, Any]:
-    """Return mlos_bench's tunable-params-schema.json in short; `ansible_env._tunable_rules` says the same in words."""
+    """Return mlos_bench's tunable-params-schema.json in short; `ansible_env.tunables.rules` says the same in words."""
     return {
         "Tunables": {
             "type": "object",

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from ansible_env._fields import SecretSource
+from ansible_env.config.fields import SecretSource
 from ansible_env.errors import ParameterError, Problem
 
 __all__ = ["MASK", "Secret", "read_secrets"]

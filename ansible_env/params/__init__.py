@@ -5,7 +5,7 @@ The rules are mlos_bench's (`environments/base_environment.py`, `environments/sc
 
 - everything is worked out anew for each trial, so `$trial_id` in a composed value is that trial's;
 - unknown names in `shell_env_params` are refused before a trial, not when the script runs;
-- a value from outside is never read as a template (see `ansible_env._expand`);
+- a value from outside is never read as a template (see `ansible_env.expand`);
 - a global that replaces a tunable's value must be in the tunable's range, like any other value.
 """
 
@@ -16,14 +16,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_env import _checks
-from ansible_env._expand import expand
-from ansible_env._fields import Value
-from ansible_env._files import key_text
-from ansible_env._secrets import MASK, Secret, read_secrets
-from ansible_env._text import kind_of, nearest, text_fault
-from ansible_env.config import EnvironmentConfig
+from ansible_env.config import EnvironmentConfig, checks
+from ansible_env.config.fields import Value
+from ansible_env.documents import key_text
 from ansible_env.errors import ConfigError, ParameterError, Problem
+from ansible_env.expand import expand
+from ansible_env.params.secrets import MASK, Secret, read_secrets
+from ansible_env.text import kind_of, nearest, text_fault
 from ansible_env.tunables import ParamValues, TunableGroups
 
 __all__ = [
@@ -103,12 +102,12 @@ def _groups(tunables: Tunables) -> TunableGroups:
 
 def known_names(config: EnvironmentConfig, tunables: TunableGroups) -> frozenset[str]:
     """Return the names of all parameters, given the selected groups; a global of another name has no effect."""
-    return frozenset(_checks.known_names(config, tunables))
+    return frozenset(checks.known_names(config, tunables))
 
 
 def check_names(config: EnvironmentConfig, tunables: TunableGroups) -> None:
     """Raise ParameterError if a name to export is no parameter, given the selected groups."""
-    faults = _checks.name_faults(config, tunables)
+    faults = checks.name_faults(config, tunables)
     if problems := [Problem(what, key_text(where), config.source, hint=hint) for where, what, hint in faults]:
         raise ParameterError(problems)
 
@@ -146,7 +145,7 @@ def resolve(
         problems += error.problems
     missing = [n for n in required if n not in config.const_args and n not in outside and n not in sources]
     problems += [_missing(config, name) for name in missing]
-    known = {**config.const_args, **dict.fromkeys([*required, *config.secret_params, *_checks.TRIAL_NAMES])}
+    known = {**config.const_args, **dict.fromkeys([*required, *config.secret_params, *checks.TRIAL_NAMES])}
     problems += _value_problems({n: outside[n] for n in {*known, *tunable_names} if n in outside})
     if problems:
         raise ParameterError(problems)
@@ -166,8 +165,8 @@ def _outside(
     outside = {"experiment_id": config.experiment_id} if config.experiment_id is not None else {}
     outside |= global_config or {}
     for name, value in (trial or {}).items():
-        if name not in _checks.TRIAL_NAMES:
-            hint = nearest(name, _checks.TRIAL_NAMES) or "give it in global_config"
+        if name not in checks.TRIAL_NAMES:
+            hint = nearest(name, checks.TRIAL_NAMES) or "give it in global_config"
             raise ParameterError(Problem("does not name a trial", str(name), hint=hint))
         outside[name] = value
     return outside
@@ -251,9 +250,9 @@ def shell_env(config: EnvironmentConfig, params: Mapping[str, Value]) -> ShellEn
     plain: dict[str, str] = {}
     secret: dict[str, str] = {}
     problems: list[Problem] = []
-    for variable, name in _checks.env_sources(config).items():
+    for variable, name in checks.env_sources(config).items():
         if name not in params:
-            hint = "give it as a parameter of the trial" if name in _checks.TRIAL_NAMES else None
+            hint = "give it as a parameter of the trial" if name in checks.TRIAL_NAMES else None
             hint = hint or nearest(name, params)
             problems.append(Problem(f"there is no parameter {name!r} to export", variable, config.source, hint=hint))
             continue
@@ -286,8 +285,8 @@ def check(
 
     Works out the parameters and variables of a trial whose numbers, where they are not given, are made up.
     """
-    trial = dict.fromkeys(_checks.TRIAL_NAMES, 1) | {"experiment_id": "experiment"}
-    for name in _checks.TRIAL_NAMES:
+    trial = dict.fromkeys(checks.TRIAL_NAMES, 1) | {"experiment_id": "experiment"}
+    for name in checks.TRIAL_NAMES:
         if name in (global_config or {}) or (name == "experiment_id" and config.experiment_id is not None):
             del trial[name]
     problems: list[Problem] = []

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from ansible_env._expand import references
-from ansible_env._fields import Fault
-from ansible_env._text import clean_env_name, env_name_fault, nearest, text_faults
+from ansible_env.config.fields import Fault
 from ansible_env.errors import MetricsPatternError
+from ansible_env.expand import references
 from ansible_env.metrics import compile_pattern
+from ansible_env.text import clean_env_name, env_name_fault, nearest, text_faults
 from ansible_env.tunables import TunableGroups
 
 if TYPE_CHECKING:

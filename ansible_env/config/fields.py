@@ -1,7 +1,7 @@
 """How each kind of field of an environment file is read, and what is said when it cannot be.
 
 Every reader returns the value in its final form or raises, through `refuse`, everything that is wrong with it at
-once; `ansible_env._config_errors` turns that into Problems.
+once; `ansible_env.config.faults` turns that into Problems.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from ansible_env._files import KeyPath, TaggedValue
-from ansible_env._text import kind_of, nearest
+from ansible_env.documents import KeyPath, TaggedValue
+from ansible_env.text import kind_of, nearest
 from ansible_env.tunables import TunableGroups, parse_groups
 
 __all__ = [
@@ -51,6 +51,7 @@ def refuse(faults: Iterable[Fault]) -> Never:
 
 
 def refuse_one(message: str, hint: str | None = None) -> Never:
+    """Refuse a value for one reason, from within a validator."""
     refuse([((), message, hint)])
 
 

@@ -148,6 +148,11 @@ class RemoteEnv:
         return self._hosts
 
     @property
+    def is_ready(self) -> bool:
+        """Whether setup has succeeded, and no teardown has come since."""
+        return self._ready
+
+    @property
     def params(self) -> dict[str, Any]:
         """The parameters of the trial, secrets masked."""
         return public(self.config, self._resolved())

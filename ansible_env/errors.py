@@ -9,10 +9,10 @@ AnsibleEnvError
 ├── EngineError               Ansible itself could not be started or driven
 ├── MetricsTimeoutError       a pattern was still matching at its time limit               (TimeoutError)
 └── PhaseError                raise_for_status() on a result that is not a success; has .result
-├── PhaseFailed
-│   └── HostsUnreachable
-├── PhaseTimedOut                                                                      (TimeoutError)
-└── PhaseCanceled
+    ├── PhaseFailed
+    │   └── HostsUnreachable
+    ├── PhaseTimedOut                                                                  (TimeoutError)
+    └── PhaseCanceled
 """
 
 from __future__ import annotations

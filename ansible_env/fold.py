@@ -111,11 +111,12 @@ def _of_script(host: str, event: Mapping[str, Any]) -> HostResult:
     proven = rc == 0 or (rc is None and res.get("rebooted") is True)
     if kind is Kind.OK and not (proven and event["event"] == "runner_on_ok"):
         return HostResult(host, Kind.CONTROLLER, f"a success that is none: {event['event']}, exit status {rc}")
+    message = str(res.get("msg") or f"the phase task says '{kind}' and no more")
     metrics, left = res.get("metrics"), res.get("left_running")
     return HostResult(
         host=host,
         kind=kind,
-        message=str(res.get("msg", "")),
+        message=message,
         rc=rc,
         metrics=dict(metrics) if isinstance(metrics, Mapping) else {},
         metrics_partial=bool(res.get("metrics_partial")),
@@ -144,7 +145,7 @@ def _of_failure(host: str, event: Mapping[str, Any]) -> HostResult:
     if connection_kind(text) is Kind.BECOME:
         return HostResult(host, Kind.BECOME, text, task=task)
     if _is_ours(event):
-        return HostResult(host, Kind.CONTROLLER, text, task=task)
+        return HostResult(host, Kind.CONTROLLER, text or "the phase task gave no result", task=task)
     rc = _int(res.get("rc")) if isinstance(res, Mapping) else None
     return HostResult(host, Kind.TASK, f"task '{task}': {text or 'failed'}", rc=rc, task=task)
 

@@ -8,10 +8,19 @@ from typing import Annotated
 import typer
 
 from ansible_env import __version__
+from ansible_env.cli.attach import run_attach
 from ansible_env.cli.context import guarded
 from ansible_env.cli.doctor import run_doctor
 from ansible_env.cli.exits import EPILOG
-from ansible_env.cli.options import DoctorOptions, RenderOptions, Running, TrialOptions, ValidateOptions, takes
+from ansible_env.cli.options import (
+    AttachOptions,
+    DoctorOptions,
+    RenderOptions,
+    Running,
+    TrialOptions,
+    ValidateOptions,
+    takes,
+)
 from ansible_env.cli.output import stop_printing
 from ansible_env.cli.record import to_json
 from ansible_env.cli.session import run_session
@@ -85,6 +94,14 @@ def teardown(options: Running) -> None:
     """Run teardown alone."""
     with guarded(options):
         raise typer.Exit(run_session(options, ("teardown",)))
+
+
+@app.command(epilog=EPILOG)
+@takes(AttachOptions)
+def attach(options: AttachOptions) -> None:
+    """Take up a trial whose controller was killed: follow what still runs, and finish it with its true result."""
+    with guarded(options):
+        raise typer.Exit(run_attach(options))
 
 
 @app.command()

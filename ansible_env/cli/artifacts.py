@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from ansible_env.cli.options import Running
 from ansible_env.cli.record import Trial, to_json, versions
 from ansible_env.environment import RemoteEnv
 from ansible_env.errors import ConfigError, Problem
 
+CALL_FILE = "call.json"
 ROOT_VARIABLE = "ANSIBLE_ENV_ARTIFACTS"
 
 
@@ -40,6 +44,10 @@ class Artifacts:
             raise ConfigError(Problem(what, file=path, hint="--artifacts DIR")) from error
         return path
 
+    def call(self, options: Running, phases: tuple[str, ...]) -> None:
+        """Keep how the call was made, for `attach`."""
+        _write(self.path / CALL_FILE, to_json(call_data(options, phases), indent=2) + "\n")
+
     @staticmethod
     def playbook(directory: Path, phase: str, env: RemoteEnv) -> None:
         """Keep the playbook that a phase is about to run."""
@@ -53,10 +61,29 @@ class Artifacts:
         )
 
 
-def _default(name: str) -> Path:
+def root() -> Path:
+    """Return where results lie unless another place is chosen."""
     state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    root = Path(os.environ.get(ROOT_VARIABLE) or Path(state) / "ansible-env").expanduser()
-    return root / _slug(name) / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    return Path(os.environ.get(ROOT_VARIABLE) or Path(state) / "ansible-env").expanduser()
+
+
+def call_data(options: Running, phases: tuple[str, ...]) -> dict[str, Any]:
+    """Return what has to be known to call again, with absolute paths."""
+    data = asdict(options)
+    data["environment"] = options.environment.absolute()
+    data["inventory"] = [
+        source if "," in source else str(Path(source).expanduser().absolute()) for source in options.inventory or []
+    ] or None
+    for name in ("private_key", "become_password_file", "connection_password_file"):
+        data[name] = data[name] and Path(data[name]).expanduser().absolute()
+    for name in ("params_file", "vault_password_file"):
+        data[name] = [path.expanduser().absolute() for path in data[name] or []]
+    data["output"] = options.output.value
+    return {"options": data, "phases": phases}
+
+
+def _default(name: str) -> Path:
+    return root() / _slug(name) / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
 def _slug(name: str) -> str:

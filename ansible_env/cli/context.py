@@ -15,15 +15,16 @@ from ansible_env.cli.exits import Exit
 from ansible_env.cli.interrupts import StopWaiting
 from ansible_env.cli.options import Common
 from ansible_env.cli.text import visible
-from ansible_env.engine import ColdEngine, Engine
+from ansible_env.engine import Engine
+from ansible_env.environment import ENGINES
 from ansible_env.errors import AnsibleEnvError, ConfigError, Problem
 
 PROGRAM = "ansible-env"
 
 
-def make_engine() -> Engine:
+def make_engine(name: str = "warm") -> Engine:
     """Return the engine that runs the playbooks."""
-    return ColdEngine()
+    return ENGINES[name]()
 
 
 def errors_console() -> Console:

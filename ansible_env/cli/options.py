@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import functools
 import inspect
 from collections.abc import Callable
@@ -119,6 +120,13 @@ class Connection(Hosts):
     ] = None
 
 
+class EngineName(enum.StrEnum):
+    """How Ansible is started."""
+
+    WARM = "warm"
+    COLD = "cold"
+
+
 @dataclass(kw_only=True)
 class Running(Connection, Parameters):
     """Everything for a command that runs phases."""
@@ -137,6 +145,14 @@ class Running(Connection, Parameters):
         ),
     ] = None
     quiet: Annotated[bool, _option("-q", "--quiet", panel=_RESULTS, help="Nothing but errors on stderr.")] = False
+    engine: Annotated[
+        EngineName,
+        typer.Option(
+            "--engine",
+            rich_help_panel=_ANSIBLE,
+            help="warm: fork each ansible-playbook from a process that has Ansible loaded; cold: start it anew.",
+        ),
+    ] = EngineName.WARM
 
 
 @dataclass(kw_only=True)
@@ -146,6 +162,24 @@ class TrialOptions(Running):
     trials: Annotated[
         int, typer.Option("--trials", metavar="N", min=1, rich_help_panel=_PARAMETERS, help="How many trials to run.")
     ] = 1
+
+
+@dataclass(kw_only=True)
+class AttachOptions(Common):
+    """Those of `attach`."""
+
+    trial: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[TRIAL]",
+            help="Directory of the trial, or its name. Default: the last one that is unfinished.",
+            show_default=False,
+        ),
+    ] = None
+    output: Annotated[
+        Output, typer.Option("-o", "--output", rich_help_panel=_RESULTS, help="Form of the results on stdout.")
+    ] = Output.TABLE
+    quiet: Annotated[bool, _option("-q", "--quiet", panel=_RESULTS, help="Nothing but errors on stderr.")] = False
 
 
 @dataclass(kw_only=True)
@@ -178,7 +212,9 @@ _COMMON = ("verbose", "debug")
 
 def _place(field: Field[Any]) -> int:
     """Arguments first, and last what every command has."""
-    return 0 if field.name == "environment" else 2 + _COMMON.index(field.name) if field.name in _COMMON else 1
+    return (
+        0 if field.name in ("environment", "trial") else 2 + _COMMON.index(field.name) if field.name in _COMMON else 1
+    )
 
 
 def takes(model: type[T]) -> Callable[[Callable[[T], None]], Callable[..., None]]:

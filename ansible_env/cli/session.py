@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from ansible_env.cli import context
 from ansible_env.cli.artifacts import Artifacts
@@ -24,6 +25,7 @@ from ansible_env.cli.values import Values, given_values
 from ansible_env.config import PHASES, EnvironmentConfig
 from ansible_env.environment import RemoteEnv
 from ansible_env.errors import AnsibleEnvError, ConfigError
+from ansible_env.journal import Journal
 
 
 def run_session(options: Running, phases: tuple[str, ...] = PHASES, trials: int = 1) -> Exit:
@@ -34,14 +36,18 @@ def run_session(options: Running, phases: tuple[str, ...] = PHASES, trials: int 
     """
     with ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts())
-        call = _prepare(options, phases, trials, interrupts, stack)
-        return call.run()
+        return prepare(options, phases, trials, interrupts, stack).run()
 
 
-def _prepare(
-    options: Running, phases: tuple[str, ...], trials: int, interrupts: Interrupts, stack: ExitStack
-) -> _Session:
-    """Check everything that can be checked without a host, and find the hosts."""
+def prepare(
+    options: Running,
+    phases: tuple[str, ...],
+    trials: int,
+    interrupts: Interrupts,
+    stack: ExitStack,
+    artifacts: Path | None = None,
+) -> Session:
+    """Check everything that can be checked without a host, and find the hosts. `artifacts` is there already."""
     config = EnvironmentConfig.load(options.environment)
     values = given_values(config, options.params or [], options.params_file or [])
     if not options.quiet:
@@ -49,7 +55,7 @@ def _prepare(
             context.say_error(f"warning: {problem}")
     _check_phases(config, phases)
     progress = Progress(sys.stderr, quiet=options.quiet, verbosity=options.verbose)
-    engine = stack.enter_context(contextlib.closing(context.make_engine()))
+    engine = stack.enter_context(contextlib.closing(context.make_engine(options.engine)))
     cancel = threading.Event()
     env = RemoteEnv(
         config=config,
@@ -64,9 +70,11 @@ def _prepare(
     stack.enter_context(env)
     env.assign(values.tunables, values.for_trial(0, trials)[1])
     env.hosts  # noqa: B018 - raises for an inventory that cannot be used
-    artifacts = Artifacts(env.name, options.artifacts)
+    place = Artifacts(env.name, artifacts or options.artifacts)
     writer = make_writer(options.output, sys.stdout)
-    return _Session(env, values, phases, trials, progress, artifacts, writer, interrupts, cancel, options.quiet)
+    session = Session(env, values, phases, trials, progress, place, writer, interrupts, cancel, options.quiet)
+    session.on_begin = lambda: place.call(options, phases) if artifacts is None else None
+    return session
 
 
 def _check_phases(config: EnvironmentConfig, phases: tuple[str, ...]) -> None:
@@ -76,7 +84,9 @@ def _check_phases(config: EnvironmentConfig, phases: tuple[str, ...]) -> None:
 
 
 @dataclass
-class _Session:
+class Session:
+    """Trials of one environment, with what tells of them."""
+
     env: RemoteEnv
     values: Values
     phases: tuple[str, ...]
@@ -89,19 +99,57 @@ class _Session:
     quiet: bool
     begun: str = ""
     """The phase that is under way."""
+    on_begin: Callable[[], None] = lambda: None
+    """Called once, when the first trial has a directory."""
 
     def run(self) -> Exit:
         """Run the trials. What there are results of is always printed."""
+        return self._print_all(self._trials())
+
+    def attach(self, journal: Journal) -> Exit:
+        """Take up the trial of a journal where it was left, and go on with it to its end."""
+        return self._print_all(self._attached(journal))
+
+    def _trials(self) -> Iterator[Trial]:
+        for index in range(self.trials):
+            trial = self._begin(index)
+            if index == 0:
+                self.on_begin()
+            stopped = self._run_trial(trial, index)
+            yield trial
+            if stopped:
+                return
+
+    def _attached(self, journal: Journal) -> Iterator[Trial]:
+        self.env.journal = journal
+        self.env.logs = journal.directory / "logs"
+        trial = Trial(self.env.name, 0, {}, artifacts=journal.directory)
+        try:
+            with self._teardown_after(trial):
+                begun = journal.interrupted()
+                self.begun = begun[0] if begun else ""
+                self.progress.trial(f"{self.env.name}: attached to {journal.directory.name}", self.env.hosts)
+                self.progress.begin(self.begun or "teardown")
+                self.env.attach()
+                trial.params = self.env.params
+                trial.number = int(trial.params.get("trial_id") or 0)
+                self._take_over(trial)
+                wanted = "run" in self.phases and self.env.config.run and journal.status("run") is None
+                if wanted and self.env.is_ready and not self._is_canceled(trial):
+                    self._phase(trial, "run")
+        except StopWaiting:
+            trial.abandoned = self.begun
+            trial.canceled = True
+            self._take_over(trial)
+        yield trial
+
+    def _print_all(self, trials: Iterator[Trial]) -> Exit:
         self.interrupts.steps = (self._first_interrupt, self._second_interrupt)
         codes: list[Exit] = []
         try:
-            for index in range(self.trials):
-                trial = self._begin(index)
-                stopped = self._run_trial(trial, index)
+            for trial in trials:
                 self._finish(trial)
                 codes.append(trial.exit)
-                if stopped:
-                    break
         except StopWaiting:
             pass
         finally:
@@ -120,6 +168,7 @@ class _Session:
         self.env.assign(self.values.tunables, given)
         directory = self.artifacts.trial(number)
         self.env.logs = directory / "logs"
+        self.env.journal = Journal(directory)
         title = f"{self.env.name}: trial {number}" + (f" ({index + 1} of {self.trials})" if self.trials > 1 else "")
         self.progress.trial(title, self.env.hosts)
         return Trial(self.env.name, number, self.env.params, artifacts=directory)
@@ -148,7 +197,7 @@ class _Session:
         finally:
             # A second interrupt is passing through here: its own sign that there is to be no teardown.
             wanted = "teardown" in self.phases and self.env.config.teardown and self.interrupts.count < 2
-            if wanted:
+            if wanted and "teardown" not in trial.phases:
                 with self._errors_kept(trial):
                     self._phase(trial, "teardown")
 

@@ -14,7 +14,7 @@ from tests.hosts import MissingProgram
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIOS = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
 
-pytestmark = [pytest.mark.ssh, pytest.mark.slow]
+pytestmark = [pytest.mark.ssh, pytest.mark.slow, pytest.mark.timeout(320)]
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)

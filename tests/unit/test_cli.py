@@ -42,7 +42,7 @@ class Call:
         monkeypatch.chdir(directory)
         monkeypatch.setenv("ANSIBLE_ENV_ARTIFACTS", str(directory / "kept"))
         monkeypatch.delenv("COLUMNS", raising=False)
-        monkeypatch.setattr(context, "make_engine", lambda: self.engine)
+        monkeypatch.setattr(context, "make_engine", lambda *_: self.engine)
         self.environment()
 
     def answer(self, phase, host, task):

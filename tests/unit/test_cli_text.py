@@ -110,7 +110,7 @@ FINE = {"system": "Linux 6", "user": "me", "sh": "/bin/dash", "setsid": "/usr/bi
 
 def check(monkeypatch, answer, hosts=("h1", "h2"), *arguments):
     engine = FakeEngine(hosts, answer)
-    monkeypatch.setattr(context, "make_engine", lambda: engine)
+    monkeypatch.setattr(context, "make_engine", lambda *_: engine)
     monkeypatch.setattr(doctor, "controller_findings", lambda: iter(()))
     return CliRunner().invoke(app, ["doctor", *arguments])
 

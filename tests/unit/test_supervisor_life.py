@@ -62,7 +62,7 @@ def test_a_script_waits_for_nobody(target: Target) -> None:
 
 
 def test_output_is_followed_and_comes_in_pieces(target: Target) -> None:
-    script = target.script("echo one; sleep 2.5; printf two; sleep 2.5; printf '\\nthree' >&2; exit 3")
+    script = target.script("echo one; sleep 1.5; printf two; sleep 1.3; printf '\\nthree' >&2; exit 3")
     reply = target.start(script)
     assert (reply.state, reply.out) == (State.RUNNING, b"one\n")
     reply = target.finish(script, reply)

@@ -1,0 +1,130 @@
+"""What people import: pinned, so that a change of it is a decision."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import subprocess
+import sys
+
+import pytest
+
+import ansible_env
+from ansible_env import errors
+
+ALL = {
+    "AnsibleEnvError",
+    "Cancellation",
+    "ColdEngine",
+    "ConfigError",
+    "Engine",
+    "EngineError",
+    "EnvironmentConfig",
+    "HostResult",
+    "HostsUnreachable",
+    "Inventory",
+    "InventoryError",
+    "Kind",
+    "LifecycleError",
+    "Listener",
+    "MetricsPatternError",
+    "MetricsTimeoutError",
+    "Options",
+    "ParameterError",
+    "PhaseCanceled",
+    "PhaseError",
+    "PhaseFailed",
+    "PhaseResult",
+    "PhaseTimedOut",
+    "Problem",
+    "RemoteEnv",
+    "Status",
+    "WarmEngine",
+    "__version__",
+}
+
+
+def test_the_names():
+    assert set(ansible_env.__all__) == ALL
+    assert list(ansible_env.__all__) == sorted(ansible_env.__all__)
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_every_name_can_be_imported_and_is_documented(name):
+    found = getattr(ansible_env, name)
+    if name == "__version__":
+        assert re.fullmatch(r"\d+\.\d+\.\d+\S*", found)
+    else:
+        assert inspect.getdoc(found)
+
+
+def test_no_other_public_name_that_is_not_a_room():
+    rooms = {name for name, value in vars(ansible_env).items() if inspect.ismodule(value)}
+    public = {name for name in vars(ansible_env) if not name.startswith("_")}
+    assert public - rooms == ALL - {"__version__"}
+
+
+@pytest.mark.parametrize("name", ["FakeEngine", "phase_event", "stats_event", "task_event", "unreachable_event"])
+def test_names_for_other_peoples_tests(name):
+    testing = importlib.import_module("ansible_env.testing")
+    assert name in testing.__all__
+    assert inspect.getdoc(getattr(testing, name))
+
+
+def test_importing_is_quiet():
+    # -W error, too: no warning of ours or of what we import may greet a user.
+    done = subprocess.run(
+        [sys.executable, "-W", "error::SyntaxWarning", "-c", "import ansible_env"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+# The tree of errors, as it is drawn
+
+DRAWING = re.compile(r"^(?P<indent>[│ ]*)(?:[├└]── )?(?P<name>[A-Z]\w+)(?:.*\((?P<more>\w+)\)$)?", re.MULTILINE)
+
+
+def drawn() -> dict[str, tuple[str | None, str | None]]:
+    """Return for each error of the drawing its parent and its second base."""
+    found: dict[str, tuple[str | None, str | None]] = {}
+    above: list[str] = []
+    text = (errors.__doc__ or "").partition("\n\n")[2]
+    for line in text.splitlines():
+        match = re.match(r"^(?P<lead>[│├└─ ]*)(?P<name>[A-Z]\w+)(?P<rest>.*)$", line)
+        assert match, line
+        depth = len(match["lead"]) // 4
+        more = re.search(r"\((\w+)\)$", match["rest"])
+        found[match["name"]] = (above[depth - 1] if depth else None, more[1] if more else None)
+        above[depth:] = [match["name"]]
+    return found
+
+
+def test_the_drawing_of_the_errors_is_true():
+    classes = {
+        name: value
+        for name, value in vars(errors).items()
+        if inspect.isclass(value) and issubclass(value, Exception) and value.__module__ == errors.__name__
+    }
+    tree = drawn()
+    assert set(tree) == set(classes)
+    for name, (parent, more) in tree.items():
+        bases = [base.__name__ for base in classes[name].__bases__]
+        assert bases == [parent or "Exception", *([more] if more else [])], name
+
+
+def test_every_error_is_exported():
+    assert {name for name in errors.__all__ if name not in ansible_env.__all__} == set()
+    assert set(errors.__all__) == {*drawn(), "Problem"}
+
+
+def test_a_config_error_tells_all_problems():
+    error = errors.ConfigError([errors.Problem("one", key="a.b", hint="two?"), errors.Problem("three")])
+    assert str(error) == "a.b: one (two?); three"
+    assert [problem.message for problem in errors.ConfigError("x").problems] == ["x"]
+    with pytest.raises(ValueError, match="x"):
+        raise errors.InventoryError("x")

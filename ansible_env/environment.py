@@ -247,14 +247,14 @@ class RemoteEnv:
             raise LifecycleError(f"{self.name}: attach() needs the journal of a trial")
         self.assign(*self.journal.trial)
         found = self.journal.interrupted()
-        self._ready = self.journal.status("setup") == Status.SUCCEEDED.name or not self.config.setup
-        if found is None:
-            return None
-        phase, key = found
-        playbook = render_boot(self.config) if phase == "boot" else self._render(phase).attached()
-        result = self._run_playbook(playbook, key)
-        if phase == "setup":
-            self._ready = result.status.is_succeeded()
+        result = None
+        if found is not None:
+            phase, key = found
+            playbook = render_boot(self.config) if phase == "boot" else self._render(phase).attached()
+            result = self._run_playbook(playbook, key)
+        proof = "setup" if self.config.setup else "boot" if self.config.wait_boot else None
+        ended = self.journal.status
+        self._ready = ended("teardown") is None and (proof is None or ended(proof) == Status.SUCCEEDED.name)
         return result
 
     def render(self, phase: str) -> str:

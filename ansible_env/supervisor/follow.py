@@ -27,6 +27,8 @@ LONGEST_WAIT = 20
 """Seconds that a quiet round trip may last; below the idle limits of usual firewalls and load balancers."""
 ANSWER = 30
 """Seconds that an answer may take beyond the wait that was asked for."""
+ON_ITS_WAY = 1.5
+"""Seconds in which a script that was sent must have arrived, if ever it will."""
 
 
 class Disconnected(AnsibleEnvError):
@@ -126,7 +128,7 @@ class Follower:
         self._nonce = uuid.uuid4().hex
         self._out = 0
         self._err = 0
-        self._ending = Ending(Reply(State.LOST))
+        self._ending = Ending(Reply(State.RUNNING))  # for all we know
         self._dropped = False
         self._stop_deadline = math.inf
 
@@ -214,8 +216,9 @@ class Follower:
         return reply.more or reply.state is State.RUNNING
 
     def _poll(self, wait: int = 0) -> Reply | None:
+        left = max(0.0, self._stop_deadline - time.monotonic())  # after a cancel; else there is no end of it
         try:
-            return self._exchange(self._poll_payload(wait), wait + ANSWER)
+            return self._exchange(self._poll_payload(int(min(wait, left))), min(wait + ANSWER, left + 1))
         except (Disconnected, ReplyError) as broken:
             return self._reconnect(broken)
 
@@ -227,31 +230,40 @@ class Follower:
         allowed = self._script.grace + 3 if reason != "timeout" else 1
         self._ending.stopped = reason
         self._stop_deadline = time.monotonic() + allowed
-        payload = stop_payload(
-            self._script.base,
-            self._script.run_id,
-            self._nonce,
-            reason,
-            out=self._out,
-            err=self._err,
-            wait=math.ceil(allowed),
-        )
+        settled = time.monotonic() + ON_ITS_WAY
+        while True:
+            reply = self._ask_to_stop(reason)
+            now = time.monotonic()
+            if reply is None and now + 0.5 < self._stop_deadline:
+                self._transport.pause(0.3)
+            elif reply is not None and reply.state is State.GONE and not self._ending.first_boot_id and now < settled:
+                self._transport.pause(0.2)  # the script may be on its way yet, to be started when nobody waits
+            else:
+                return reply
+
+    def _ask_to_stop(self, reason: str) -> Reply | None:
+        allowed = max(0.5, self._stop_deadline - time.monotonic())
+        script = self._script
+        out, err, wait = self._out, self._err, math.ceil(allowed)
+        payload = stop_payload(script.base, script.run_id, self._nonce, reason, out=out, err=err, wait=wait)
         try:
-            return self._exchange(payload, allowed + 1)
+            reply = self._exchange(payload, allowed + 1)
         except (Disconnected, ReplyError) as broken:
             self._ending.broken = str(broken)
             return None
+        self._ending.broken = ""
+        return reply
 
     def _reconnect(self, broken: AnsibleEnvError) -> Reply | None:
         """Try again, slower each time, until the target answers or its time is up."""
-        give_up = time.monotonic() + self._pace.reconnect
+        give_up = min(time.monotonic() + self._pace.reconnect, self._stop_deadline)
         pause = 0.1
         while True:
             self._ending.broken = str(broken)
             self._ending.reconnects += 1
             self._transport.pause(pause)
             try:
-                reply = self._exchange(self._poll_payload(0), ANSWER)
+                reply = self._exchange(self._poll_payload(0), max(1.0, min(ANSWER, give_up - time.monotonic())))
             except (Disconnected, ReplyError) as again:
                 broken = again
                 if time.monotonic() >= give_up:

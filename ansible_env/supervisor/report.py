@@ -25,6 +25,11 @@ def plain(text: str) -> str:
     return _CONTROL.sub("", text)
 
 
+def one_line(metrics: Mapping[str, Value]) -> str:
+    """Return metrics for a person to read."""
+    return plain("  ".join(f"{name}={value}" for name, value in metrics.items()))
+
+
 def refused(kind: Kind, message: str) -> dict[str, Any]:
     """Return the result of a script that was not started."""
     return _base(kind, message)

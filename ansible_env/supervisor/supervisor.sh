@@ -122,9 +122,9 @@ run() {
     (sleep 2; kill -USR1 "$$") &
     for c in "$c1" "$c2"; do
       wait "$c"
-      c=$?
-      [ "$c" -le 128 ] || break
-      [ "$c" -eq 0 ] || lost=1
+      r=$?
+      [ "$r" -le 128 ] || ! kill -0 "$c" || break
+      [ "$r" -eq 0 ] || lost=1
     done
   fi
   trap '' TERM

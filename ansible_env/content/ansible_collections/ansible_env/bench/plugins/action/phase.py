@@ -23,7 +23,7 @@ try:
     from ansible_env.supervisor.capture import Capture
     from ansible_env.supervisor.interrupts import Interrupts
     from ansible_env.supervisor.record import Record
-    from ansible_env.supervisor.report import judge_metrics, nothing_to_run, refused, task_result
+    from ansible_env.supervisor.report import judge_metrics, nothing_to_run, one_line, refused, task_result
     from ansible_env.supervisor.verdict import unreachable, verdict
 except ImportError as error:  # the collection was installed without the library
     LIBRARY_ERROR = error
@@ -169,6 +169,9 @@ class ActionModule(ActionBase):
             if scratch:
                 shutil.rmtree(scratch, ignore_errors=True)
         record.write_result(result)
+        if result.get("metrics") and not private:
+            # Run by hand, a task that is ok would show nothing of what it measured.
+            self._display.display(f"{host}: {one_line(result['metrics'])}")
         return result
 
     def _run_script(self, arguments, script, capture, record):

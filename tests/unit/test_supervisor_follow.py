@@ -1,0 +1,283 @@
+"""Following a script over a connection that breaks: in the middle, at once, again and again, for good."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from ansible_env.outcomes import Kind
+from ansible_env.supervisor import Disconnected, Ending, Follower, NeverConnected, Pace, Script, State, Stop
+from ansible_env.supervisor.verdict import verdict
+from tests.unit.supervisor_pipes import Target, eventually, make_target
+
+LINES = "".join(f"line {number}\n" for number in range(8))
+EIGHT_LINES = "for i in 0 1 2 3 4 5 6 7; do echo line $i; sleep 0.3; done"
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Target:
+    return make_target("dash", tmp_path)
+
+
+@dataclass
+class Link:
+    """A connection that has its ways: what to do with the exchange number n, else an honest one."""
+
+    target: Target
+    faults: dict[int, Callable[[Link, str], bytes]] = field(default_factory=dict)
+    always: Callable[[Link, str], bytes] | None = None
+    sent: list[str] = field(default_factory=list)
+    pauses: int = 0
+
+    def exchange(self, payload: str, limit: float) -> bytes:
+        self.sent.append(payload)
+        fault = self.faults.get(len(self.sent) - 1, self.always)
+        return fault(self, payload) if fault else self.target.exchange(payload, limit)
+
+    def pause(self, seconds: float) -> None:
+        self.pauses += 1
+        time.sleep(min(seconds, 0.05))
+
+
+def not_sent(link: Link, payload: str) -> bytes:
+    raise Disconnected("Shared connection closed")
+
+
+def refused(link: Link, payload: str) -> bytes:
+    raise NeverConnected("Connection refused")
+
+
+def half_sent(link: Link, payload: str) -> bytes:
+    link.target.exchange(payload[: len(payload) // 2])
+    raise Disconnected("Broken pipe")
+
+
+def answer_lost(link: Link, payload: str) -> bytes:
+    """The payload arrives; the connection breaks soon after."""
+    command = [str(link.target.sh), "-s"]
+    env = {"PATH": link.target.path, "HOME": str(link.target.base)}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env, cwd="/") as shell:
+        assert shell.stdin is not None
+        assert shell.stdout is not None
+        shell.stdin.write(payload.replace("/bin/sh", str(link.target.sh)).encode())
+        shell.stdin.close()
+        time.sleep(0.15)
+        shell.stdout.close()  # a write to it will end whoever writes
+        shell.returncode = 0  # nobody waits for it
+    raise Disconnected("Connection reset by peer")
+
+
+def cut_short(link: Link, payload: str) -> bytes:
+    return link.target.exchange(payload)[:-4]
+
+
+def garbage(link: Link, payload: str) -> bytes:
+    return b"motd: ansible_env: welcome\n"
+
+
+def follow(link: Link, script: Script, reconnect: float = 30) -> tuple[Ending, str, str]:
+    out, err = bytearray(), bytearray()
+
+    def write(more_out: bytes, more_err: bytes) -> None:
+        out.extend(more_out)
+        err.extend(more_err)
+
+    ending = Follower(link, script, write, Pace(reconnect=reconnect)).start()
+    return ending, out.decode(), err.decode()
+
+
+def test_one_round_trip_for_a_short_script(target: Target) -> None:
+    link = Link(target)
+    script = target.script("echo hello; echo hi >&2")
+    ending, out, err = follow(link, script)
+    assert (out, err, ending.reply.rc, len(link.sent)) == ("hello\n", "hi\n", 0, 1)
+    target.assert_gone(script)
+
+
+def test_a_longer_one_is_dropped_when_its_end_has_arrived(target: Target) -> None:
+    """Else a connection that broke in the meantime would have the script run a second time."""
+    script = target.script("echo x >>ran; sleep 2.3")
+    link = Link(target, {0: lambda link, payload: (link.target.exchange(payload), not_sent(link, payload))[1]})
+    ending, _, _ = follow(link, script)
+    assert ending.reply.rc == 0
+    assert (target.base / "ran").read_text() == "x\n"
+    target.assert_gone(script)
+
+
+@pytest.mark.parametrize("fault", [not_sent, half_sent, answer_lost, cut_short, garbage])
+@pytest.mark.parametrize("when", [(0,), (1,), (0, 1, 2), (1, 2, 4)], ids=str)
+def test_no_output_is_lost(target: Target, fault: Callable[[Link, str], bytes], when: tuple[int, ...]) -> None:
+    script = target.script(f"echo run >>ran; {EIGHT_LINES}; exit 7")
+    link = Link(target, dict.fromkeys(when, fault))
+    ending, out, _ = follow(link, script)
+    assert verdict(ending, script) == (Kind.EXIT, "exit status 7")
+    assert out == LINES
+    assert (target.base / "ran").read_text() == "run\n"
+    assert ending.reconnects >= 1
+    target.assert_gone(script)
+
+
+def test_broken_twice_before_anything_arrived(target: Target) -> None:
+    script = target.script("echo run >>ran")
+    with pytest.raises(NeverConnected):
+        follow(Link(target, {0: not_sent, 2: not_sent}), script)
+    assert not (target.base / "ran").exists()
+    target.assert_gone(script)
+
+
+def test_never_connected(target: Target) -> None:
+    script = target.script("echo run >>ran")
+    with pytest.raises(NeverConnected, match="refused"):
+        follow(Link(target, always=refused), script)
+    assert not (target.base / "ran").exists()
+
+
+def test_a_host_that_stays_away(target: Target) -> None:
+    script = target.script("sleep 300", timeout=2)
+    link = Link(target, {0: answer_lost}, always=refused)
+    ending, _, _ = follow(link, script, reconnect=0.5)
+    kind, message = verdict(ending, script)
+    assert kind is Kind.UNREACHABLE
+    assert "watchdog ends it 2 s after" in message
+    assert eventually((target.directory(script) / "result").exists)  # and so it does
+    target.drop(script)
+    target.assert_gone(script)
+
+
+# -- cancel --------------------------------------------------------------------------------------------------------------
+
+
+def stopping(after: float = 0.3) -> Callable[[Link, str], bytes]:
+    """What a cancel is to a transport: the exchange is left in the middle."""
+
+    def exchange(link: Link, payload: str) -> bytes:
+        thread = threading.Thread(target=link.target.exchange, args=(payload,), daemon=True)
+        thread.start()
+        time.sleep(after)
+        raise Stop("canceled")
+
+    return exchange
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_cancel(target: Target, number: int) -> None:
+    script = target.script("echo begun; sleep 300", timeout=60)
+    ending, out, _ = follow(Link(target, {number: stopping()}), script)
+    assert verdict(ending, script) == (Kind.CANCELED, "canceled")
+    assert out == "begun\n"
+    target.assert_gone(script)
+
+
+def test_cancel_before_the_payload_has_arrived_in_full(target: Target) -> None:
+    """It is on its way yet: the script must not begin when nobody waits for it any more."""
+    script = target.script("sleep 300; touch ran", timeout=60)
+
+    def late(link: Link, payload: str) -> bytes:
+        threading.Timer(0.25, link.target.exchange, (payload,)).start()
+        raise Stop("canceled")
+
+    ending, _, _ = follow(Link(target, {0: late}), script)
+    time.sleep(0.5)
+    assert verdict(ending, script)[0] is Kind.CANCELED
+    target.assert_gone(script)
+
+
+def test_cancel_while_the_connection_is_down(target: Target) -> None:
+    """For as long as a cancel may take it is tried again."""
+    script = target.script("sleep 300", timeout=60, grace=2)
+    link = Link(target, {0: stopping(), 1: refused, 2: refused})
+    ending, _, _ = follow(link, script)
+    assert verdict(ending, script) == (Kind.CANCELED, "canceled")
+    target.assert_gone(script)
+
+
+def test_cancel_of_what_cannot_be_reached(target: Target) -> None:
+    script = target.script("sleep 300", timeout=1)
+    ending, _, _ = follow(Link(target, {0: stopping()}, always=refused), script)
+    kind, message = verdict(ending, script)
+    assert kind is Kind.CANCELED
+    assert "watchdog is in charge" in message
+    assert eventually((target.directory(script) / "result").exists)
+    target.drop(script)
+    target.assert_gone(script)
+
+
+def test_a_second_cancel_stops_waiting(target: Target) -> None:
+    script = target.script("trap '' TERM; while :; do sleep 0.1; done", grace=2)
+    begun = time.monotonic()
+    ending, _, _ = follow(Link(target, {0: stopping(), 1: stopping(0.2)}), script)
+    assert time.monotonic() - begun < 2
+    kind, message = verdict(ending, script)
+    assert kind is Kind.CANCELED
+    assert "did not confirm" in message
+    assert eventually((target.directory(script) / "result").exists)
+    target.drop(script)
+    target.assert_gone(script)
+
+
+def test_deadline_seen_from_here(target: Target) -> None:
+    """The controller's own clock ran out first; the reason is the same."""
+    script = target.script("sleep 300", timeout=0.2)
+
+    def slow(link: Link, payload: str) -> bytes:
+        link.target.exchange(payload)
+        raise Stop("timeout")
+
+    ending, _, _ = follow(Link(target, {0: slow}), script)
+    assert verdict(ending, script)[0] is Kind.TIMEOUT
+    target.assert_gone(script)
+
+
+# -- other ends ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_vanished_directory(target: Target) -> None:
+    script = target.script('echo begun; sleep 1.5; rm -rf "${0%/*}"; sleep 0.5')
+    ending, _, _ = follow(Link(target), script)
+    assert ending.reply.state in (State.GONE, State.LOST)
+    assert verdict(ending, script)[0] is Kind.LOST_RESULT
+    target.assert_gone(script)
+
+
+def test_output_that_cannot_be_written(target: Target) -> None:
+    """As on a full disk: a success whose output is lost is none."""
+    script = target.script("yes | head -c 1000000; exit 0")
+    limited = Target(target.sh, target.base, target.path)
+    original = limited.exchange
+
+    def exchange(payload: str, limit: float = 60) -> bytes:
+        return original(payload.replace('exec cat <"$1.p"', 'ulimit -f 8; exec cat <"$1.p"'), limit)
+
+    limited.exchange = exchange  # type: ignore[method-assign]
+    ending, _, _ = follow(Link(limited), script)
+    kind, message = verdict(ending, script)
+    assert kind is not Kind.OK, message
+    target.assert_gone(script)
+
+
+def test_without_setsid_perl_does(target: Target, tmp_path: Path) -> None:
+    """As on macOS and some minimal systems: start, deadline and cancel go without it."""
+    tools = tmp_path / "few"
+    tools.mkdir()
+    for name in ("cat", "mkdir", "rm", "mv", "ln", "date", "sleep", "tail", "head", "wc", "tr", "mkfifo", "perl", "find"):
+        found = subprocess.run(["which", name], capture_output=True, text=True, check=True).stdout.strip()
+        (tools / name).symlink_to(found)
+    bare = Target(target.sh, target.base, str(tools))
+    script = bare.script("echo hello; exit 3")
+    ending, out, _ = follow(Link(bare), script)
+    assert (out, ending.reply.rc) == ("hello\n", 3)
+    bare.assert_gone(script)
+    script = bare.script("trap '' INT; sleep 300", timeout=60)
+    ending, _, _ = follow(Link(bare, {1: stopping()}), script)
+    assert verdict(ending, script) == (Kind.CANCELED, "canceled")
+    bare.assert_gone(script)
+    (tools / "perl").unlink()
+    script = bare.script("echo hello")
+    ending, _, _ = follow(Link(bare), script)
+    assert verdict(ending, script)[0] is Kind.INTERPRETER

@@ -43,13 +43,12 @@ check: venv ## the quick static checks: ruff, mypy, import layers, yamllint
 lint: check ## also the Ansible content: ansible-lint, ansible-doc, the collection's build
 	$(IN_VENV) ansible-lint
 	@# What an environment file is rendered to has to pass, too. ansible-lint wants a project of its own around it.
+	@# Lines of a script are as long as their author made them.
 	@scratch=$$(mktemp -d); trap 'rm -rf "$$scratch"' EXIT; \
-	cp .ansible-lint .yamllint "$$scratch"; \
+	cp .ansible-lint .gitignore "$$scratch"; \
+	sed 's/^  line-length: .*/  line-length: disable/' .yamllint >"$$scratch/.yamllint"; \
 	for file in examples/*/environment.yml; do \
-	  for phase in setup run teardown; do \
-	    name=$$(basename "$$(dirname "$$file")"); \
-	    $(BIN)/ansible-env render "$$file" --phase $$phase >"$$scratch/$$name-$$phase.yml"; \
-	  done; \
+	  $(BIN)/ansible-env render "$$file" >"$$scratch/$$(basename "$$(dirname "$$file")").yml"; \
 	done; \
 	export $(IN_VENV); cd "$$scratch"; \
 	echo "ansible-lint on $$(ls *.yml | wc -l) rendered playbooks"; ansible-lint ./*.yml

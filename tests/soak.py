@@ -108,9 +108,11 @@ class Soak:
         """Run one phase, do the fault in the middle of it, and judge the outcome."""
         victim = self.random.choice(list(self.hosts))
         env.setup(global_config={"VICTIM": victim.name, "FAULT": fault})
-        after = threading.Thread(target=self.in_the_middle, args=(env, victim, fault), daemon=True)
+        over = threading.Event()
+        after = threading.Thread(target=self.in_the_middle, args=(env, victim, fault, over), daemon=True)
         after.start()
         result = env.run_phase("run")
+        over.set()
         after.join(60)
         self.counts[fault] += 1
         for message in self.judge(result, victim.name, fault):
@@ -118,16 +120,15 @@ class Soak:
             print("WRONG", message, file=sys.stderr)
         victim.wait_up()
 
-    def in_the_middle(self, env: RemoteEnv, victim: Host, fault: str) -> None:
+    def in_the_middle(self, env: RemoteEnv, victim: Host, fault: str, over: threading.Event) -> None:
         """Wait until the victim's script runs, and a little more; then do it."""
-        give_up = time.monotonic() + 60
+        if fault not in ("cut", "restart", "kill", "cancel"):
+            return
         while not self.scripts(victim):
-            if time.monotonic() > give_up:
+            if over.wait(0.02):
                 return
-            time.sleep(0.02)
-        if fault in ("cut", "restart", "kill", "cancel"):
-            time.sleep(self.random.uniform(0, 1.2))
-            self.faults[fault](env, victim)
+        time.sleep(self.random.uniform(0, 1.2))
+        self.faults[fault](env, victim)
 
     def scripts(self, host: Host) -> list[int]:
         """Return the processes of the script itself, as seen from here."""

@@ -88,8 +88,9 @@ run() {
   c1='' c2=''
   # What may run on needs no reader: a file it is.
   if [ "$reap" = 1 ] && mkfifo out.p err.p 2>/dev/null; then
-    # Opened for both first: an end that waits for the other to be opened could wait for ever.
-    exec 3<>out.p 4<>err.p 5<out.p 6<err.p
+    # Opened for both first: an end that waits for the other to be opened could wait for ever. Not for the script,
+    # though: who holds the reading end, too, blocks instead of failing when the collector has failed.
+    exec 3<>out.p 4<>err.p 5<out.p 6<err.p 3>out.p 4>err.p
     rm -f out.p err.p
     collect out 5 && c1=$!
     collect err 6 && c2=$!
@@ -118,7 +119,6 @@ run() {
   fi
   lost=0
   if [ -n "$c1" ]; then # all has been read when nobody has the pipes any more, or else after 2 s
-    : <>out.p <>err.p   # for readers that still wait for a first writer: the script was ended before it was one
     (sleep 2; kill -USR1 "$$") &
     for c in "$c1" "$c2"; do
       wait "$c"

@@ -72,15 +72,9 @@ def test_a_trial():
         assert timestamp.tzinfo is UTC
         bench.teardown()
         assert bench.status()[0] is Status.PENDING
-        assert bench.run() == (Status.PENDING, pytest.approx(datetime.now(UTC), abs=bench_age()), None)
+        assert bench.run()[::2] == (Status.PENDING, None)
     assert jobs(bench) == ["setup", "run", "teardown"]
     assert list(bench.results) == ["setup", "run", "teardown"]
-
-
-def bench_age() -> Any:
-    from datetime import timedelta
-
-    return timedelta(hours=1)
 
 
 def test_run_before_setup_runs_nothing():
@@ -258,7 +252,7 @@ def test_no_host():
 
 def test_wrong_configuration_is_refused_at_once():
     with pytest.raises(ConfigError, match="runn"):
-        env(runn=["x"]) if False else RemoteEnv(config={"name": "x", "runn": ["y"]}, engine=FakeEngine())
+        RemoteEnv(config={"name": "x", "runn": ["y"]}, engine=FakeEngine())
     with pytest.raises(ParameterError, match="needed"):
         env(required_args=["needed"])
     with pytest.raises(InventoryError):

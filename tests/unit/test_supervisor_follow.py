@@ -252,7 +252,7 @@ def test_output_that_cannot_be_written(target: Target) -> None:
     original = limited.exchange
 
     def exchange(payload: str, limit: float = 60) -> bytes:
-        return original(payload.replace('exec cat <"$1.p"', 'ulimit -f 8; exec cat <"$1.p"'), limit)
+        return original(payload.replace("exec cat <&", "ulimit -f 8; exec cat <&"), limit)
 
     limited.exchange = exchange  # type: ignore[method-assign]
     ending, _, _ = follow(Link(limited), script)

@@ -6,6 +6,7 @@ The shell is one of those that hosts have as /bin/sh; the busybox one sees busyb
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import subprocess
@@ -131,22 +132,27 @@ class Target:
         assert not self.directory(script).exists()
 
 
-def make_target(kind: str, directory: Path) -> Target:
-    """A target whose /bin/sh is of some kind."""
+@functools.cache
+def _tools(kind: str, directory: Path) -> Path:
+    """The programs that such a target has, made once for all tests."""
     program = shutil.which(kind)
     if program is None:
         pytest.skip(f"{kind} is not installed")
-    tools = directory / "tools"  # not bin: see `exchange`
+    tools = directory / kind  # not bin: see `exchange`
     tools.mkdir()
-    path = PATH
     if kind == "busybox":
         subprocess.run([program, "--install", "-s", str(tools)], check=True, capture_output=True)
-        path = str(tools)
     (tools / "sh").unlink(missing_ok=True)
     (tools / "sh").symlink_to(program)
+    return tools
+
+
+def make_target(kind: str, directory: Path, shared: pytest.TempPathFactory) -> Target:
+    """A target whose /bin/sh is of some kind."""
+    tools = _tools(kind, shared.getbasetemp())
     base = directory / "base"
     base.mkdir()
-    return Target(tools / "sh", base, path)
+    return Target(tools / "sh", base, str(tools) if kind == "busybox" else PATH)
 
 
 @contextlib.contextmanager

@@ -184,7 +184,7 @@ def test_what_the_user_has_in_his_environment_is_left_alone(name):
     assert name not in ours({name: "his"})
 
 
-def test_every_option_is_looked_for_where_ansible_looks():
+def test_every_option_is_looked_for_where_ansible_looks(tmp_path):
     """The ini sections are those of Ansible's own documentation of its ssh plugin."""
     loader = pytest.importorskip("ansible.plugins.loader")
     base = pytest.importorskip("ansible.constants")
@@ -203,17 +203,7 @@ def test_every_option_is_looked_for_where_ansible_looks():
         for entry in definition["ini"]:
             text = f"[{entry['section']}]\n{entry['key']} = x"
             assert entry["key"] == key
-            with_text = _settings_with(text)
-            assert name not in with_text, text
-
-
-def _settings_with(text):
-    import tempfile
-
-    with tempfile.NamedTemporaryFile("w", suffix=".cfg") as file:
-        file.write(text)
-        file.flush()
-        return ours(file=Path(file.name))
+            assert name not in ours(file=config(tmp_path / "a.cfg", text)), text
 
 
 @pytest.mark.parametrize("text", ["no section", "\xff\xfe", "[a\n"])

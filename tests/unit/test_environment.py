@@ -488,11 +488,10 @@ def killed_in(phase: str, directory: Path, **fields: Any) -> None:
             raise Killed
         return {}
 
-    with env(answer, journal=Journal(directory), **fields) as bench:
-        with pytest.raises(Killed):
-            bench.setup({"cache": 3} if "tunables" in fields else None, {"trial_id": 5})
-            bench.run()
-            bench.teardown()
+    with env(answer, journal=Journal(directory), **fields) as bench, pytest.raises(Killed):
+        bench.setup({"cache": 3} if "tunables" in fields else None, {"trial_id": 5})
+        bench.run()
+        bench.teardown()
     state = json.loads((directory / "state.json").read_text())
     state["owner"] = Owner(2**22 + 1, "of long ago").to_text()
     (directory / "state.json").write_text(json.dumps(state))

@@ -373,9 +373,7 @@ JUNK = st.fixed_dictionaries(
         ),
     },
 )
-EVENTS = st.lists(
-    RESULTS | TASKS | st.builds(unreachable_event, NAMES) | st.builds(stats_event) | JUNK, max_size=12
-)
+EVENTS = st.lists(RESULTS | TASKS | st.builds(unreachable_event, NAMES) | st.builds(stats_event) | JUNK, max_size=12)
 ARGUMENTS = st.fixed_dictionaries(
     {
         "scripts": st.integers(0, 3),
@@ -401,7 +399,7 @@ def proofs(events: list[Any], host: str) -> set[str]:
     return found
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(EVENTS, ARGUMENTS)
 def test_any_events_give_a_result_and_no_false_success(events, arguments):
     result = fold("run", events, HOSTS, **arguments)
@@ -418,7 +416,7 @@ def test_any_events_give_a_result_and_no_false_success(events, arguments):
     assert result.summary()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(EVENTS, ARGUMENTS, st.data())
 def test_events_told_twice_change_nothing(events, arguments, data):
     again = data.draw(st.lists(st.integers(0, len(events) - 1), max_size=6)) if events else []
@@ -426,7 +424,7 @@ def test_events_told_twice_change_nothing(events, arguments, data):
     assert repr(fold("run", twice, HOSTS, **arguments)) == repr(fold("run", events, HOSTS, **arguments))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(EVENTS, ARGUMENTS, st.randoms())
 def test_the_order_of_numbered_events_changes_nothing(events, arguments, rng):
     numbered = [{**event, "counter": n} for n, event in enumerate(events, 1)]
@@ -434,7 +432,7 @@ def test_the_order_of_numbered_events_changes_nothing(events, arguments, rng):
     assert repr(fold("run", shuffled, HOSTS, **arguments)) == repr(fold("run", numbered, HOSTS, **arguments))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(RESULTS | TASKS, max_size=12), ARGUMENTS.map(lambda found: found | {"stopped": ""}), st.integers())
 def test_the_order_of_unnumbered_events_changes_no_status(events, arguments, seed):
     arguments = arguments | {"required_metrics": []}

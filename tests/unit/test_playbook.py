@@ -83,7 +83,9 @@ def test_the_smallest():
 
 
 def test_it_is_text_that_a_person_may_read():
-    text = playbook(run=["# how fast?", "measure --it | tee log"], shell_env_params=["n"], const_args={"n": 3}).to_yaml()
+    text = playbook(
+        run=["# how fast?", "measure --it | tee log"], shell_env_params=["n"], const_args={"n": 3}
+    ).to_yaml()
     assert text.startswith("---\n- name: Run a bench\n")
     assert "script: |\n          # how fast?\n          measure --it | tee log\n" in text
     assert "!unsafe" not in text
@@ -315,7 +317,7 @@ STRINGS = TEXT | AWKWARD
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True).filter(lambda name: name not in TRIAL)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(STRINGS.filter(lambda text: text.strip() != ""), STRINGS, STRINGS)
 @example("a \nb", " leading", "trailing ")
 @example("\n\n  a\n\n", "x\n", "x\n\n\n")
@@ -339,7 +341,7 @@ def test_strings_come_back_byte_by_byte(script, value, deep):
         assert text(play["vars"][PARAMS_VAR]["deep"][0]) == deep
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.dictionaries(NAMES, st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), STRINGS)))
 def test_names_and_other_values_come_back_as_they_are(values):
     found = playbook("setup", values, setup=[TASK], const_args=dict.fromkeys(values, ""))
@@ -349,7 +351,7 @@ def test_names_and_other_values_come_back_as_they_are(values):
         assert isinstance(read[name], type(value))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(STRINGS)
 def test_an_authors_strings_come_back_too(value):
     config = EnvironmentConfig.from_mapping(CONFIG | {"setup": [{"command": "x", "vars": {"v": value}}]})

@@ -95,6 +95,7 @@ def test_what_ansibles_workers_import_brings_no_engine_and_no_model():
 
 # The tree of errors, as it is drawn
 
+
 def drawn() -> dict[str, tuple[str | None, str | None]]:
     """Return for each error of the drawing its parent and its second base."""
     found: dict[str, tuple[str | None, str | None]] = {}

@@ -21,8 +21,8 @@ EIGHT_LINES = "for i in 0 1 2 3 4 5 6 7; do echo line $i; sleep 0.3; done"
 
 
 @pytest.fixture
-def target(tmp_path: Path) -> Target:
-    return make_target("dash", tmp_path)
+def target(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Target:
+    return make_target("dash", tmp_path, tmp_path_factory)
 
 
 @dataclass

@@ -16,8 +16,8 @@ from tests.unit.supervisor_pipes import NONCE, SHELLS, Target, background, event
 
 
 @pytest.fixture(params=SHELLS)
-def target(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
-    return make_target(request.param, tmp_path)
+def target(request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Target:
+    return make_target(request.param, tmp_path, tmp_path_factory)
 
 
 @pytest.mark.parametrize("rc", [0, 1, 2, 126, 127, 128, 137, 255])

@@ -44,7 +44,7 @@ NASTY = (
 
 @pytest.fixture(params=SHELLS, scope="module")
 def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Target:
-    return make_target(request.param, tmp_path_factory.mktemp(request.param))
+    return make_target(request.param, tmp_path_factory.mktemp(request.param), tmp_path_factory)
 
 
 def environment(target: Target, values: dict[str, str]) -> dict[bytes, bytes]:

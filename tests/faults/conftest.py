@@ -1,0 +1,54 @@
+"""Engines that all cases share, and the two places where each can be run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ansible_env import ColdEngine, Engine, WarmEngine
+from tests.faults.bench import Bench
+from tests.hosts import Hosts
+
+MakeEngine = Callable[[str], Engine]
+
+
+@pytest.fixture(scope="session")
+def shared_engine() -> Iterator[MakeEngine]:
+    """One engine of each kind for the session, made when first asked for."""
+    engines: dict[str, Engine] = {}
+
+    def get(kind: str) -> Engine:
+        if kind not in engines:
+            engines[kind] = {"warm": WarmEngine, "cold": ColdEngine}[kind]()
+        return engines[kind]
+
+    yield get
+    for engine in engines.values():
+        engine.close()
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest, shared_engine: MakeEngine) -> Engine:
+    """The default engine, or the one that a test is parametrised with."""
+    return shared_engine(getattr(request, "param", "warm"))
+
+
+@pytest.fixture
+def remote(engine: Engine, ssh_hosts: Hosts, tmp_path: Path) -> Bench:
+    """Over ssh."""
+    return Bench(engine, ssh_hosts, tmp_path)
+
+
+@pytest.fixture
+def local(engine: Engine, tmp_path: Path) -> Bench:
+    """On this machine."""
+    return Bench(engine, None, tmp_path)
+
+
+@pytest.fixture(params=["ssh", "local"])
+def anywhere(request: pytest.FixtureRequest) -> Bench:
+    """Over ssh, and then on this machine."""
+    bench: Bench = request.getfixturevalue("remote" if request.param == "ssh" else "local")
+    return bench

@@ -265,7 +265,22 @@ def test_without_setsid_perl_does(target: Target, tmp_path: Path) -> None:
     """As on macOS and some minimal systems: start, deadline and cancel go without it."""
     tools = tmp_path / "few"
     tools.mkdir()
-    for name in ("cat", "mkdir", "rm", "mv", "ln", "date", "sleep", "tail", "head", "wc", "tr", "mkfifo", "perl", "find"):
+    for name in (
+        "cat",
+        "mkdir",
+        "rm",
+        "mv",
+        "ln",
+        "date",
+        "sleep",
+        "tail",
+        "head",
+        "wc",
+        "tr",
+        "mkfifo",
+        "perl",
+        "find",
+    ):
         found = subprocess.run(["which", name], capture_output=True, text=True, check=True).stdout.strip()
         (tools / name).symlink_to(found)
     bare = Target(target.sh, target.base, str(tools))

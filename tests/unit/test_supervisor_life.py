@@ -50,7 +50,7 @@ def test_times_are_the_targets_own(target: Target) -> None:
 
 
 def test_stdin_is_empty(target: Target) -> None:
-    reply = target.run("read x; echo \"$?\"; cat; echo end")
+    reply = target.run('read x; echo "$?"; cat; echo end')
     assert reply.out == b"1\nend\n"
 
 
@@ -71,7 +71,7 @@ def test_output_is_followed_and_comes_in_pieces(target: Target) -> None:
 
 
 def test_more_output_than_fits_into_one_answer(target: Target) -> None:
-    script = target.script("i=0; while [ $i -lt 4000 ]; do echo \"line $i\"; i=$((i + 1)); done; echo end >&2")
+    script = target.script('i=0; while [ $i -lt 4000 ]; do echo "line $i"; i=$((i + 1)); done; echo end >&2')
     expected = b"".join(b"line %d\n" % number for number in range(4000))
     reply = target.start(script, chunk=10_000)
     assert len(reply.out) <= 10_000
@@ -95,7 +95,9 @@ def test_what_is_written_to_dev_stdout_and_dev_stderr_is_kept(target: Target) ->
 
 def test_signals_are_as_the_system_has_them(target: Target) -> None:
     """`timeout -s INT` and `kill -INT` must reach what a script measures with: nothing may be ignored from above."""
-    reply = target.run("grep -E '^Sig(Ign|Blk)' /proc/self/status; trap 'echo trapped' INT QUIT; kill -INT $$; kill -QUIT $$")
+    reply = target.run(
+        "grep -E '^Sig(Ign|Blk)' /proc/self/status; trap 'echo trapped' INT QUIT; kill -INT $$; kill -QUIT $$"
+    )
     masks = [int(line.split()[1], 16) for line in reply.out.decode().splitlines()[:2]]
     assert masks == [0, 0]
     assert reply.out.endswith(b"trapped\ntrapped\n")

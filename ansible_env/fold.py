@@ -136,7 +136,9 @@ def _of_failure(host: str, event: Mapping[str, Any]) -> HostResult:
     """Read the failure of an Ansible task, or of the connection before ours could start."""
     data = event["event_data"]
     res = data.get("res")
-    text = str(res.get("msg") or res.get("module_stderr") or "") if isinstance(res, Mapping) else ""
+    # `reason` is what an include that failed has instead of `msg`.
+    said = [res.get(key) for key in ("msg", "reason", "module_stderr")] if isinstance(res, Mapping) else []
+    text = str(next(filter(None, said), ""))
     text = " ".join(text.split())
     task = str(data.get("task") or data.get("task_action") or "")
     if event["event"] == "runner_on_unreachable":

@@ -70,6 +70,9 @@ def start_payload(script: Script, nonce: str, *, wait: int, tick: int, chunk: in
         env=_here(_exports(script), f"{mark}_e"),
         script=_here(script.text, f"{mark}_t"),
         poll=f"poll {nonce} 0 0 {wait} {tick} {chunk} 1",
+        # Here, and not just before the script: by these variables the supervisor, too, would be taken for a part of the
+        # controller's own run, and ended with it.
+        unset=f"unset {' '.join(script.unset)}; " if script.unset else "",
     )
 
 
@@ -116,11 +119,10 @@ def _go(script: Script, directory: str) -> str:
     home = 'cd "${HOME:-/}" 2>/dev/null || cd /'
     start = home if script.chdir is None else f"cd {shlex.quote(script.chdir)} || exit 1"
     env = shlex.quote(f"{directory}/env")
-    unset = f"unset {' '.join(script.unset)}\n" if script.unset else ""
     return (
         # Whoever ends us writes `why` and then looks for `pid`: one of the two sees the other.
         f". ./conf\nprintf '%s\\n' \"$$\" >pid\n[ ! -e why ] || exit 143\n"
-        f'exec >&3 2>&4 3>&- 4>&-\numask "$mask"\n{start}\nunset OLDPWD\n{unset}'
+        f'exec >&3 2>&4 3>&- 4>&-\numask "$mask"\n{start}\nunset OLDPWD\n'
         f". {env}\nrm -f -- {env}\nexec {shlex.quote(script.shell)} {shlex.quote(directory + '/script')}\n"
     )
 
@@ -178,7 +180,7 @@ cat >"$d/go" {go}
 cat >"$d/env" {env}
 cat >"$d/script" {script}
 : >"$d/out" && : >"$d/err"; }} || {{ rm -rf -- "$d"; say error; }}
-p=$($f /bin/sh "$d/supervisor" run </dev/null 2>/dev/null)
+p=$({unset}$f /bin/sh "$d/supervisor" run </dev/null 2>/dev/null)
 echo "$p" >"$d/sup"
 else
 i=0; while [ ! -s "$d/sup" ] && [ "$i" -lt 5 ]; do sleep 1; i=$((i + 1)); done

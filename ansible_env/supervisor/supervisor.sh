@@ -57,6 +57,15 @@ end_session() {
   [ -z "$left" ] || printf '%s\n' "$left" >left
 }
 
+end_helpers() { # the watchdog and its sleep, where somebody has killed `run`; its session may be another's by now
+  read -r s <sup || return 0
+  for m in $(members "$s"); do
+    x=
+    read -r x <"/proc/$m/cmdline"
+    case $x in *"$dir/supervisor"*) kill -TERM -- "-$s" ;; esac
+  done 2>/dev/null
+}
+
 stop() { # the first reason given is the one that counts
   [ -e result ] && return 0
   (set -C; printf '%s\n' "$1" >why) 2>/dev/null
@@ -200,7 +209,10 @@ poll() {
   elif [ "$boot" != "$now_boot" ] || ! running; then
     state=lost
     [ -e why ] && read -r why <why
-    [ "$boot" != "$now_boot" ] || end_session
+    if [ "$boot" = "$now_boot" ]; then
+      end_session
+      end_helpers
+    fi
     [ -e left ] && read -r left <left
   fi
   no=$(($(size out) - out)) ne=$(($(size err) - err)) more=0

@@ -54,7 +54,7 @@ def test_23_bad_inventory(remote: Bench, tmp_path, content, said):
     path = tmp_path / "inv.yml"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(InventoryError, match=said) as caught, remote.env(run="true", inventory=path) as env:
+    with pytest.raises(InventoryError, match=said) as caught, remote.env(run="true", inventory=path, limit=None) as env:
         env.run_phase("run")
     assert "inv.yml" in str(caught.value)
 

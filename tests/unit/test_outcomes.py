@@ -108,7 +108,8 @@ def table_of_kinds() -> str:
     rows = ["| Kind | Status | Infrastructure? | What it means | What to do |", "|---|---|---|---|---|"]
     for kind, outcome in OUTCOMES.items():
         blame = "yes" if outcome.infrastructure else ""
-        rows.append(f"| `{kind}` | {outcome.status.name} | {blame} | {outcome.meaning} | {outcome.remedy} |")
+        words = f"{outcome.meaning} | {outcome.remedy}".replace("<", "&lt;")
+        rows.append(f"| `{kind}` | {outcome.status.name} | {blame} | {words} |")
     return "\n".join(rows)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import math
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,14 +16,13 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from ansible_env.config import EnvironmentConfig
-from ansible_env.engine import Cancellation, ColdEngine, Engine, Inventory, Job, Listener, Options, WarmEngine
-from ansible_env.engine.cold import MAX_FORKS
+from ansible_env.engine import Cancellation, ColdEngine, Engine, Inventory, Listener, Options, WarmEngine
 from ansible_env.engine.inventory import Source
 from ansible_env.errors import ConfigError, LifecycleError
-from ansible_env.fold import fold
 from ansible_env.journal import Journal
 from ansible_env.metrics import Value
 from ansible_env.params import ShellEnv, Tunables, check, public, resolve, shell_env
+from ansible_env.phases import PhaseRunner, Place
 from ansible_env.playbook import PHASES, Playbook, render, render_boot
 from ansible_env.result import PhaseResult
 from ansible_env.status import Status
@@ -90,23 +88,21 @@ class RemoteEnv:
         self.name = name or self.config.name
         self._globals = dict(global_config or {})
         self._tunables = tunables
-        self._inventory = Inventory.of(inventory)
-        self._limit = limit
         self._own_engine = isinstance(engine, str)
         self._engine: Engine = ENGINES[engine]() if isinstance(engine, str) else engine
-        self._options = options or Options()
+        self._runner = PhaseRunner(
+            self.config, self._engine, Inventory.of(inventory), limit, options or Options(), listener
+        )
         self.logs = logs
         """Where the full output goes; may be changed between two phases."""
         self.journal = journal
         """Where the state of the next trial is written down."""
-        self._listener = listener
         self._event = cancel
         self._cancel = Cancellation(cancel)
         self._teardown_cancel = Cancellation()
         self._trials = itertools.count(1)
         self._in_context = False
         self._ready = False
-        self._hosts: tuple[str, ...] | None = None
         self._params: dict[str, Any] | None = None
         self._env = ShellEnv({}, {})
         self.results: dict[str, PhaseResult] = {}
@@ -142,10 +138,7 @@ class RemoteEnv:
         Raises:
             InventoryError: the inventory cannot be read, or no host matches.
         """
-        if self._hosts is None:
-            pattern = self.config.hosts
-            self._hosts = tuple(self._engine.hosts(self._inventory, pattern, self._limit, self._options))
-        return self._hosts
+        return self._runner.hosts
 
     @property
     def is_ready(self) -> bool:
@@ -298,66 +291,17 @@ class RemoteEnv:
         )
 
     def _run_playbook(self, playbook: Playbook, key: str | None = None) -> PhaseResult:
-        phase = playbook.phase
-        logger.info("%s: %s on %d hosts", self.name, phase, len(self.hosts))
-        if self.journal is not None and key is None:
-            key = self.journal.begin_phase(phase)
-        run = self._engine.run(
-            self._job(playbook, key),
-            listener=self._listener,
-            cancel=self._teardown_cancel if phase == "teardown" else self._cancel,
-        )
-        result = fold(
-            phase,
-            run.events,
-            self.hosts,
-            scripts=playbook.scripts,
-            required_metrics=self.config.required_metrics if phase == "run" else (),
-            stopped=run.stopped,
-            message=run.message,
-        )
-        self.results[phase] = result
-        if self.journal is not None:
-            self.journal.end_phase(phase, result.status.name)
-        return result
-
-    def _job(self, playbook: Playbook, key: str | None) -> Job:
-        phase = playbook.phase
-        logs = None
-        if self.logs is not None:
-            logs = self.logs / phase
-            logs.mkdir(mode=0o700, parents=True, exist_ok=True)
-        items = getattr(self.config, phase, ()) if phase != "boot" else self.config.start_host
-        tasks = any(not isinstance(item, str) for item in items)
-        return Job(
-            playbook=playbook.to_yaml(),
-            inventory=self._inventory,
-            hosts=self.hosts,
-            limit=self._limit,
+        result = self._runner.run(
+            playbook,
             secrets=self._secrets() if self.config.secret_params else {},
+            place=Place(self.logs, self.journal),
+            cancel=self._teardown_cancel if playbook.phase == "teardown" else self._cancel,
             key=key,
-            results=self.journal.results(phase) if self.journal is not None else None,
-            timeout=self._outer_deadline(phase, tasks=tasks),
-            grace=self.config.timeouts.grace,
-            base_dir=self.config.source.parent.absolute() if self.config.source else None,
-            uses_files=tasks,
-            logs=logs.absolute() if logs else None,
-            options=self._options,
         )
+        self.results[playbook.phase] = result
+        return result
 
     def _secrets(self) -> dict[str, Any]:
         params = self._resolved()
         found = {name: str(params[name]) for name in self.config.secret_params if name in params}
         return {"env": dict(self._env.secret), "params": found}
-
-    def _outer_deadline(self, phase: str, *, tasks: bool) -> float | None:
-        """Return the seconds after which a run is ended from here.
-
-        Scripts are ended on the target in time; this is for what hangs before or around them. Ansible tasks have no
-        other deadline.
-        """
-        timeout: float | None = getattr(self.config.timeouts, phase)
-        if timeout is None:
-            return None
-        rounds = math.ceil(len(self.hosts) / (self._options.forks or MAX_FORKS))
-        return rounds * (timeout if tasks else timeout + self.config.timeouts.grace + 15)

@@ -37,12 +37,12 @@ members() { # pids of the live processes in the script's session; a child may ha
   printf %s "$3"
 }
 
-signal() { # signal NAME SESSION: to the group at once, then to whoever left the group
-  kill "-$1" -- "-$2" 2>/dev/null
+signal() { # signal NAME SESSION: to the group at once (without `--`, which dash takes for a pid), then to who left it
+  kill "-$1" "-$2" 2>/dev/null
   for m in $(members "$2"); do kill "-$1" "$m" 2>/dev/null; done
 }
 
-alive() { kill -0 -- "-$1" 2>/dev/null || [ -n "$(members "$1" "${2:-0}")" ]; }
+alive() { [ -n "$(members "$1" "${2:-0}")" ]; } # `kill -0` would see zombies that a container's pid 1 never reaps
 
 end_session() {
   [ -s pid ] || return 0
@@ -62,7 +62,7 @@ end_helpers() { # the watchdog and its sleep, where somebody has killed `run`; i
   for m in $(members "$s"); do
     x=
     read -r x <"/proc/$m/cmdline"
-    case $x in *"$dir/supervisor"*) kill -TERM -- "-$s" ;; esac
+    case $x in *"$dir/supervisor"*) kill -TERM "-$s" ;; esac
   done 2>/dev/null
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -13,6 +13,8 @@ class Owner:
 
     pid: int
     started: str
+    namespace: str = field(default_factory=lambda: _namespace())
+    """The pid namespace that the pid is one of: a container sees none of its host's, and its host all of its."""
 
     @classmethod
     def this(cls) -> Owner:
@@ -26,15 +28,17 @@ class Owner:
         Raises:
             ValueError: it is something else.
         """
-        pid, _, started = text.partition(" ")
-        return cls(int(pid), started)
+        pid, namespace, started = text.split(" ", 2)
+        return cls(int(pid), started, namespace)
 
     def to_text(self) -> str:
         """Return it on one line."""
-        return f"{self.pid} {self.started}"
+        return f"{self.pid} {self.namespace} {self.started}"
 
     def lives(self) -> bool:
-        """Whether the very same process is still there."""
+        """Whether the very same process is still there; True where that cannot be told from here."""
+        if self.namespace != _namespace():
+            return True
         try:
             os.kill(self.pid, 0)
         except (ProcessLookupError, OverflowError):  # no such process, or no such number
@@ -42,6 +46,13 @@ class Owner:
         except PermissionError:
             pass
         return _started(self.pid) == self.started
+
+
+def _namespace() -> str:
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return "-"
 
 
 def _started(pid: int) -> str:

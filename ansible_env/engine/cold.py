@@ -53,7 +53,7 @@ class ColdEngine(Engine):
             arguments = [flag for source in inventory.arguments(private.path / "env") for flag in ("-i", source)]
             program, first = self._command("ansible", env)
             command = [program, *first, *arguments, *_vault_arguments(options)]
-            return list_hosts(command, pattern, limit, env)
+            return list_hosts(command, pattern, limit, env, inventory.sources)
         finally:
             private.remove()
 

@@ -17,8 +17,10 @@ class NotStartedError(EngineError):
     """The fork server that was to be asked does not work."""
 
 
-def list_hosts(command: Sequence[str], pattern: str, limit: str | None, env: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the hosts in the inventory's order.
+def list_hosts(
+    command: Sequence[str], pattern: str, limit: str | None, env: Mapping[str, str], sources: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Return the hosts in the inventory's order; `sources` names the inventory in a message.
 
     Raises:
         InventoryError: the inventory cannot be read, or no host matches.
@@ -44,8 +46,9 @@ def list_hosts(command: Sequence[str], pattern: str, limit: str | None, env: Map
         raise InventoryError(f"the inventory cannot be used: {said or 'Ansible gave no reason'}")
     hosts = tuple(line.strip() for line in done.stdout.splitlines()[1:] if line.strip())
     if not hosts:
+        where = f" in {', '.join(sources)}" if sources else ""
         within = f" within the limit {limit!r}" if limit else ""
-        raise InventoryError(Problem(f"no host matches {pattern!r}{within}", hint=said or None))
+        raise InventoryError(Problem(f"no host matches {pattern!r}{where}{within}", hint=said or None))
     return hosts
 
 

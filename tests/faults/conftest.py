@@ -48,7 +48,6 @@ def local(engine: Engine, tmp_path: Path) -> Bench:
 
 
 @pytest.fixture(params=["ssh", "local"])
-def anywhere(request: pytest.FixtureRequest) -> Bench:
+def anywhere(request: pytest.FixtureRequest, engine: Engine, tmp_path: Path) -> Bench:
     """Over ssh, and then on this machine."""
-    bench: Bench = request.getfixturevalue("remote" if request.param == "ssh" else "local")
-    return bench
+    return Bench(engine, request.getfixturevalue("ssh_hosts") if request.param == "ssh" else None, tmp_path)

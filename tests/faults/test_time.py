@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import threading
 import time
 
 import pytest
 
 from ansible_env import Kind, Status
-from tests.faults.bench import SLACK, Bench, host_left, until
+from tests.faults.bench import SLACK, Bench, host_left, local_left, until
 
 pytestmark = pytest.mark.ssh
 both = pytest.mark.parametrize("engine", ["warm", "cold"], indirect=True)
@@ -81,7 +84,9 @@ def test_deadline_while_the_login_hangs(remote: Bench, make_hosts):
         env.hosts  # noqa: B018
         hosts[0].freeze()
         group, took = seconds_for(env)
+        assert not local_left()  # an ssh client with the script in hand would start it now
         hosts[0].thaw()
+        time.sleep(1)
     (result,) = group.hosts.values()
     assert result.status in (Status.TIMED_OUT, Status.FAILED)
     assert result.kind in (Kind.TIMEOUT, Kind.UNREACHABLE)
@@ -231,9 +236,5 @@ def test_45_background_process_that_holds_stdout(anywhere: Bench):
 
 
 def process_end(pid):
-    import contextlib
-    import os
-    import signal
-
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 import shutil
+import signal
 import tempfile
 import time
 import uuid
@@ -80,6 +82,9 @@ class Channel:
         try:
             with self._interrupts.exposed(limit):
                 result = self._send(payload)
+        except (Disconnected, Stop):
+            _end_clients()
+            raise
         except AnsibleConnectionFailure as failure:
             self._raise(str(failure))
         except AnsibleError as failure:
@@ -125,6 +130,23 @@ class Channel:
         said = " ".join((result.get("stderr") or result["stdout"]).split())[:500]
         text = f"no answer from /bin/sh on the host (exit status {result['rc']}): {said or 'it said nothing'}"
         raise NeverConnected(text)
+
+
+def _end_clients():
+    """End the ssh clients that we waited for when a signal came; Ansible does not.
+
+    One that hangs in its login has the payload, and would start the script whenever the host answers again.
+    """
+    for pid in _children():
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip() in ("ssh", "sshpass"):
+                os.kill(pid, signal.SIGTERM)
+
+
+def _children():
+    with contextlib.suppress(OSError):
+        for task in Path("/proc/self/task").iterdir():
+            yield from map(int, (task / "children").read_text(encoding="ascii").split())
 
 
 class ActionModule(ActionBase):

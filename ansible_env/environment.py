@@ -88,6 +88,8 @@ class RemoteEnv:
         self.name = name or self.config.name
         self._globals = dict(global_config or {})
         self._tunables = tunables
+        if isinstance(engine, str) and engine not in ENGINES:
+            raise ConfigError(f"there is no engine {engine!r}: {', '.join(ENGINES)}, or an engine of your own")
         self._own_engine = isinstance(engine, str)
         self._engine: Engine = ENGINES[engine]() if isinstance(engine, str) else engine
         self._runner = PhaseRunner(
@@ -160,7 +162,7 @@ class RemoteEnv:
         self._check_context("setup")
         self._ready = False
         self.results.clear()
-        self._cancel = Cancellation(self._event)
+        self._cancel, self._teardown_cancel = Cancellation(self._event), Cancellation()
         self.assign(tunables, global_config)
         if self.journal is not None:
             self.journal.begin_trial(*self._open(tunables, global_config))
@@ -255,7 +257,11 @@ class RemoteEnv:
         return self._render(phase).to_yaml()
 
     def cancel(self) -> None:
-        """End setup or run; from any thread, any number of times. A teardown runs all the same."""
+        """End setup or run of the trial in hand; from any thread, any number of times. A teardown runs all the same.
+
+        The next setup begins another trial. The event that was given to the constructor counts for as long as it is
+        set.
+        """
         self._cancel.cancel()
 
     def cancel_teardown(self) -> None:

@@ -94,7 +94,7 @@ class Journal:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         new = self._file.with_suffix(".new")
         with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123
-            json.dump(self._data, file, indent=1, default=str)
+            json.dump(self._data, file, indent=1, default=_plain)
             file.flush()
             os.fsync(file.fileno())
         new.replace(self._file)
@@ -104,3 +104,8 @@ def _check(phases: Mapping[str, Mapping[str, str | None]]) -> None:
     """Raise what the rest would raise later, where it is too late for a clear message."""
     for state in phases.values():
         _ = state["key"], state["status"]
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of numpy's as one of Python's, which are JSON."""
+    return value.item() if hasattr(value, "item") else str(value)

@@ -121,6 +121,7 @@ class _Run:
         self._events: list[Event] = []
         self._words: list[str] = []
         self._failure: BaseException | None = None
+        self._done = threading.Event()
         self._logs = job.logs or private.path / "logs"
         self._watch = Watch(job, self.id, private, self._logs, listener, cancel)
         self._runner: Any = None
@@ -153,14 +154,16 @@ class _Run:
         thread = threading.Thread(target=self._drive, name=f"ansible_env-{self.id[:8]}", daemon=True)
         thread.start()
         try:
-            thread.join()
+            # Not join(): one that was interrupted takes the thread for ended (https://github.com/python/cpython/issues/90882).
+            self._done.wait()
         except BaseException:
             # A caller who has asked for the end before, and interrupts us now, does not want to wait for it.
             waiting = not self._cancel.requested
             self._cancel.cancel()
             if waiting:
-                thread.join(self._job.grace + 10)
+                self._done.wait(self._job.grace + 10)
             raise
+        thread.join()
         self._watch.drain()
         if self._failure is not None:
             raise self._failure
@@ -177,14 +180,16 @@ class _Run:
             self._failure.__cause__ = error
         except BaseException as error:
             self._failure = error
-        if self._failure is not None:
-            processes.end(self.id)
+        finally:
+            if self._failure is not None:
+                processes.end(self.id)
+            self._done.set()
 
     def _arguments(self) -> list[str]:
         job, options = self._job, self._job.options
         arguments = [flag for source in job.inventory.arguments(self._private.path / "env") for flag in ("-i", source)]
         if job.limit:
-            arguments += ["--limit", job.limit]
+            arguments.append(f"--limit={job.limit}")
         arguments += ["--forks", str(options.forks or min(max(len(job.hosts), 5), MAX_FORKS))]
         for path in options.extra_vars_files:
             arguments += ["-e", f"@{path}"]

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ansible_runner.utils import get_callback_dir
 
-from ansible_env.errors import EngineError
+from ansible_env.errors import ConfigError, EngineError, Problem
 
 PASS = (
     "HOME", "USER", "LOGNAME", "SHELL", "TZ", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH",
@@ -80,7 +80,10 @@ def find_config(environ: Mapping[str, str], directory: Path, chosen: Path | None
     https://docs.ansible.com/ansible/latest/reference_appendices/config.html#the-configuration-file
     """
     if chosen is not None:
-        return chosen.expanduser().absolute()
+        path = chosen.expanduser().absolute()
+        if not path.is_file():  # Ansible would look elsewhere, without a word
+            raise ConfigError(Problem("there is no such ansible.cfg", file=path))
+        return path
     named = environ.get("ANSIBLE_CONFIG")
     if named:
         path = Path(named).expanduser().absolute()

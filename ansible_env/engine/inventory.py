@@ -75,6 +75,9 @@ def _with_group(data: Mapping[str, Any]) -> Mapping[str, Any]:
         if all(value is None or value == {} for value in data.values()):
             return {"all": {"hosts": dict(data)}}
         return data
+    wrong = [host for host, variables in data.items() if variables is not None and not isinstance(variables, Mapping)]
+    if wrong:
+        raise InventoryError(f"inventory: the variables of {wrong[0]!r} must be a mapping")
     return {"all": {"hosts": {host: dict(variables or {}) for host, variables in data.items()}}}
 
 

@@ -25,7 +25,7 @@ def list_hosts(
     Raises:
         InventoryError: the inventory cannot be read, or no host matches.
     """
-    limited = ["--limit", limit] if limit else []
+    limited = [f"--limit={limit}"] if limit else []
     try:
         done = subprocess.run(
             [*command, "--list-hosts", *limited, "--", pattern],

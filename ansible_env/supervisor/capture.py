@@ -54,6 +54,7 @@ class Stream:
     def __init__(self, path: Path, secrets: Sequence[str]) -> None:
         self.path = path
         self._masker = Masker(secrets)
+        path.touch(mode=0o600)  # of a file that is there already, the mode stays
         self._file: BinaryIO = path.open("ab+", buffering=0)
         self._start = self._file.seek(0, 2)
 

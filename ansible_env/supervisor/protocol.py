@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -68,9 +69,16 @@ def parse_reply(data: bytes, nonce: str) -> Reply:
         raise ReplyError("the target's shell gave no answer")
     header, newline, body = data[start:].partition(b"\n")
     fields = dict(part.partition("=")[::2] for part in header.decode("ascii", "replace").split()[1:])
-    n_out, n_err = int(fields.get("out", 0)), int(fields.get("err", 0))
-    if not newline or len(body) < n_out + n_err:
-        raise ReplyError("the target's answer is cut short")
+    try:
+        n_out, n_err = int(fields.get("out", 0)), int(fields.get("err", 0))
+        if not newline or n_out < 0 or n_err < 0 or len(body) < n_out + n_err:
+            raise ReplyError("the target's answer is cut short")
+        return _reply(fields, body[:n_out], body[n_out : n_out + n_err])
+    except (KeyError, ValueError, OverflowError, OSError) as error:
+        raise ReplyError(f"the target's answer cannot be read: {error}") from error
+
+
+def _reply(fields: Mapping[str, str], out: bytes, err: bytes) -> Reply:
     rc = fields.get("rc", "")
     return Reply(
         state=State(fields["state"]),
@@ -84,8 +92,8 @@ def parse_reply(data: bytes, nonce: str) -> Reply:
         left=tuple(int(pid) for pid in re.findall(r"\d+", fields.get("left", ""))),
         more=fields.get("more") == "1",
         dropped=fields.get("drop") == "1",
-        out=body[:n_out],
-        err=body[n_out : n_out + n_err],
+        out=out,
+        err=err,
     )
 
 

@@ -39,5 +39,6 @@ class Record:
     def _write(self, suffix: str, text: str) -> None:
         if self._base is not None:
             new = self._base.with_suffix(suffix + ".new")
+            new.touch(mode=0o600)
             new.write_text(text, encoding="utf-8")
             new.replace(self._base.with_suffix(suffix))

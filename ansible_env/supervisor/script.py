@@ -7,7 +7,9 @@ Nothing secret is in an argument list; values travel over stdin and lie in a 060
 from __future__ import annotations
 
 import math
+import re
 import shlex
+import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -19,6 +21,8 @@ RETENTION = 24 * 3600
 """Seconds after its deadline for which a run directory waits for somebody to attach, before a later run removes it."""
 CHUNK = 4 * 1024 * 1024
 """Bytes of one stream fetched in one round trip at the most: Ansible's ssh plugin is quadratic in what it reads."""
+
+_FIRST = f"_{string.ascii_letters}{string.digits}%+,-./:=@^~"
 
 _SETSID = "perl -MPOSIX -e POSIX::setsid();exec@ARGV --"
 _DETACH = "perl -MPOSIX -e fork&&exit;POSIX::setsid();exec@ARGV --"
@@ -136,8 +140,18 @@ def _quote(value: str) -> str:
     return "'" + value.replace("'", "'\\''") + "'"
 
 
+def _first(text: str) -> str:
+    """Return a character to begin a mark with.
+
+    dash (0.5.12) drops a byte of a line that begins with the mark's first character and one that is not ASCII.
+    """
+    taken = set(re.findall("^(.)[^\x00-\x7f]", text, re.MULTILINE))
+    return next((first for first in _FIRST if first not in taken), _FIRST[0])
+
+
 def _here(text: str, mark: str) -> str:
     """Return a here-document that gives the text and, where it has none, a final newline; a command has to follow."""
+    mark = _first(text) + mark
     end = "" if text.endswith("\n") or not text else "\n"
     return f"<<'{mark}' &&\n{text}{end}{mark}"
 
@@ -147,7 +161,7 @@ _FIND_SETSID = f"""if command -v setsid >/dev/null 2>&1; then s=setsid; else s={
 # Until `sup` is there a run is only being made, and may still fail.
 _FOLLOW = """{{
 d={dir}
-if [ -s "$d/sup" ]; then
+if [ -O "$d" ] && [ ! -L "$d" ] && [ -s "$d/sup" ]; then
 : >"$d/keep"
 {action}
 else
@@ -163,7 +177,7 @@ exit 0
 _START = """{{
 d={dir} o=0
 say() {{ printf 'ansible_env:{nonce} state=%s\\n' "$1"; exit 0; }}
-if [ ! -d "$d" ]; then
+if [ ! -e "$d" ] && [ ! -L "$d" ]; then
 command -v {shell} >/dev/null 2>&1 || say noshell
 if command -v setsid >/dev/null 2>&1; then s=setsid f='setsid setsid'
 elif command -v perl >/dev/null 2>&1; then s={perl} f={detach}
@@ -172,6 +186,8 @@ b=-; [ -r /proc/sys/kernel/random/boot_id ] && read -r b </proc/sys/kernel/rando
 m=$(umask); umask 077
 if mkdir -- "$d"; then o=1; elif [ ! -d "$d" ]; then say error; fi
 fi
+# What is run out of it has to be ours: anybody may make a directory, or a link, of this name in /tmp.
+[ -O "$d" ] && [ ! -L "$d" ] || say error
 if [ "$o" = 1 ]; then
 {{ cat >"$d/conf" {conf}
 printf "mask=%s\\nboot=%s\\nsetsid='%s'\\n" "$m" "$b" "$s" >>"$d/conf" &&

@@ -143,7 +143,7 @@ def test_hosts_in_the_inventorys_order(tmp_path):
 
 
 def test_a_pattern_is_no_option(tmp_path):
-    assert listing(tmp_path, HOSTS, "--version", "web1")[1][-4:] == ["--limit", "web1", "--", "--version"]
+    assert listing(tmp_path, HOSTS, "--version", "web1")[1][-3:] == ["--limit=web1", "--", "--version"]
 
 
 def test_no_host_matches(tmp_path):

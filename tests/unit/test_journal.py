@@ -123,11 +123,11 @@ def test_a_pid_that_somebody_else_has_by_now_is_not_the_owner(journal):
         '{"version": 1}',
         '{"version": 1, "owner": 7, "phases": {}}',
         '{"version": 1, "owner": "x", "phases": {}}',
-        '{"version": 1, "owner": "1 x"}',
-        '{"version": 1, "owner": "1 x", "phases": []}',
-        '{"version": 1, "owner": "1 x", "phases": {"run": null}}',
-        '{"version": 1, "owner": "1 x", "phases": {"run": {"key": "k"}}}',
-        '{"version": 2, "owner": "1 x", "phases": {}}',
+        '{"version": 1, "owner": "1 n x"}',
+        '{"version": 1, "owner": "1 n x", "phases": []}',
+        '{"version": 1, "owner": "1 n x", "phases": {"run": null}}',
+        '{"version": 1, "owner": "1 n x", "phases": {"run": {"key": "k"}}}',
+        '{"version": 2, "owner": "1 n x", "phases": {}}',
     ],
 )
 def test_a_state_that_is_none_is_one_clear_error(tmp_path, text):
@@ -173,7 +173,7 @@ def test_a_process_that_has_ended_is_dead():
 
 @pytest.mark.parametrize("text", ["", "x", "x y", " "])
 def test_what_is_no_owner(text):
-    with pytest.raises(ValueError):  # noqa: PT011 - whichever way it is none
+    with pytest.raises(ValueError):
         Owner.of_text(text)
 
 

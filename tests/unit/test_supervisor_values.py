@@ -93,6 +93,13 @@ def test_script_of_a_megabyte(target: Target) -> None:
     assert target.run(text, shell="cat").out == text.encode()
 
 
+def test_lines_that_begin_as_the_end_of_a_document_does(target: Target) -> None:
+    """Where dash drops a byte: after the first character of a here-document's mark."""
+    text = "".join(f"{first}{second}\n" for first in "_aAz09%" for second in "é\x80\u20ac😀")
+    assert target.run(text, shell="cat").out.decode() == text
+    assert_same(target, [text])
+
+
 def test_script_with_documents_and_templates(target: Target) -> None:
     text = """cat <<EOF
 it's $((1 + 1)) {{ not }} {% a %} {# template #}

@@ -164,7 +164,10 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(
                 f"the ansible_env library is needed on the controller: pip install ansible-env ({LIBRARY_ERROR})"
             )
-        _, arguments = self.validate_argument_spec(ARGUMENTS)
+        try:
+            _, arguments = self.validate_argument_spec(ARGUMENTS)
+        except AnsibleError as problem:
+            return {**result, **refused(Kind.REJECTED, str(problem))}
         if self._task.check_mode:
             return {**result, "skipped": True, "msg": "check mode: the script was not run"}
         result.update(self._phase(arguments, task_vars or {}))

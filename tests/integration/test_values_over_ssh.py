@@ -15,7 +15,7 @@ import pytest
 from ansible_env import ConfigError, Engine, HostResult, Kind, ParameterError, RemoteEnv, Status, WarmEngine
 from ansible_env.params import MAX_ENV_BYTES
 from ansible_env.testing import FakeEngine
-from tests.hosts import Host, Hosts, wait_for
+from tests.hosts import Host, Hosts
 
 pytestmark = pytest.mark.ssh
 
@@ -28,7 +28,7 @@ PAIRS = r"^(\w+)=(.*)$"
 
 # Exactly what must come out on the other side.
 VALUES = [
-    *("'", '"', "it's", "''", '"quoted"', "\"'`", "\\", "a\\", "\\n", "\\'", "a\\\nb", "\\\\x", "`", "‘’“”"),
+    *("'", '"', "it's", "''", '"quoted"', "\"'`", "\\", "a\\", "\\n", "\\'", "a\\\nb", "\\\\x", "`"),
     *(f"$(touch {PWNED})", f"`touch {PWNED}`", f"'; touch {PWNED}; '", f"x\ntouch {PWNED}\n", f"& touch {PWNED} &"),
     *("$HOME", "${HOME}", "$(id)", "$!", "${x:-y}", "$((1+1))", "%s%n", "!!", "*", "?[a-z]", "~root", "-n", "-e \\t"),
     *("", " ", "\n", "\t", "\r", "a\nb", "a\r\nb", "end\n", "end\n\n\n", "\n\nstart", "  both  ", "\ta\t", " \n "),
@@ -36,10 +36,11 @@ VALUES = [
     "".join(map(chr, range(0x80, 0xA1))),  # 0x81-0x88 are control characters inside dash's parser
     "".join(map(chr, range(0x101, 0x109))),  # and here they are second bytes
     "".join(map(chr, [*range(1, 0x20), 0x7F])),
-    *(LOOKUP, "{{ 7 * 7 }}", "{% raw %}", "{% if %}", "{# c #}", "{{", "}}", "#jinja2: variable_start_string: '[['\n[[ 1 ]]"),
+    *(LOOKUP, "{{ 7 * 7 }}", "{% raw %}", "{% if %}", "{# c #}", "{{", "}}"),
+    "#jinja2: variable_start_string: '[['\n[[ 1 ]]",
     *("!unsafe", "!unsafe 'x'", "!vault |", "yes", "no", "on", "010", "0x10", "1e3", "1.0", "null", "~", "- a: b"),
-    *("a: b", "# no comment", "a # b", "&a", "*a", "|", ">-", "---", "...", "%YAML 1.2", "[1, 2]", "{a: b}", "2001-01-01"),
-    *("=", "a=b", "EOF", "omit", "__omit_place_holder__1", "ansible_env: 1", "2:3", "NaN", "True", "None"),
+    *("a: b", "# no comment", "a # b", "&a", "*a", "|", ">-", "---", "...", "%YAML 1.2", "[1]", "{a: b}"),
+    *("2001-01-01", "=", "a=b", "EOF", "omit", "__omit_place_holder__1", "ansible_env: 1", "2:3", "NaN", "True", "None"),
     ("it's \"100 KB\" of $(id) `id` \\ {{ 7 }} ünï\n" * 2500)[:100_000],
 ]  # fmt: skip
 
@@ -243,7 +244,7 @@ def test_secrets_reach_the_script_and_nobody_else(remote: Remote, tmp_path: Path
 
     secret = f"s3cr3t'-{MARK}-$(id) {{{{ 7 * 7 }}}} \"ü\\"
     listener = Everything()
-    script = 'printf %s "$token" | sha256sum; echo "it is $token"; echo "$token" >&2; cat /proc/[0-9]*/cmdline | tr "\\0" " "'
+    script = 'printf %s "$token" | sha256sum; echo "it is $token"; echo "$token" >&2; cat /proc/[0-9]*/cmdline'
     env = remote.env(
         [script, NOOP, "env | grep -c ^token="],
         secret_params=["token"],
@@ -268,18 +269,18 @@ def test_secrets_reach_the_script_and_nobody_else(remote: Remote, tmp_path: Path
 # -- script text ---------------------------------------------------------------------------------------
 
 SCRIPTS = {
-    "templates": f"x=abc\necho '{{{{ 1 }}}}' '{{%' '{{#' \"${{#x}}\" '{LOOKUP}' '{{% raw %}}'\n: {{# {{{{\n#jinja2: x\n",
+    "templates": f"x=abc; echo '{{{{ 1 }}}}' '{{%' '{{#' \"${{#x}}\" '{LOOKUP}' '{{% raw %}}'\n: {{# {{{{\n#jinja2:\n",
     "chdir": "chdir=/x creates=/\necho \"$chdir $creates\" removes=/tmp _raw_params=y '!unsafe'\n",
-    "heredoc": "cat <<'END'\nit's \"quoted\" `id` $HOME \\ \\n {{ 1 }}\n\tindented\nEOF\nEND\ncat <<END\n${HOME:+set}\nEND\n",
+    "heredoc": "cat <<'END'\nit's `id` $HOME \\ \\n {{ 1 }}\n\tindented\nEOF\nEND\ncat <<END\n${HOME:+set}\nEND\n",
     "crlf": "echo one\r\necho two\r\n",
     "tabs": "\tif :; then\n\t\techo 'a\tb'   \n \tfi\n\n\n",
     "leading": "\n\n   \necho lead\n",
     "no newline": "echo last",
     "no newline, continued": "echo last \\",
-    "unicode": "ü='日本 \u0085 \u2028 \ufeff 😀 \x7f \x01'\necho '日本 \u0085 \u2028 \ufeff 😀 \x7f \x01'  # \u0101\u0108\n",
+    "unicode": "ü='日 \u0085 \u2028'\necho '日本 \u0085 \u2028 \ufeff 😀 \x7f \x01'  # \u0101\u0108\n",
     "bom": "\ufeff: ; echo after\n",
     "yaml": "---\n- a: b\n!unsafe\n...\n%YAML\necho yaml\n",
-    "large": ": <<'END'\n" + "it's 64 bytes of $(id) `id` {{ 1 }} and so on, and a backslash\\\n" * 16384 + "END\necho large\n",
+    "large": ": <<'END'\n" + "it's 64 bytes of $(id) `id` {{ 1 }}, and at its end a \\\n" * 20000 + "END\necho large\n",
     "dollar": 'echo "$HOME" $$ ${1-none} $# $0 | wc -w; echo "${BASH_VERSION:+bash}"\n',
 }  # fmt: skip
 

@@ -48,7 +48,15 @@ def test_a_link(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "header",
-    ["", "state=zz", "state=done rc=x", "state=done end=1e300", "state=done out=-3", "state=done out=5", "state=done up=x"],
+    [
+        "",
+        "state=zz",
+        "state=done rc=x",
+        "state=done end=1e300",
+        "state=done out=-3",
+        "state=done out=5",
+        "state=done up=x",
+    ],
 )
 def test_answers_that_are_none(header: str) -> None:
     with pytest.raises(ReplyError):

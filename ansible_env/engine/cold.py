@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import re
 import secrets
 import shlex
 import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +116,7 @@ class _Run:
         self.id = uuid.uuid4().hex
         self._job = job
         self._private = private
-        self._listener = listener
+        self._listener = None if listener is None else _Guarded(listener, self._on_listener_error)
         self._cancel = cancel
         # Events can be forged by text on the terminal; genuine ones carry the number that only ansible-playbook knows.
         self._nonce = secrets.randbelow(2**53)
@@ -123,7 +125,7 @@ class _Run:
         self._failure: BaseException | None = None
         self._done = threading.Event()
         self._logs = job.logs or private.path / "logs"
-        self._watch = Watch(job, self.id, private, self._logs, listener, cancel)
+        self._watch = Watch(job, self.id, private, self._logs, self._listener, cancel)
         self._runner: Any = None
 
     def prepare(self, env: Mapping[str, str], program: str, first: Sequence[str]) -> None:
@@ -147,6 +149,7 @@ class _Run:
             raise EngineError(f"ansible-runner could not be set up: {error}") from error
         own = {name: value for name, value in self._runner.config.env.items() if os.environ.get(name) != value}
         own.pop("ANSIBLE_HOST_KEY_CHECKING", None)  # ansible-runner turns it off
+        own.pop("ORIGINAL_STDOUT_CALLBACK", None)  # the caller's, which we do not pass
         self._runner.config.env = {**own, **env, "JOB_ID": str(self._nonce)}
 
     def run(self) -> EngineRun:
@@ -178,12 +181,26 @@ class _Run:
         except AnsibleRunnerException as error:
             self._failure = EngineError(f"ansible-runner failed: {error}")
             self._failure.__cause__ = error
+            self._end()
         except BaseException as error:
             self._failure = error
+            self._end()
         finally:
-            if self._failure is not None:
-                processes.end(self.id)
             self._done.set()
+
+    def _end(self) -> None:
+        """End a run that ansible-runner has given up, scripts first: their workers are told, and waited for."""
+        self._watch.stop()
+        give_up = time.monotonic() + self._job.grace + 10
+        while processes.marked(self.id) and time.monotonic() < give_up:
+            self._watch.look(time.monotonic())
+            time.sleep(POLL)
+        processes.end(self.id)
+
+    def _on_listener_error(self, error: BaseException) -> None:
+        """End the run in order; the error is raised after that."""
+        self._failure = self._failure or error
+        self._watch.stop()
 
     def _arguments(self) -> list[str]:
         job, options = self._job, self._job.options
@@ -232,6 +249,32 @@ class _Run:
         return said[:1000] or f"ansible-playbook ended with {'a signal' if rc is None else f'exit status {rc}'}"
 
 
+class _Guarded:
+    """A listener that is not called again after its first error, which goes to `on_error`."""
+
+    def __init__(self, listener: Listener, on_error: Callable[[BaseException], None]) -> None:
+        self._listener: Listener | None = listener
+        self._on_error = on_error
+
+    def on_event(self, event: Event) -> None:
+        with self._guard() as listener:
+            if listener is not None:
+                listener.on_event(event)
+
+    def on_output(self, host: str, stream: str, text: str) -> None:
+        with self._guard() as listener:
+            if listener is not None:
+                listener.on_output(host, stream, text)
+
+    @contextlib.contextmanager
+    def _guard(self) -> Iterator[Listener | None]:
+        try:
+            yield self._listener
+        except BaseException as error:
+            self._listener = None
+            self._on_error(error)
+
+
 def _marked_unsafe(value: Any) -> Any:
     """Mark each string in JSON data as not to be templated (ansible/parsing/ajson.py)."""
     if isinstance(value, Mapping):
@@ -253,6 +296,9 @@ def _vault_arguments(options: Options) -> list[str]:
 
 
 def _short_temp() -> str | None:
-    """Return the usual directory for temporary files, or /tmp where that one's name is too long for a socket."""
+    """Return the usual directory for temporary files, or /tmp where that one's name cannot be that of a socket's.
+
+    It would be too long, or hold what ssh takes for its own: `%h`, spaces, quotes.
+    """
     usual = tempfile.gettempdir()
-    return usual if len(usual) < 40 else "/tmp"  # noqa: S108
+    return usual if len(usual) < 40 and re.fullmatch(r"[A-Za-z0-9_./+-]+", usual) else "/tmp"  # noqa: S108

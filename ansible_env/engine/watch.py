@@ -52,6 +52,10 @@ class Watch:
         if self.stopped and now >= self._next:
             self._escalate(now)
 
+    def stop(self) -> None:
+        """End the job for a reason of our own, as if somebody had canceled it."""
+        self.stopped = self.stopped or self._cancel.reason
+
     def drain(self) -> None:
         """Hand on what was printed last."""
         if self._tail is not None:

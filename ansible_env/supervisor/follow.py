@@ -6,7 +6,7 @@ import contextlib
 import math
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -138,19 +138,39 @@ class Follower:
         Raises:
             NeverConnected: the target could not be reached, or has no shell for us; nothing was started.
         """
-        try:
-            reply = self._first()
-        except Stop as stop:
-            return self._follow(None, stop)
-        return self._follow(reply)
+        with self._responsible():
+            try:
+                reply = self._first()
+            except Stop as stop:
+                return self._follow(None, stop)
+            return self._follow(reply)
 
     def resume(self, boot_id: str = "") -> Ending:
         """Follow a script that was started before, perhaps by another process; its output is read from the start."""
         self._ending.first_boot_id = boot_id
+        with self._responsible():
+            try:
+                return self._follow(self._poll())
+            except Stop as stop:
+                return self._follow(None, stop)
+
+    @contextlib.contextmanager
+    def _responsible(self) -> Iterator[None]:
+        """End a script that cannot be followed for a reason on this side, such as a disk that is full."""
         try:
-            return self._follow(self._poll())
-        except Stop as stop:
-            return self._follow(None, stop)
+            yield
+        except Disconnected:
+            raise
+        except Exception:
+            allowed = math.ceil(self._script.grace) + 3
+            script, nonce, nothing_new = self._script, self._nonce, 2**60
+            payload = stop_payload(
+                script.base, script.run_id, nonce, "canceled", out=nothing_new, err=nothing_new, wait=allowed
+            )
+            with contextlib.suppress(Exception, Stop):
+                self._transport.exchange(payload, allowed + ANSWER)
+                self._drop()
+            raise
 
     def _first(self) -> Reply | None:
         wait = 0 if self._pace.settle else FIRST_WAIT

@@ -94,6 +94,7 @@ run() {
   if [ -n "$timeout" ]; then watch </dev/null >/dev/null 2>&1 & fi
   begin=$(now)
   printf '%s\n' "$begin" >begin
+  printf '%04096d' 0 >room # given up for the result, should the script's output fill the disk
   c1='' c2=''
   # What may run on needs no reader: a file it is.
   if [ "$reap" = 1 ] && mkfifo out.p err.p 2>/dev/null; then
@@ -145,6 +146,7 @@ run() {
   [ "$lost" = 0 ] || why=output
   left=
   [ -e left ] && read -r left <left
+  rm -f room
   printf 'rc=%s\nsig=%s\nwhy=%s\nbegin=%s\nend=%s\nleft="%s"\n' \
     "$rc" "$sig" "$why" "$begin" "$end" "$left" >result.new && mv -f result.new result
   for w in w.*; do # a waiter may have been killed, and its pid be somebody else's by now
@@ -170,7 +172,12 @@ size() { n=$(wc -c <"$1") && printf %s "$((n))"; }
 
 fresh() { [ "$(size out)" -gt "$out" ] || [ "$(size err)" -gt "$err" ]; }
 
-running() { [ ! -s sup ] || { read -r s <sup && kill -0 "$s" 2>/dev/null; }; }
+running() {
+  [ -s sup ] || return 0
+  { read -r s <sup && kill -0 "$s"; } 2>/dev/null || return 1
+  { read -r stat <"/proc/$s/stat"; } 2>/dev/null || return 0
+  case ${stat##*) } in Z* | X*) return 1 ;; esac # that nobody has reaped
+}
 
 boot_id() {
   b=-
@@ -180,6 +187,7 @@ boot_id() {
 
 wait_news() { # until the end of the script (it wakes us), new output (looked for each $tick s), or $wait s
   trap ':' USR1
+  look=1 # once in any case, unless the end is near: what was printed since the last answer may be older than w.PID
   : >"w.$$"
   while [ ! -e result ] && [ "$i" -lt "$wait" ]; do
     sleep "$tick" </dev/null >/dev/null 2>&1 &
@@ -188,7 +196,9 @@ wait_news() { # until the end of the script (it wakes us), new output (looked fo
     [ -e result ] && break
     running || break
     i=$((i + tick))
-    if ! [ out -ot "w.$$" ] || ! [ err -ot "w.$$" ]; then
+    [ ! -s why ] || look=0
+    if [ "$look" = 1 ] || ! [ out -ot "w.$$" ] || ! [ err -ot "w.$$" ]; then
+      look=0
       : >"w.$$"
       fresh && break
     fi

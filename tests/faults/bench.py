@@ -29,6 +29,7 @@ class Bench:
         self.mark = f"mark{uuid.uuid4().hex}"
         self.directory = directory
         self.ids = directory / "run-ids"
+        self.inventory = hosts.inventory() if hosts else None
 
     def config(self, **config: Any) -> dict[str, Any]:
         """Return an environment file's content that exports the mark, and all of its `const_args`."""
@@ -43,12 +44,11 @@ class Bench:
 
     def env(self, *, limit: str | None = "h1", inventory: Any = None, options: Any = None, **more: Any) -> RemoteEnv:
         """Return an environment; keys of RemoteEnv go there, all others into its configuration."""
-        own = {name: more.pop(name) for name in ("logs", "journal", "listener", "cancel", "global_config") if name in more}
-        if inventory is None and self.hosts is not None:
-            inventory = self.hosts.inventory()
+        names = ("logs", "journal", "listener", "cancel", "global_config")
+        own = {name: more.pop(name) for name in names if name in more}
         return RemoteEnv(
             config=self.config(**more),
-            inventory=inventory,
+            inventory=inventory or self.inventory,
             limit=limit if self.hosts is not None else None,
             engine=own.pop("engine", self.engine),
             options=options,

@@ -185,8 +185,7 @@ def test_closing_an_engine_leaves_nothing(ssh_hosts, tmp_path):
     bench = Bench(engine, ssh_hosts, tmp_path)
     assert bench.host("echo done").kind is Kind.OK
     (base,) = [b for b in Path(gettempdir()).glob("ae-*") if b == engine._base]
-    sockets = [path for path in (base / "cp").iterdir()]
-    assert sockets
+    assert list((base / "cp").iterdir())
     engine.close()
     assert not base.exists()
     until(lambda: not [p for p in matching(all_pids(), str(base)) if p.name == "ssh"], "shared connections to end")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
 
 import pytest
@@ -92,7 +91,7 @@ def test_25_bystanders_of_any_errors_fatal(remote: Bench):
 
 
 def test_26_hosts_of_later_batches_did_not_run():
-    """Moot: no play of ours has `serial` or `max_fail_percentage`. A host without events is not a success all the same."""
+    """Moot: no play of ours has `serial` or `max_fail_percentage`. A host without events is no success."""
     result = fold("run", [{"event": "playbook_on_stats", "event_data": {}}], ["h3", "h4"])
     assert {host.kind for host in result.hosts.values()} == {Kind.NOT_RUN}
     assert result.status is Status.FAILED

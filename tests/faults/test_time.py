@@ -150,7 +150,13 @@ def test_36_cancel_as_it_finishes(anywhere: Bench):
         env.hosts  # noqa: B018
         for early in (0.0, 0.1, 0.2, 0.3):
             env.setup()
-            thread = threading.Thread(target=lambda pause=0.6 - early: (anywhere.until_begun(), time.sleep(pause), env.cancel()))
+
+            def cancel(pause=0.6 - early):
+                anywhere.until_begun()
+                time.sleep(pause)
+                env.cancel()
+
+            thread = threading.Thread(target=cancel)
             thread.start()
             group = env.run_phase("run")
             thread.join()

@@ -40,7 +40,7 @@ VALUES = [
     "#jinja2: variable_start_string: '[['\n[[ 1 ]]",
     *("!unsafe", "!unsafe 'x'", "!vault |", "yes", "no", "on", "010", "0x10", "1e3", "1.0", "null", "~", "- a: b"),
     *("a: b", "# no comment", "a # b", "&a", "*a", "|", ">-", "---", "...", "%YAML 1.2", "[1]", "{a: b}"),
-    *("2001-01-01", "=", "a=b", "EOF", "omit", "__omit_place_holder__1", "ansible_env: 1", "2:3", "NaN", "True", "None"),
+    *("2001-01-01", "a=b", "EOF", "omit", "__omit_place_holder__1", "ansible_env: 1", "2:3", "NaN", "True", "None"),
     ("it's \"100 KB\" of $(id) `id` \\ {{ 7 }} ünï\n" * 2500)[:100_000],
 ]  # fmt: skip
 
@@ -63,9 +63,7 @@ class Remote:
     def env(self, run: Any = "true", *, own: Mapping[str, Any] | None = None, **config: Any) -> RemoteEnv:
         """`own` is for RemoteEnv, everything else for its configuration."""
         config = {"name": f"values {LOOKUP}", "run": run, "timeouts": {"run": 60, "setup": 60}, **config}
-        return RemoteEnv(
-            config=config, engine=self.engine, inventory=self._inventory, limit="h1", **(own or {})
-        )  # fmt: skip
+        return RemoteEnv(config=config, engine=self.engine, inventory=self._inventory, limit="h1", **(own or {}))
 
     def run(self, run: Any, *, own: Mapping[str, Any] | None = None, **config: Any) -> HostResult:
         with self.env(run, own=own, **config) as env:
@@ -86,16 +84,6 @@ def remote(engine: Engine, ssh_hosts: Hosts) -> Iterator[Remote]:
     assert not Path(PWNED).exists(), "executed on the controller"
 
 
-def printed(remote: Remote, names: list[str], logs: Path, **more: Any) -> dict[str, str]:
-    """Return the values of variables, byte by byte as the script on the target has them."""
-    script = f'for n in {" ".join(names)}; do printf "%s " "$n"; printf %s "${{!n}}" | base64 -w0; echo; done'
-    own = {"logs": logs, **more.pop("own", {})}
-    result = remote.good(script, own=own, **more)
-    assert result.stdout_log is not None
-    lines = (line.split(" ") for line in Path(result.stdout_log).read_text().splitlines())
-    return {name: base64.b64decode(value).decode() for name, value in lines}
-
-
 # -- values --------------------------------------------------------------------------------------------
 
 
@@ -107,16 +95,17 @@ def test_values_arrive_byte_identical(remote: Remote, tmp_path: Path) -> None:
     odd = [value for value in VALUES if value and len(value) < 1000]
     tunables = {"g": {"cost": 1, "params": {"T": {"type": "categorical", "values": odd, "default": odd[0]}}}}
     names = [*const, *given, "LONGEST"]
-    found = printed(
-        remote,
-        [*names, "T"],
-        tmp_path,
+    result = remote.good(
+        f'for n in {" ".join(names)} T; do printf "%s " "$n"; printf %s "${{!n}}" | base64 -w0; echo; done',
         const_args=const,
         required_args=[*given, "LONGEST"],
         tunables=tunables,
         shell_env_params=[*names, "T"],
-        own={"global_config": {**given, "LONGEST": longest, "T": LOOKUP}},
+        own={"global_config": {**given, "LONGEST": longest, "T": LOOKUP}, "logs": tmp_path},
     )
+    lines = (line.split(" ") for line in (tmp_path / "run" / "h1.stdout").read_text().splitlines())
+    found = {name: base64.b64decode(value).decode() for name, value in lines}
+    assert result.truncated
     wrong = {
         name for name, value in {**const, **given, "LONGEST": longest, "T": LOOKUP}.items() if found[name] != value
     }

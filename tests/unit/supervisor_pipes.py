@@ -12,7 +12,8 @@ import shutil
 import subprocess
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,16 @@ class Target:
         assert eventually(lambda: not processes(f"{MARKER}={script.run_id}"), 3), processes(script.run_id)
         assert eventually(lambda: not processes(script.run_id), 3), processes(script.run_id)
         assert not self.directory(script).exists()
+
+
+def at_once(target: Target, texts: Sequence[str], **options: Any) -> list[Reply]:
+    """Run scripts side by side, and look that nothing is left of them."""
+    scripts = [target.script(text, **options) for text in texts]
+    with ThreadPoolExecutor(len(scripts)) as pool:
+        replies = list(pool.map(target.finish, scripts))
+    for script in scripts:
+        target.assert_gone(script)
+    return replies
 
 
 @functools.cache

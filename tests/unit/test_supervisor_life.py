@@ -1,36 +1,23 @@
-"""The supervisor under the shells that hosts have as /bin/sh: start, end, deadline, cancel, clean-up."""
+"""The supervisor under the shells that hosts have as /bin/sh: status, output, connections, clean-up."""
 
 from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from ansible_env.supervisor import MARKER, Reply, State, poll_payload, start_payload
-from tests.unit.supervisor_pipes import NONCE, SHELLS, Target, background, eventually, make_target, processes
+from ansible_env.supervisor import State, poll_payload, start_payload
+from tests.unit.supervisor_pipes import NONCE, SHELLS, Target, at_once, background, eventually, make_target
 
 
 @pytest.fixture(params=SHELLS)
 def target(request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Target:
     return make_target(request.param, tmp_path, tmp_path_factory)
-
-
-def at_once(target: Target, texts: Sequence[str], **options: Any) -> list[Reply]:
-    """Run scripts side by side, and look that nothing is left of them."""
-    scripts = [target.script(text, **options) for text in texts]
-    with ThreadPoolExecutor(len(scripts)) as pool:
-        replies = list(pool.map(target.finish, scripts))
-    for script in scripts:
-        target.assert_gone(script)
-    return replies
 
 
 def test_exit_status_as_it_was(target: Target) -> None:
@@ -115,139 +102,6 @@ def test_signals_are_as_the_system_has_them(target: Target) -> None:
     masks = [int(line.split()[1], 16) for line in reply.out.decode().splitlines()[:2]]
     assert masks == [0, 0]
     assert reply.out.endswith(b"trapped\ntrapped\n")
-
-
-# -- deadline ----------------------------------------------------------------------------------------------------------
-
-
-def test_deadline(target: Target) -> None:
-    script = target.script("echo begun; sleep 300; echo never", timeout=1)
-    start = time.monotonic()
-    reply = target.finish(script)
-    assert (reply.state, reply.why, reply.out) == (State.DONE, "timeout", b"begun\n")
-    assert reply.begin is not None and reply.end is not None
-    assert 0.9 < (reply.end - reply.begin).total_seconds() < 5
-    assert time.monotonic() - start < 8
-    target.assert_gone(script)
-
-
-STUBBORN = [
-    "trap '' TERM HUP INT; while :; do sleep 0.1; done",
-    "(trap '' TERM; sleep 300; sleep 301) & trap 'sleep 302' TERM; sleep 303",
-    "sleep 300 & sleep 301 & kill -STOP $$",
-    "timeout 300 sleep 290 & sleep 301",  # `timeout` leaves the process group
-]
-
-
-def test_deadline_of_what_does_not_want_to_end(target: Target) -> None:
-    for reply in at_once(target, [f"echo begun\n{text}" for text in STUBBORN], timeout=0.5):
-        assert (reply.state, reply.why, reply.left, reply.out) == (State.DONE, "timeout", (), b"begun\n")
-
-
-def test_a_deadline_holds_without_anybody_asking(target: Target) -> None:
-    script = target.script("sleep 300", timeout=1)
-    assert target.start(script, wait=0).state is State.RUNNING
-    assert eventually(lambda: processes(f"{MARKER}={script.run_id}"))
-    assert eventually(lambda: (target.directory(script) / "result").exists())
-    assert not processes(f"{MARKER}={script.run_id}")
-    assert target.poll(script).why == "timeout"
-    target.drop(script)
-    target.assert_gone(script)
-
-
-def test_a_script_that_ended_in_time_did_not_time_out(target: Target) -> None:
-    """Also if what it left behind takes until after the deadline to be ended."""
-    script = target.script("(trap '' TERM; sleep 300; sleep 300) & sleep 0.3; exit 0", timeout=1, grace=2)
-    reply = target.finish(script)
-    assert (reply.state, reply.rc, reply.why) == (State.DONE, 0, "")
-    target.assert_gone(script)
-
-
-# -- background processes ----------------------------------------------------------------------------------------------
-
-
-def test_what_a_script_leaves_running_is_ended(target: Target) -> None:
-    texts = ["sleep 300 &", "timeout 300 sleep 290 &", "(sleep 300; sleep 301) & (sleep 302 &)"]
-    start = time.monotonic()
-    for reply in at_once(target, [f"{text}\nsleep 0.2; echo end" for text in texts], grace=20):
-        assert (reply.state, reply.rc, reply.out) == (State.DONE, 0, b"end\n")
-    assert time.monotonic() - start < 15
-
-
-def test_zombies_are_not_waited_for(target: Target) -> None:
-    """In a container without an init nobody takes them away."""
-    leave = "import os, time; os.fork() or os._exit(0); os.setsid(); time.sleep(60)"
-    script = target.script(f"{sys.executable} -c '{leave}' >/dev/null 2>&1 & echo $!; sleep 0.5", grace=20)
-    start = time.monotonic()
-    reply = target.finish(script)
-    subprocess.run(["kill", "-9", reply.out.decode().strip()], check=True)
-    assert reply.rc == 0
-    assert time.monotonic() - start < 15
-    target.assert_gone(script)
-
-
-def test_what_may_be_left_running_lives_on(target: Target) -> None:
-    script = target.script("sleep 290 & echo $!", reap=False)
-    reply = target.finish(script)
-    assert (reply.state, reply.rc) == (State.DONE, 0)
-    left = processes(f"{MARKER}={script.run_id}")
-    subprocess.run(["kill", "-9", reply.out.decode().strip()], check=True)
-    assert len(left) == 1
-    target.assert_gone(script)
-
-
-def test_a_session_of_its_own_lives_on(target: Target) -> None:
-    """Documented: who calls setsid wants to live on, as after a logout. Its output must not break it."""
-    script = target.script("setsid sh -c 'echo $$ >pid; sleep 1; echo late; echo ok >said; exec sleep 290' & sleep 0.3")
-    start = time.monotonic()
-    reply = target.finish(script)
-    assert (reply.state, reply.rc) == (State.DONE, 0)
-    assert time.monotonic() - start < 8
-    try:
-        assert eventually((target.base / "said").exists, 5)
-    finally:
-        subprocess.run(["kill", "-9", (target.base / "pid").read_text().strip()], check=True)
-    target.assert_gone(script)
-
-
-# -- cancel ------------------------------------------------------------------------------------------------------------
-
-
-def test_cancel(target: Target) -> None:
-    script = target.script("echo begun; trap '' TERM HUP; while :; do sleep 0.1; done", timeout=60)
-    assert target.start(script, wait=1).state is State.RUNNING
-    reply = target.stop(script)
-    assert (reply.state, reply.why, reply.out) == (State.DONE, "canceled", b"begun\n")
-    assert target.stop(script, "timeout").why == "canceled"  # the first reason counts
-    target.drop(script)
-    target.assert_gone(script)
-
-
-def test_cancel_at_once(target: Target) -> None:
-    """However early it comes, the script does not go on."""
-    script = target.script("sleep 300; echo never")
-    with background([str(target.sh), "-s"], stdin=subprocess.PIPE, env={"PATH": target.path}) as starter:
-        assert starter.stdin is not None
-        payload = start_payload(script, NONCE, wait=0, tick=1).replace("/bin/sh", str(target.sh))
-        starter.stdin.write(payload.encode())
-        starter.stdin.close()
-        assert eventually(lambda: target.directory(script).exists(), pause=0)
-        assert eventually(lambda: target.stop(script).state is not State.GONE, pause=0)
-        starter.wait(10)
-    reply = target.poll(script)
-    assert (reply.why, reply.out) == ("canceled", b"")
-    target.drop(script)
-    target.assert_gone(script)
-
-
-def test_cancel_after_the_end_changes_nothing(target: Target) -> None:
-    script = target.script("echo done; exit 3")
-    target.start(script, wait=0)
-    assert eventually(lambda: target.poll(script).state is State.DONE)
-    reply = target.stop(script)
-    assert (reply.state, reply.rc, reply.why) == (State.DONE, 3, "")
-    target.drop(script)
-    target.assert_gone(script)
 
 
 # -- the connection ----------------------------------------------------------------------------------------------------

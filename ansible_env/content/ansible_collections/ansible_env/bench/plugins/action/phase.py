@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 try:
     from ansible_env.outcomes import Kind, connection_kind, never_connected
@@ -132,6 +133,20 @@ class Channel:
         raise NeverConnected(text)
 
 
+@contextlib.contextmanager
+def _hushed(secret):
+    """Keep connection plugins from saying, with -vvv, all that comes from the host: no secret is masked in that."""
+    display = Display()
+    before = {name: getattr(display, name) for name in ("verbosity", "log_verbosity") if hasattr(display, name)}
+    try:
+        for name in before if secret else ():
+            setattr(display, name, 0)
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(display, name, value)
+
+
 def _end_clients():
     """End the ssh clients that we waited for when a signal came; Ansible does not.
 
@@ -203,7 +218,11 @@ class ActionModule(ActionBase):
         private = os.environ.get(PRIVATE_DIR)
         deadline = None if script.timeout is None else script.timeout + script.grace + 1
         try:
-            with Interrupts(deadline, lambda: _reason(private)) as interrupts, Registered(private):
+            with (
+                Interrupts(deadline, lambda: _reason(private)) as interrupts,
+                Registered(private),
+                _hushed(bool(arguments["secret_env"])),
+            ):
                 if private and Path(private, "cancel").exists():
                     raise Stop(_reason(private))
                 channel = Channel(self, interrupts)
@@ -302,6 +321,6 @@ def _problem(arguments):
 
 def _never(text):
     kind, message = unreachable(text)
-    if kind is Kind.UNREACHABLE and text.startswith("no answer"):
+    if kind is Kind.UNREACHABLE and text.startswith("no answer from"):
         kind, message = Kind.INTERPRETER, text
     return refused(kind, message)

@@ -1,0 +1,145 @@
+"""Case 50: a secret is where its script reads it, and nowhere else."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import threading
+from pathlib import Path
+from tempfile import gettempdir
+
+import pytest
+
+from ansible_env import Kind, Options
+from ansible_env.journal import Journal
+from ansible_env.owner import Owner
+from tests.faults.bench import Bench, bases
+from tests.hosts.procs import all_pids
+
+pytestmark = pytest.mark.ssh
+SECRET = "s3cr3t '\"$x {{ 7*6 }}"
+PLAIN = SECRET.encode()
+
+
+class Watcher:
+    """Looks at every argument list on this machine (the hosts' are among them) and every file of a run."""
+
+    def __init__(self, owner: str) -> None:
+        self.seen: set[str] = set()
+        self.files: dict[str, int] = {}
+        self.looks = 0
+        self._owner = owner
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self):
+        while not self._stop.wait(0.01):
+            self.looks += 1
+            for pid in all_pids():
+                self._argv(pid)
+            for base in bases(self._owner):
+                for directory, _, names in os.walk(base):
+                    for name in names:
+                        self._file(Path(directory, name))
+
+    def _argv(self, pid):
+        try:
+            argv = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return
+        if b"s3cr3t" in argv:
+            self.seen.add(f"argv of {pid}: {argv[:200]!r}")
+
+    def _file(self, path):
+        try:
+            if path.is_file() and b"s3cr3t" in path.read_bytes():
+                self.files[path.name] = path.stat().st_mode & 0o777
+        except OSError:
+            return
+
+
+class Listener:
+    def __init__(self):
+        self.said = []
+
+    def on_event(self, event):
+        self.said.append(repr(event))
+
+    def on_output(self, host, stream, text):
+        self.said.append(text)
+
+
+@pytest.mark.parametrize("code", [0, 3])
+@pytest.mark.parametrize("engine", ["warm", "cold"], indirect=True)
+def test_50_secret_is_nowhere(anywhere: Bench, caplog, capfd, tmp_path, code):
+    listener = Listener()
+    stream = io.StringIO()
+    config = {
+        "run": [
+            {"ansible.builtin.command": {"argv": ["true"]}},
+            f'printf "%s|%s\\n" "$password" "${{#password}}"; echo "$password" >&2; sleep 1; exit {code}',
+        ],
+        "secret_params": ["password"],
+        "shell_env_params": ["password"],
+        "results_stdout_pattern": r"^(.*)\|(\d+)$",
+    }
+    logs = tmp_path / "logs"
+    with (
+        caplog.at_level(logging.DEBUG),
+        Watcher(Owner.this().to_text()) as watcher,
+        anywhere.env(
+            global_config={"password": SECRET},
+            options=Options(verbosity=3),
+            listener=listener,
+            logs=logs,
+            journal=Journal(tmp_path / "journal"),
+            **config,
+        ) as env,
+    ):
+        assert env.setup()
+        group = env.run_phase("run")
+        (result,) = group.hosts.values()
+        told = [repr(env), repr(env.params), env.render("run"), repr(group), group.summary(), str(group.to_dict())]
+    assert (result.kind, result.rc) == (Kind.EXIT if code else Kind.OK, code)
+    # The script did get it, and what it printed of it is masked.
+    assert result.stdout == f"********|{len(SECRET)}\n"
+    assert result.stderr == "********\n"
+    assert watcher.looks >= 3
+    assert watcher.seen == set()
+    # On the controller it is in the one file that Ansible reads it from.
+    assert set(watcher.files) <= {"secrets.json"}
+    assert set(watcher.files.values()) <= {0o600}
+    captured = capfd.readouterr()
+    told += [*listener.said, caplog.text, captured.out, captured.err, stream.getvalue()]
+    assert not [text for text in told if "s3cr3t" in text]
+    assert listener.said
+    for path in tmp_path.rglob("*"):
+        assert not path.is_file() or b"s3cr3t" not in path.read_bytes(), path
+    anywhere.assert_clean()
+
+
+def test_50_secret_is_not_in_an_error(remote: Bench, tmp_path):
+    """Also where Ansible itself fails, and quotes what it fails on."""
+    fails = {"ansible.builtin.fail": {"msg": "no"}, "when": "ansible_env_secrets.params.password is no_such_test"}
+    result = remote.phase([fails], secret_params=["password"], global_config={"password": SECRET}, limit="h1")
+    assert result.hosts["h1"].kind is Kind.TASK
+    assert "s3cr3t" not in result.summary()
+
+
+def test_50_file_of_the_target_is_gone_before_the_script_runs(remote: Bench):
+    script = 'd="$(dirname "$0")"; ls "$d"; grep -rl s3cr""3t "$d"; true'
+    result = remote.host(
+        script, secret_params=["password"], shell_env_params=["password"], global_config={"password": SECRET}
+    )
+    assert "script" in result.stdout.split()
+    assert "/" not in result.stdout  # grep names nothing
+    assert not list(Path(gettempdir()).glob("ansible_env.*/env"))

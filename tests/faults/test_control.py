@@ -17,7 +17,9 @@ from tests.faults.controller import Controller
 from tests.hosts.procs import all_pids, matching
 
 pytestmark = pytest.mark.ssh
-both = pytest.mark.parametrize("kind", ["warm", "cold"])
+places = pytest.mark.parametrize(
+    ("anywhere", "kind"), [("ssh", "warm"), ("ssh", "cold"), ("local", "warm")], indirect=["anywhere"]
+)
 both_engines = pytest.mark.parametrize("engine", ["warm", "cold"], indirect=True)
 PATTERN = r"^(\w+)=(\d+)$"
 
@@ -73,7 +75,6 @@ def test_38_a_request_to_cancel_cannot_be_taken_back():
     assert not hasattr(cancellation, "clear")
 
 
-@both_engines
 def test_39_cancel_ends_background_jobs(anywhere: Bench):
     """In place of `async` jobs: what a script has put into the background, also in process groups of its own."""
     script = "set -m; sleep 300 & nohup sleep 301 >/dev/null 2>&1 & (sleep 302 &) ; echo begun; wait"
@@ -86,7 +87,7 @@ def test_39_cancel_ends_background_jobs(anywhere: Bench):
     anywhere.assert_clean()
 
 
-@both
+@places
 def test_40_killed_controller(anywhere: Bench, kind):
     with start(anywhere, kind, run="echo begun; sleep 300", timeouts={"run": 4, "grace": 1}) as controller:
         anywhere.until_begun()
@@ -109,7 +110,7 @@ def test_40_killed_controller(anywhere: Bench, kind):
     anywhere.assert_clean()
 
 
-@both
+@places
 def test_attach_while_it_runs(anywhere: Bench, kind):
     script = "echo begun; sleep 4; echo score=7"
     with start(anywhere, kind, run=script, results_stdout_pattern=PATTERN) as controller:
@@ -138,13 +139,12 @@ def test_attach_to_what_was_done_long_ago(remote: Bench):
     remote.assert_clean()
 
 
-@both
-@pytest.mark.parametrize("number", [signal.SIGINT])
-def test_41_interrupt_in_the_main_thread(anywhere: Bench, kind, number):
+@places
+def test_41_interrupt_in_the_main_thread(anywhere: Bench, kind):
     with start(anywhere, kind, run="echo begun; sleep 300") as controller:
         anywhere.until_begun()
         pid = controller.process.pid
-        controller.process.send_signal(number)
+        controller.process.send_signal(signal.SIGINT)
         assert controller.answer() == {"raised": "KeyboardInterrupt"}
         until(lambda: not of_owner(pid) and not bases_of(pid), "local processes and directories to go", timeout=5)
     anywhere.assert_clean()
@@ -158,8 +158,11 @@ def test_41_signal_handlers_are_left_as_they_were(local: Bench):
     assert [signal.getsignal(number) for number in numbers] == before
 
 
-@pytest.mark.parametrize("end", ["timeout", "canceled"])
-@both_engines
+@pytest.mark.parametrize(
+    ("anywhere", "engine", "end"),
+    [("ssh", "warm", "timeout"), ("ssh", "cold", "canceled"), ("local", "warm", "canceled")],
+    indirect=["anywhere", "engine"],
+)
 def test_42_teardown_after(anywhere: Bench, end):
     """It runs, with its own deadline, and what is known of `run` stays as it was."""
     timeouts = {"run": 2 if end == "timeout" else 30, "teardown": 2, "grace": 1}

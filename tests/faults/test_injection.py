@@ -82,9 +82,9 @@ def test_05_nul_in_a_value():
             config={"name": "x", "run": "true", "const_args": {"p": "a\0b"}, "shell_env_params": ["p"]}, engine=engine
         )
     config = {"name": "x", "run": "true", "required_args": ["p"], "shell_env_params": ["p"]}
-    with RemoteEnv(config=config, global_config={"p": "ok"}, engine=engine) as env:
-        with pytest.raises(ParameterError, match="NUL"):
-            env.setup(global_config={"p": "a\0b"})
+    env = RemoteEnv(config=config, global_config={"p": "ok"}, engine=engine)
+    with env, pytest.raises(ParameterError, match="NUL"):
+        env.setup(global_config={"p": "a\0b"})
     assert engine.jobs == []
 
 
@@ -117,9 +117,9 @@ def test_08_script_of_a_megabyte(anywhere: Bench):
 def test_09_value_that_no_variable_can_hold():
     config = {"name": "x", "run": "true", "required_args": ["huge"], "shell_env_params": ["huge"]}
     engine = FakeEngine()
-    with RemoteEnv(config=config, global_config={"huge": "x"}, engine=engine) as env:
-        with pytest.raises(ParameterError, match=r"huge.* bytes too long") as caught:
-            env.setup(global_config={"huge": "x" * 200_000})
+    env = RemoteEnv(config=config, global_config={"huge": "x"}, engine=engine)
+    with env, pytest.raises(ParameterError, match=r"huge.* bytes too long") as caught:
+        env.setup(global_config={"huge": "x" * 200_000})
     assert len(str(caught.value)) < 500
     assert engine.jobs == []
 

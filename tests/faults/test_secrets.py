@@ -78,8 +78,11 @@ class Listener:
         self.said.append(text)
 
 
-@pytest.mark.parametrize("code", [0, 3])
-@pytest.mark.parametrize("engine", ["warm", "cold"], indirect=True)
+@pytest.mark.parametrize(
+    ("anywhere", "engine", "code"),
+    [("ssh", "warm", 0), ("ssh", "cold", 3), ("local", "warm", 3), ("local", "cold", 0)],
+    indirect=["anywhere", "engine"],
+)
 def test_50_secret_is_nowhere(anywhere: Bench, caplog, capfd, tmp_path, code):
     listener = Listener()
     stream = io.StringIO()

@@ -15,6 +15,9 @@ from tests.faults.bench import SLACK, Bench, host_left, local_left, until
 
 pytestmark = pytest.mark.ssh
 both = pytest.mark.parametrize("engine", ["warm", "cold"], indirect=True)
+places = pytest.mark.parametrize(
+    ("anywhere", "engine"), [("ssh", "warm"), ("ssh", "cold"), ("local", "warm")], indirect=True
+)
 PATTERN = r"^(\w+)=(\d+)$"
 STUBBORN = "trap '' TERM HUP INT; echo score=7; (trap '' TERM HUP; sleep 300) & while :; do sleep 0.2; done"
 """Ignores what it can ignore, and has a child that does."""
@@ -34,7 +37,7 @@ def later(seconds, action):
     return thread
 
 
-@both
+@places
 @pytest.mark.parametrize("script", ["echo score=7; sleep 300", STUBBORN], ids=["meek", "stubborn"])
 def test_32_33_deadline(anywhere: Bench, script):
     timeouts = {"run": 2, "grace": 1}
@@ -75,7 +78,6 @@ def test_33_deadline_with_a_connection_that_hangs(remote: Bench, ssh_hosts):
     assert remote.host("echo again").stdout == "again\n"
 
 
-@both
 def test_deadline_while_the_login_hangs(remote: Bench, make_hosts):
     """The supervisor's deadline has not begun: the controller's own ends it."""
     hosts = make_hosts(1)
@@ -94,7 +96,7 @@ def test_deadline_while_the_login_hangs(remote: Bench, make_hosts):
     bench.assert_clean()
 
 
-@both
+@places
 def test_34_cancel_of_a_script_that_traps_signals(anywhere: Bench):
     with anywhere.env(run=STUBBORN) as env:
         env.hosts  # noqa: B018
@@ -117,7 +119,7 @@ def test_34_cancel_of_a_script_that_traps_signals(anywhere: Bench):
     anywhere.assert_clean()
 
 
-@both
+@places
 def test_35_cancel_before_anything_has_begun(anywhere: Bench, tmp_path):
     event = threading.Event()
     event.set()
@@ -143,7 +145,6 @@ def test_35_cancel_while_ansible_starts(remote: Bench, seconds):
     remote.assert_clean()
 
 
-@pytest.mark.parametrize("engine", ["warm"], indirect=True)
 def test_36_cancel_as_it_finishes(anywhere: Bench):
     """Whatever wins, all that is told must fit together."""
     with anywhere.env(run="sleep 0.5; echo score=7", results_stdout_pattern=PATTERN) as env:

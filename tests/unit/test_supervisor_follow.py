@@ -158,12 +158,13 @@ def test_a_host_that_stays_away(target: Target) -> None:
 # -- cancel ------------------------------------------------------------------------------------------------------------
 
 
-def stopping(after: float = 0.3) -> Callable[[Link, str], bytes]:
+def stopping(after: float = 0.2) -> Callable[[Link, str], bytes]:
     """What a cancel is to a transport: the exchange is left in the middle."""
 
     def exchange(link: Link, payload: str) -> bytes:
         thread = threading.Thread(target=link.target.exchange, args=(payload,), daemon=True)
         thread.start()
+        eventually(lambda: list(link.target.base.glob("*/pid")))
         time.sleep(after)
         raise Stop("canceled")
 
@@ -214,7 +215,7 @@ def test_cancel_of_what_cannot_be_reached(target: Target) -> None:
 
 
 def test_a_second_cancel_stops_waiting(target: Target) -> None:
-    script = target.script("trap '' TERM; while :; do sleep 0.1; done", grace=2)
+    script = target.script("trap '' TERM; while :; do sleep 0.1; done", grace=2, timeout=30)
     begun = time.monotonic()
     ending, _, _ = follow(Link(target, {0: stopping(), 1: stopping(0.2)}), script)
     assert time.monotonic() - begun < 2

@@ -61,6 +61,8 @@ class ColdEngine(Engine):
 
     def run(self, job: Job, *, listener: Listener | None = None, cancel: Cancellation | None = None) -> EngineRun:
         """Run a job to its end. See `Engine.run`."""
+        if cancel is not None and cancel.requested:  # the first look at it while a job runs may come too late
+            return EngineRun((), None, cancel.reason)
         private = PrivateDir(self._directory())
         run = _Run(job, private, listener, cancel or Cancellation())
         try:

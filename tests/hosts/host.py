@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.hosts import files, procs
-from tests.hosts.machine import make_key, read_pid
+from tests.hosts.machine import BOUNDING_SET, make_key, read_pid
 from tests.hosts.spec import PATH, HostsError, HostSpec, NeedsRoot, find
 
 if TYPE_CHECKING:
@@ -97,8 +97,9 @@ class Host:
         if Path("/proc/self/ns/time").exists():  # also for the sshd that accept() starts
             enter.append("--time")
         prefix = [find("nsenter"), "--target", str(self.pid), *enter]
+        prefix += ["setpriv", "--bounding-set", BOUNDING_SET]
         if user != "root":
-            prefix += ["setpriv", "--reuid", user, "--regid", user, "--init-groups"]
+            prefix += ["--reuid", user, "--regid", user, "--init-groups"]
         home = "/root" if user == "root" else f"/home/{user}"
         env = {"PATH": PATH, "HOME": home, "USER": user}
         return [*prefix, "/bin/sh", "-c", f"cd; {command}"], env

@@ -97,14 +97,14 @@ class Target:
         """Run a script to its end."""
         return self.finish(self.script(text, **options))
 
-    def finish(self, script: Script, reply: Reply | None = None, **options: Any) -> Reply:
+    def finish(self, script: Script, reply: Reply | None = None, *, drop: bool = True, **options: Any) -> Reply:
         """Follow a script to its end; the answer has all of its output from here on."""
         reply = reply or self.start(script, **options)
         out, err = reply.out, reply.err
         while reply.more or reply.state is State.RUNNING:
             reply = self.poll(script, out=len(out), err=len(err), wait=0 if reply.more else 10, **options)
             out, err = out + reply.out, err + reply.err
-        if reply.state is not State.GONE and not reply.dropped:
+        if drop and reply.state is not State.GONE and not reply.dropped:
             self.drop(script)
         return replace(reply, out=out, err=err)
 

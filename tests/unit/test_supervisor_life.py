@@ -100,7 +100,8 @@ def test_signals_are_as_the_system_has_them(target: Target) -> None:
     text = "grep -E '^Sig(Ign|Blk)' /proc/self/status; trap 'echo trapped' INT QUIT; kill -INT $$; kill -QUIT $$"
     reply = target.run(text)
     masks = [int(line.split()[1], 16) for line in reply.out.decode().splitlines()[:2]]
-    assert masks == [0, 0]
+    standard = 2**31 - 1  # signals 1 to 31; a real-time one may be ignored by whoever started the tests
+    assert [mask & standard for mask in masks] == [0, 0]
     assert reply.out.endswith(b"trapped\ntrapped\n")
 
 

@@ -41,6 +41,8 @@ MARKER = "ANSIBLE_ENV_ENGINE_RUN"
 PRIVATE_DIR = "ANSIBLE_ENV_PRIVATE_DIR"
 """Variable by which the phase task finds the directory of its run."""
 
+LONGEST_TMPDIR = 50
+"""Characters; since ansible-core 2.21 there is a socket in there, whose path may have 104."""
 SSH_ARGS = "-o ControlMaster=auto -o ControlPersist=30m -o ServerAliveInterval=15 -o ServerAliveCountMax=4"
 """Ansible's default is ControlPersist=60s, too short to last from one trial to the next, and -C, which costs CPU."""
 
@@ -135,6 +137,8 @@ def settings(
     }
     if config is not None:
         env["ANSIBLE_CONFIG"] = str(config)
+    if len(environ.get("TMPDIR", "")) > LONGEST_TMPDIR:
+        env["TMPDIR"] = str(sockets.parent)
     defaults = {
         "ANSIBLE_PIPELINING": (("defaults", "connection", "ssh_connection"), "pipelining", "True"),
         "ANSIBLE_SSH_ARGS": (("ssh_connection",), "ssh_args", SSH_ARGS),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -27,6 +28,7 @@ class Masker:
     def __init__(self, secrets: Sequence[str]) -> None:
         found = {secret.encode("utf-8", "surrogateescape") for secret in secrets if secret.strip()}
         self._secrets = sorted(found, key=len, reverse=True)
+        self._pattern = re.compile(b"|".join(map(re.escape, self._secrets)))
         self._held = b""
 
     def feed(self, data: bytes, *, last: bool = False) -> bytes:
@@ -34,18 +36,23 @@ class Masker:
         if not self._secrets:
             return data
         data = self._held + data
-        for secret in self._secrets:
-            data = data.replace(secret, MASK)
-        keep = 0 if last else self._begun(data)
-        self._held = data[len(data) - keep :]
-        return data[: len(data) - keep]
+        sure = len(data) if last else len(data) - self._begun(data)
+        shown, end = [], 0
+        for match in self._pattern.finditer(data):
+            if match.start() >= sure:  # one secret may be the beginning of another
+                break
+            shown += [data[end : match.start()], MASK]
+            end = match.end()
+        self._held = data[max(end, sure) :]
+        return b"".join([*shown, data[end : max(end, sure)]])
 
     def _begun(self, data: bytes) -> int:
         """Return the length of the longest end of the data that may be the beginning of a secret."""
         longest = min(len(self._secrets[0]) - 1, len(data))
-        return next(
-            (n for n in range(longest, 0, -1) if any(secret.startswith(data[-n:]) for secret in self._secrets)), 0
-        )
+        return next((n for n in range(longest, 0, -1) if self._may_go_on(data[-n:])), 0)
+
+    def _may_go_on(self, end: bytes) -> bool:
+        return any(len(secret) > len(end) and secret.startswith(end) for secret in self._secrets)
 
 
 class Stream:

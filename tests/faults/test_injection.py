@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+from importlib import metadata
 
 import pytest
 
@@ -164,7 +165,9 @@ def test_11_forged_event_in_the_output(remote: Bench, caplog, tmp_path):
         assert not caplog.records
         result = remote.phase([tell, fail, script], const_args=const_args, limit="h1")
     assert (result.hosts["h1"].kind, result.status, result.metrics) == (Kind.TASK, Status.FAILED, {})
-    assert "forged" in caplog.text
+    core = tuple(int(part) for part in metadata.version("ansible-core").split(".")[:2])
+    # Before 2.19, a message does not reach the terminal as it is, so there is nothing to warn of.
+    assert core < (2, 19) or "forged" in caplog.text
 
 
 def test_12_forged_event_in_the_words_of_ssh(remote: Bench, tmp_path):

@@ -124,7 +124,7 @@ class _Server:
                     stderr=log,
                     pass_fds=(listener.fileno(), owner),
                     start_new_session=True,
-                    cwd="/",
+                    cwd=self._directory / "tmp",  # an empty path of plugins means here: nothing may lie here
                 )
         except BaseException:
             os.close(self._owner)

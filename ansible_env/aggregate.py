@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
+import fnmatch
 import math
+import re
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ansible_env.metrics import Value
 
+__all__ = ["DEFAULT", "NAMES", "aggregate", "cv", "function", "group_metrics", "per_host", "stdev"]
 
-def group_metrics(sets: Sequence[Mapping[str, Value]]) -> dict[str, Value]:
-    """Return the mean of each numeric metric over the hosts that have it; another value if they agree on it."""
-    if len(sets) == 1:
-        return dict(sets[0])
-    names = dict.fromkeys(name for metrics in sets for name in metrics)
-    found = {name: _one([metrics[name] for metrics in sets if name in metrics]) for name in names}
-    return {name: value for name, value in found.items() if value is not None}
+DEFAULT = "mean"
+_PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
+
+Function = Callable[[Sequence[float]], float | None]
 
 
-def _one(values: Sequence[Value]) -> Value:
-    numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
-    if len(numbers) == len(values):
-        return _mean(numbers)
-    return values[0] if all(value == values[0] for value in values) else None
+def _exact(compute: Callable[[Sequence[float]], float], numbers: Sequence[float]) -> float:
+    """Return what a function of Python's gives, also for what no float can hold: a script may print anything."""
+    try:
+        return compute(numbers)
+    except (ValueError, OverflowError):  # inf and -inf; a sum, or an integer, too large
+        return compute([_float(number) for number in numbers])
 
 
 def _mean(numbers: Sequence[float]) -> float:
-    """Return the mean, of anything that a script may have printed: also of inf, and of what no float can hold."""
     try:
         return statistics.fmean(numbers)
-    except (ValueError, OverflowError):  # inf and -inf; a sum, or an integer, too large
+    except (ValueError, OverflowError):
         return sum(_float(number) / len(numbers) for number in numbers)
 
 
@@ -38,3 +38,124 @@ def _float(number: float) -> float:
         return float(number)
     except OverflowError:
         return math.inf if number > 0 else -math.inf
+
+
+def _median(numbers: Sequence[float]) -> float:
+    return _percentile(numbers, 50)
+
+
+def _percentile(numbers: Sequence[float], percent: float) -> float:
+    """Return the percentile by linear interpolation between the two nearest values, as numpy's default does."""
+    ordered = sorted(numbers)
+    place = (len(ordered) - 1) * percent / 100
+    below, above = ordered[math.floor(place)], ordered[math.ceil(place)]
+    if below == above:
+        return below
+    part = place - math.floor(place)
+    return _float(below) * (1 - part) + _float(above) * part
+
+
+def stdev(numbers: Sequence[float]) -> float | None:
+    """Return the standard deviation of a sample; None for a single number, which has no spread."""
+    if len(numbers) < 2:
+        return None
+    floats = [_float(number) for number in numbers]
+    mean = _mean(floats)
+    try:
+        # n - 1: the hosts, or the repetitions, are a sample.
+        return math.sqrt(math.fsum((number - mean) ** 2 for number in floats) / (len(floats) - 1))
+    except (ValueError, OverflowError):
+        return math.inf if all(map(math.isfinite, floats)) else math.nan
+
+
+def cv(numbers: Sequence[float]) -> float | None:
+    """Return the coefficient of variation, stdev / |mean|; None for a single number, or a mean of 0."""
+    deviation, mean = stdev(numbers), _mean(numbers)
+    return None if deviation is None or mean == 0 else deviation / abs(mean)
+
+
+def _harmonic(numbers: Sequence[float]) -> float | None:
+    """Return the harmonic mean, for rates; None where it is not defined, below 0."""
+    floats = [_float(number) for number in numbers]
+    if any(number < 0 for number in floats):
+        return None
+    return 0.0 if 0 in floats else len(floats) / math.fsum(1 / number for number in floats)
+
+
+def _geometric(numbers: Sequence[float]) -> float | None:
+    """Return the geometric mean, for ratios; None where it is not defined, below 0."""
+    floats = [_float(number) for number in numbers]
+    if any(number < 0 for number in floats):
+        return None
+    return 0.0 if 0 in floats else math.exp(_mean([math.log(number) for number in floats]))
+
+
+_FUNCTIONS: dict[str, Function] = {
+    "mean": _mean,
+    "sum": lambda numbers: _exact(sum, numbers),
+    "median": _median,
+    "min": min,
+    "max": max,
+    "stdev": stdev,
+    "cv": cv,
+    "count": len,
+    "harmonic_mean": _harmonic,
+    "geometric_mean": _geometric,
+}
+NAMES = (*_FUNCTIONS, "p50", "p95", "p99")
+"""Names of aggregates, for a message; every p0 to p99.9… is one."""
+_KEEPS_ONE = ("mean", "sum", "median", "min", "max", "harmonic_mean", "geometric_mean")
+"""Of a single value these are the value itself, whatever its type."""
+
+
+def function(name: str) -> Function | None:
+    """Return the aggregate of a name; None if there is none."""
+    if match := _PERCENTILE.fullmatch(name):
+        percent = float(match[1])
+        return lambda numbers: _percentile(numbers, percent)
+    return _FUNCTIONS.get(name)
+
+
+def aggregate(name: str, values: Sequence[Value]) -> Value:
+    """Return the aggregate of the values that several hosts have of one metric; None where there is none.
+
+    Values that are no numbers have a `count`; otherwise they are kept where all hosts agree on them.
+    """
+    if name == "count":
+        return len(values)
+    numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+    if len(numbers) < len(values):
+        return values[0] if all(value == values[0] for value in values) else None
+    if len(numbers) == 1 and (name in _KEEPS_ONE or _PERCENTILE.fullmatch(name)):
+        return numbers[0]
+    compute = function(name)
+    return compute(numbers) if compute else None
+
+
+def group_metrics(sets: Sequence[Mapping[str, Value]], wanted: Mapping[str, str] | None = None) -> dict[str, Value]:
+    """Return one set of metrics for those of several hosts.
+
+    Args:
+        sets: the metrics of each host; a metric is made from the hosts that have it.
+        wanted: metric, or a pattern with `*`, to the name of an aggregate. A metric's own name goes before patterns,
+            of which the first counts. The mean of whatever has none.
+    """
+    wanted = wanted or {}
+    if len(sets) == 1 and not wanted:
+        return dict(sets[0])
+    names = dict.fromkeys(name for metrics in sets for name in metrics)
+    found = {
+        name: aggregate(_wanted(name, wanted), [metrics[name] for metrics in sets if name in metrics]) for name in names
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _wanted(name: str, wanted: Mapping[str, str]) -> str:
+    if name in wanted:
+        return wanted[name]
+    return next((how for pattern, how in wanted.items() if fnmatch.fnmatchcase(name, pattern)), DEFAULT)
+
+
+def per_host(sets: Mapping[str, Mapping[str, Value]]) -> dict[str, Value]:
+    """Return `metric{host}` for each metric of each host: a store of flat names can hold these, too."""
+    return {f"{name}{{{host}}}": value for host, metrics in sets.items() for name, value in metrics.items()}

@@ -163,6 +163,7 @@ class RemoteEnv:
         self._ready = False
         self.results.clear()
         self._cancel, self._teardown_cancel = Cancellation(self._event), Cancellation()
+        self._runner.begin_trial()
         self.assign(tunables, global_config)
         if self.journal is not None:
             self.journal.begin_trial(*self._open(tunables, global_config))
@@ -241,6 +242,7 @@ class RemoteEnv:
         if self.journal is None:
             raise LifecycleError(f"{self.name}: attach() needs the journal of a trial")
         self.assign(*self.journal.trial)
+        self._runner.begin_trial(self.journal.recall("dropped") or ())
         found = self.journal.interrupted()
         result = None
         if found is not None:

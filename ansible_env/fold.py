@@ -29,10 +29,42 @@ def fold(
     stopped: str = "",
     message: str = "",
 ) -> PhaseResult:
-    """Turn the events of a run into the result of a phase.
+    """Turn the events of a run into the result of a phase. The arguments are those of `fold_hosts`."""
+    hosts = fold_hosts(
+        events, expected, scripts=scripts, required_metrics=required_metrics, stopped=stopped, message=message
+    )
+    return phase_result(phase, hosts, controller_message(hosts, message))
+
+
+def controller_message(hosts: Iterable[HostResult], message: str) -> str:
+    """Return what Ansible said, if it failed as a whole."""
+    return message if any(host.kind is Kind.CONTROLLER for host in hosts) else ""
+
+
+def failure_of(event: Mapping[str, Any]) -> str:
+    """Return the host that has failed by an event, as far as one event can tell; empty if none has.
+
+    The failure of a task of the author's may be rescued later on, and is not counted.
+    """
+    data = event.get("event_data")
+    if not isinstance(data, Mapping) or event.get("event") not in ("runner_on_failed", "runner_on_unreachable"):
+        return ""
+    final = _is_ours(event) or (event["event"] == "runner_on_unreachable" and not data.get("ignore_unreachable"))
+    return str(data.get("host") or "") if final else ""
+
+
+def fold_hosts(
+    events: Iterable[Mapping[str, Any]],
+    expected: Sequence[str],
+    *,
+    scripts: int = 1,
+    required_metrics: Sequence[str] = (),
+    stopped: str = "",
+    message: str = "",
+) -> list[HostResult]:
+    """Turn the events of a run into the results of its hosts.
 
     Args:
-        phase: its name.
         events: events of ansible-runner that are known to be genuine.
         expected: the hosts that have to give a result.
         scripts: how many phase tasks a host has to get through.
@@ -48,8 +80,7 @@ def fold(
         host = data.get("host")
         if isinstance(host, str) and host in told:
             told[host].append(event)
-    hosts = [_host(host, told[host], scripts, required_metrics, stopped, message) for host in expected]
-    return phase_result(phase, hosts, message if any(h.kind is Kind.CONTROLLER for h in hosts) else "")
+    return [_host(host, told[host], scripts, required_metrics, stopped, message) for host in expected]
 
 
 def _host(

@@ -53,7 +53,7 @@ class Journal:
 
     def begin_trial(self, tunables: Mapping[str, Any], global_config: Mapping[str, Any]) -> None:
         """Write down the parameters of a new trial; those that are secret must have been left out."""
-        self._data |= {"tunables": dict(tunables), "global_config": dict(global_config), "phases": {}}
+        self._data |= {"tunables": dict(tunables), "global_config": dict(global_config), "phases": {}, "notes": {}}
         self._save()
 
     @property
@@ -73,6 +73,14 @@ class Journal:
         """Write down how a phase ended."""
         self._data["phases"][phase]["status"] = status
         self._save()
+
+    def remember(self, name: str, value: Any) -> None:
+        """Write down something of the trial that a later phase needs, as plain data; saved with the phase's end."""
+        self._data.setdefault("notes", {})[name] = value
+
+    def recall(self, name: str) -> Any:
+        """Return what was written down under a name; None if nothing was."""
+        return self._data.get("notes", {}).get(name)
 
     def interrupted(self) -> tuple[str, str] | None:
         """Return the phase that was begun and not ended, and its key."""

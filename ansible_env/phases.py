@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+import secrets as random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ansible_env.config import EnvironmentConfig
-from ansible_env.engine import Cancellation, Engine, Inventory, Job, Listener, Options
+from ansible_env.engine import Cancellation, Engine, EngineRun, Inventory, Job, Listener, Options
 from ansible_env.engine.cold import MAX_FORKS
-from ansible_env.fold import fold
+from ansible_env.fold import controller_message, fold_hosts
+from ansible_env.halt import HaltOnFailure
 from ansible_env.journal import Journal
+from ansible_env.outcomes import Kind
 from ansible_env.playbook import Playbook
-from ansible_env.result import PhaseResult
+from ansible_env.result import HostResult, PhaseResult, phase_result
 
 logger = logging.getLogger(__name__)
 
 SLACK = 15.0
 """Seconds beyond a script's own deadline and grace until a run is ended from here: connecting takes time, too."""
+RETRY_PAUSE = 1.0
+"""Seconds before hosts are tried again; each time more by as much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,18 @@ class Place:
 
     logs: Path | None = None
     journal: Journal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Phase:
+    """What the attempts at one phase have in common."""
+
+    playbook: Playbook
+    secrets: Mapping[str, Any]
+    place: Place
+    key: str | None
+    cancel: Cancellation
+    listener: Listener | None
 
 
 class PhaseRunner:
@@ -42,14 +61,17 @@ class PhaseRunner:
         limit: str | None,
         options: Options,
         listener: Listener | None,
+        hosts: Sequence[str] | None = None,
     ) -> None:
+        """Take what all phases have in common; `hosts` are those of the environment, if they are known already."""
         self._config = config
         self._engine = engine
         self._inventory = inventory
-        self._limit = limit
-        self._options = options
+        self._limit = ",".join(hosts) if hosts is not None else limit
+        self._options = replace(options, forks=options.forks or config.forks)
         self._listener = listener
-        self._hosts: tuple[str, ...] | None = None
+        self._hosts = tuple(hosts) if hosts is not None else None
+        self._dropped: dict[str, dict[str, HostResult]] = {}
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -62,6 +84,11 @@ class PhaseRunner:
             self._hosts = tuple(self._engine.hosts(self._inventory, self._config.hosts, self._limit, self._options))
         return self._hosts
 
+    def begin_trial(self, dropped: Sequence[str] = ()) -> None:
+        """Count every host in again, but those that are known to have dropped out of this trial."""
+        lost = {host: HostResult(host, Kind.NOT_RUN, "dropped out in setup") for host in dropped}
+        self._dropped = {"setup": lost} if lost else {}
+
     def run(
         self,
         playbook: Playbook,
@@ -71,43 +98,92 @@ class PhaseRunner:
         cancel: Cancellation,
         key: str | None = None,
     ) -> PhaseResult:
-        """Run a playbook and judge what came of it; with a key, take up what was started under it."""
-        phase = playbook.phase
-        logger.info("%s: %s on %d hosts", self._config.name, phase, len(self.hosts))
+        """Run a playbook and judge what came of it; with a key, take up what was started under it.
+
+        Hosts that failed in setup are not asked to run. Teardown asks all of them.
+        """
+        name, config = playbook.phase, self._config
+        earlier = {"boot": (), "setup": ("boot",), "run": ("boot", "setup")}.get(name, ())
+        dropped = {host: result for phase in earlier for host, result in self._dropped.get(phase, {}).items()}
+        asked = tuple(host for host in self.hosts if host not in dropped)
+        logger.info("%s: %s on %d hosts", config.name, name, len(asked))
         if place.journal is not None and key is None:
-            key = place.journal.begin_phase(phase)
-        job = self._job(playbook, secrets, place, key)
-        run = self._engine.run(job, listener=self._listener, cancel=cancel)
-        result = fold(
-            phase,
+            key = place.journal.begin_phase(name)
+        if config.retries and key is None:
+            key = random.token_hex(16)  # by which a script that runs on is found again, and not started twice
+        halt = (
+            HaltOnFailure(cancel, self._listener) if config.on_host_failure == "stop" and name != "teardown" else None
+        )
+        phase = _Phase(playbook, secrets, place, key, halt or cancel, halt or self._listener)
+        found, message = self._attempts(phase, asked)
+        halted = halt is not None and halt.halted
+        if halted:
+            words = f"ended because {halt.host} had failed" if halt else ""
+            found = {n: replace(r, message=words) if r.kind is Kind.CANCELED else r for n, r in found.items()}
+        result = phase_result(
+            name, found.values(), message, policy=config.group_policy, dropped=dropped, stopped=halted
+        )
+        if name in ("boot", "setup"):
+            self._dropped[name] = {host.host: host for host in result.failed_hosts}
+        if place.journal is not None:
+            place.journal.remember("dropped", [host for phase in self._dropped.values() for host in phase])
+            place.journal.end_phase(name, result.status.name)
+        return result
+
+    def _attempts(self, phase: _Phase, asked: tuple[str, ...]) -> tuple[dict[str, HostResult], str]:
+        """Run a phase, and again on the hosts that a retry may help; also return what Ansible said as a whole."""
+        hosts = dict.fromkeys(asked)
+        found: dict[str, HostResult] = {}
+        message = ""
+        for attempt in range(1, self._config.retries + 2):
+            run, results = self._attempt(phase, tuple(hosts), first=attempt == 1 and asked == self.hosts)
+            found |= {result.host: replace(result, attempts=attempt) for result in results}
+            message = controller_message(results, run.message) or message
+            hosts = {host: None for host in hosts if found[host].kind in self._config.retry_on}
+            if not hosts or run.stopped or attempt > self._config.retries or not _pause(phase.cancel, attempt):
+                break
+            logger.info("%s: %s again on %s", self._config.name, phase.playbook.phase, ", ".join(hosts))
+            self._forget(phase)
+        return {host: found[host] for host in asked}, message
+
+    def _attempt(self, phase: _Phase, hosts: tuple[str, ...], *, first: bool) -> tuple[EngineRun, list[HostResult]]:
+        if not hosts:
+            return EngineRun(()), []
+        job = self._job(phase, hosts, self._limit if first else ",".join(hosts))
+        run = self._engine.run(job, listener=phase.listener, cancel=phase.cancel)
+        return run, fold_hosts(
             run.events,
-            self.hosts,
-            scripts=playbook.scripts,
-            required_metrics=self._config.required_metrics if phase == "run" else (),
+            hosts,
+            scripts=phase.playbook.scripts,
+            required_metrics=self._config.required_metrics if phase.playbook.phase == "run" else (),
             stopped=run.stopped,
             message=run.message,
         )
-        if place.journal is not None:
-            place.journal.end_phase(phase, result.status.name)
-        return result
 
-    def _job(self, playbook: Playbook, secrets: Mapping[str, Any], place: Place, key: str | None) -> Job:
-        phase, config = playbook.phase, self._config
+    def _forget(self, phase: _Phase) -> None:
+        """Remove what was written down of scripts that are to be tried again."""
+        journal = phase.place.journal
+        for path in journal.results(phase.playbook.phase).glob("*.json") if journal is not None else ():
+            if json.loads(path.read_text(encoding="utf-8")).get("kind") in self._config.retry_on:
+                path.unlink()
+
+    def _job(self, phase: _Phase, hosts: tuple[str, ...], limit: str | None) -> Job:
+        name, config, place = phase.playbook.phase, self._config, phase.place
         logs = None
         if place.logs is not None:
-            logs = (place.logs / phase).absolute()
+            logs = (place.logs / name).absolute()
             logs.mkdir(mode=0o700, parents=True, exist_ok=True)
-        items = config.start_host if phase == "boot" else getattr(config, phase)
+        items = config.start_host if name == "boot" else getattr(config, name)
         tasks = any(not isinstance(item, str) for item in items)
         return Job(
-            playbook=playbook.to_yaml(),
+            playbook=phase.playbook.to_yaml(),
             inventory=self._inventory,
-            hosts=self.hosts,
-            limit=self._limit,
-            secrets=secrets,
-            key=key,
-            results=place.journal.results(phase) if place.journal is not None else None,
-            timeout=self._outer_deadline(phase, tasks=tasks),
+            hosts=hosts,
+            limit=limit,
+            secrets=phase.secrets,
+            key=phase.key,
+            results=place.journal.results(name) if place.journal is not None else None,
+            timeout=self._outer_deadline(name, len(hosts), tasks=tasks),
             grace=config.timeouts.grace,
             base_dir=config.source.parent.absolute() if config.source else None,
             uses_files=tasks,
@@ -115,7 +191,7 @@ class PhaseRunner:
             options=self._options,
         )
 
-    def _outer_deadline(self, phase: str, *, tasks: bool) -> float | None:
+    def _outer_deadline(self, phase: str, hosts: int, *, tasks: bool) -> float | None:
         """Return the seconds after which a run is ended from here.
 
         Scripts are ended on the target in time; this is for what hangs before or around them. Ansible tasks have no
@@ -124,5 +200,30 @@ class PhaseRunner:
         timeout: float | None = getattr(self._config.timeouts, phase)
         if timeout is None:
             return None
-        rounds = math.ceil(len(self.hosts) / (self._options.forks or MAX_FORKS))
+        forks = self._options.forks or MAX_FORKS
+        rounds = sum(math.ceil(size / forks) for size in batches(self._config.serial, hosts))
         return rounds * (timeout if tasks else timeout + self._config.timeouts.grace + SLACK)
+
+
+def batches(serial: Sequence[int | str], hosts: int) -> list[int]:
+    """Return the sizes of the batches that Ansible makes of so many hosts (ansible/utils/helpers.py, pct_to_int).
+
+    The last size is used for as long as there are hosts.
+    """
+    sizes: list[int] = []
+    wanted = list(serial) or [max(hosts, 1)]
+    left = hosts
+    while left > 0:
+        size = wanted.pop(0) if len(wanted) > 1 else wanted[0]
+        number = max(1, int(hosts * float(size.rstrip("% ")) / 100)) if isinstance(size, str) else size
+        sizes.append(min(number, left))
+        left -= number
+    return sizes
+
+
+def _pause(cancel: Cancellation, attempt: int) -> bool:
+    """Wait before another attempt; return whether there is to be one."""
+    until = time.monotonic() + RETRY_PAUSE * attempt
+    while time.monotonic() < until and not cancel.requested:
+        time.sleep(0.1)
+    return not cancel.requested

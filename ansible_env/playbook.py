@@ -87,7 +87,7 @@ def render(
         "hosts": hosts or config.hosts,
         "gather_facts": config.gather_facts,
     }
-    play |= _become(config)
+    play |= _batches(config) | _become(config)
     if any(not isinstance(item, str) for item in items):
         play["vars"] = {PARAMS_VAR: unsafe({k: v for k, v in params.items() if k not in config.secret_params})}
     play["tasks"] = tasks
@@ -170,6 +170,11 @@ def _metrics_arguments(config: EnvironmentConfig, step: int, steps: int) -> dict
     ):  # of several scripts, each may give some of them: they are counted at the end
         arguments["required_metrics"] = unsafe(list(config.required_metrics))
     return arguments
+
+
+def _batches(config: EnvironmentConfig) -> dict[str, Any]:
+    serial = list(config.serial) if len(config.serial) > 1 else next(iter(config.serial), None)
+    return {key: value for key, value in (("serial", serial), ("order", config.order)) if value is not None}
 
 
 def _become(config: EnvironmentConfig) -> dict[str, Any]:

@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible_env.aggregate import group_metrics
+from ansible_env.aggregate import group_metrics, per_host
 from ansible_env.errors import HostsUnreachable, PhaseCanceled, PhaseError, PhaseFailed, PhaseTimedOut
 from ansible_env.metrics import Value
 from ansible_env.outcomes import OUTCOMES, Kind
-from ansible_env.status import Status, worst
+from ansible_env.policies import EVERY_HOST, GroupPolicy
+from ansible_env.status import Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class HostResult:
     """How often the connection broke while the script was followed."""
     left_running: tuple[int, ...] = ()
     """Processes on the host that could not be ended."""
+    attempts: int = 1
+    """How often the phase was tried on the host, by `retries` of the environment file."""
 
     @property
     def status(self) -> Status:
@@ -79,9 +82,11 @@ class PhaseResult:
     status: Status
     hosts: Mapping[str, HostResult]
     metrics: Mapping[str, Value] = field(default_factory=dict)
-    """Those of the one host, or the means over the hosts that have them."""
+    """Those of the one host, or the aggregates over the hosts that succeeded; by request `metric{host}`, too."""
     message: str = ""
     """What Ansible said, where it failed as a whole."""
+    dropped: Mapping[str, HostResult] = field(default_factory=dict)
+    """Hosts that were not asked, since setup had failed there, with what had come of it. They count for the status."""
 
     @property
     def finished(self) -> datetime:
@@ -125,6 +130,7 @@ class PhaseResult:
             lines.append(f"{host.host}: {host.kind}: {host.message}")
             words = [line for line in (host.stderr or host.stdout).splitlines() if line.strip()]
             lines += [f"    {line}" for line in words[-5:]]
+        lines += [f"{name}: left out, since setup had failed there: {host.kind}" for name, host in self.dropped.items()]
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
@@ -135,18 +141,37 @@ class PhaseResult:
             "message": self.message,
             "metrics": dict(self.metrics),
             "hosts": {name: host.to_dict() for name, host in self.hosts.items()},
+            "dropped": {name: str(host.kind) for name, host in self.dropped.items()},
         }
 
 
-def phase_result(phase: str, hosts: Iterable[HostResult], message: str = "") -> PhaseResult:
-    """Put the results of the hosts together: the worst of them is that of the group."""
+def phase_result(
+    phase: str,
+    hosts: Iterable[HostResult],
+    message: str = "",
+    *,
+    policy: GroupPolicy = EVERY_HOST,
+    dropped: Mapping[str, HostResult] | None = None,
+    stopped: bool = False,
+) -> PhaseResult:
+    """Put the results of the hosts together.
+
+    Args:
+        phase: its name.
+        hosts: the results of those that were asked.
+        message: what Ansible said, where it failed as a whole.
+        policy: when a group has succeeded, and what its metrics are.
+        dropped: the results of setup on hosts that were left out because of them.
+        stopped: whether hosts were canceled because another one had failed.
+    """
     by_name = {host.host: host for host in hosts}
-    statuses = {host.status for host in by_name.values()}
-    status = Status.CANCELED if Status.CANCELED in statuses else worst(statuses)
-    if status is Status.UNKNOWN:  # a host that was expected and not asked is a failure of the group
-        status = Status.FAILED
-    metrics = group_metrics([host.metrics for host in by_name.values() if host.status.is_succeeded()])
-    return PhaseResult(phase, status, by_name, metrics, message)
+    dropped = dropped or {}
+    kinds = [(host.kind, host.status) for host in (*by_name.values(), *dropped.values())]
+    good = {name: host.metrics for name, host in by_name.items() if host.status.is_succeeded()}
+    metrics = group_metrics(list(good.values()), policy.aggregate)
+    if policy.per_host_metrics:
+        metrics |= per_host(good)
+    return PhaseResult(phase, policy.judge(kinds, stopped=stopped), by_name, metrics, message, dropped)
 
 
 def combine(results: Sequence[HostResult]) -> HostResult:

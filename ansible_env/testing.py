@@ -94,7 +94,7 @@ class FakeEngine(Engine):
         events: list[dict[str, Any]] = []
         failed: set[str] = set()
         for number, (phase, task) in enumerate(_phase_tasks(job.playbook)):
-            for host in self._hosts:
+            for host in (host for host in self._hosts if host in (job.hosts or self._hosts)):
                 if host in failed:  # Ansible takes a host that failed out of the play
                     continue
                 fields = {"rc": 0, **(self._answer(phase, host, task) if task.get("script") else {})}

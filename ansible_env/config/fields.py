@@ -28,7 +28,7 @@ from ansible_env.tunables import TunableGroups, parse_groups
 
 __all__ = [
     "PHASES", "ConstArgs", "Fault", "GroupsField", "Names", "NonEmpty", "PhaseName", "PhaseNames", "Renames",
-    "Script", "ScriptItem", "SecretSource", "Secrets", "Tasks", "Value", "refuse", "refuse_one",
+    "Script", "ScriptItem", "SecretSource", "Secrets", "Tasks", "Value", "read_names", "refuse", "refuse_one",
 ]  # fmt: skip
 
 Scalar = str | int | float | bool | None
@@ -125,7 +125,8 @@ def _data_faults(value: Any, where: KeyPath) -> Iterable[Fault]:
 # Names, parameters
 
 
-def _names(value: Any) -> tuple[str, ...]:
+def read_names(value: Any) -> tuple[str, ...]:
+    """Read a list of names, where one may stand alone."""
     items = _listed(value, str, "a list of names")
     faults: list[Fault] = []
     for index, item in enumerate(items):
@@ -141,7 +142,7 @@ def _names(value: Any) -> tuple[str, ...]:
 
 
 def _phases(value: Any) -> tuple[str, ...]:
-    names = _names(value)
+    names = read_names(value)
     unknown = [(i, name) for i, name in enumerate(names) if name not in PHASES]
     if unknown:
         known = "setup, run or teardown"
@@ -205,7 +206,7 @@ class SecretSource(BaseModel):
 def _secrets(value: Any) -> Any:
     if isinstance(value, Mapping):
         return value
-    return dict.fromkeys(_names(value))
+    return dict.fromkeys(read_names(value))
 
 
 def _groups(value: Any) -> TunableGroups:
@@ -237,7 +238,7 @@ Script = Annotated[
     WithJsonSchema(_or_one({"type": "array", "items": {"anyOf": [{"type": "string"}, _TASK]}})),
 ]
 Tasks = Annotated[tuple[Task, ...], BeforeValidator(_tasks), WithJsonSchema(_or_one({"type": "array", "items": _TASK}))]
-Names = Annotated[tuple[str, ...], BeforeValidator(_names), WithJsonSchema(_or_one(_NAME_LIST))]
+Names = Annotated[tuple[str, ...], BeforeValidator(read_names), WithJsonSchema(_or_one(_NAME_LIST))]
 PhaseNames = Annotated[tuple[PhaseName, ...], BeforeValidator(_phases), WithJsonSchema(_or_one(_PHASE_LIST))]
 ConstArgs = Annotated[
     dict[str, Any],

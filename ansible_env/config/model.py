@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, ValidationInfo, model_validator
 
@@ -32,9 +32,12 @@ from ansible_env.config.fields import (
     refuse,
 )
 from ansible_env.config.forms import FLAT_EXTRA_KEYS, Form, ambiguous_faults, read_form
+from ansible_env.config.groups import Aggregate, NotNegative, Order, Positive, RetryOn, Serial, Share, SuccessField
 from ansible_env.config.times import Timeouts
 from ansible_env.documents import Document, KeyPath, TaggedValue, key_text, read_document
 from ansible_env.errors import ConfigError, Problem
+from ansible_env.outcomes import Kind
+from ansible_env.policies import GroupPolicy, Success
 from ansible_env.text import kind_of
 from ansible_env.tunables import TunableGroups
 
@@ -98,6 +101,34 @@ class EnvironmentConfig(BaseModel):
         "pattern, both are read, and JSON wins on equal names.",
     )
     required_metrics: Names = Field(default=(), description="Metrics without which a run has failed.")
+
+    aggregate: Aggregate = Field(
+        default={},
+        description="How metrics of several hosts become one: metric, or a pattern as `latency_*`, to sum, mean, "
+        "median, min, max, p0 to p99.9, stdev, cv, count, harmonic_mean or geometric_mean. Default: mean.",
+    )
+    per_host_metrics: bool = Field(
+        default=False, description="Whether the metrics of a group hold `metric{host}` of each host, too."
+    )
+    success: SuccessField = Field(
+        default=Success(),
+        description="How many hosts have to succeed: all, any, majority, {at_least: 3} or {fraction: 0.9}.",
+    )
+    max_unreachable: Share = Field(
+        default=None,
+        description="How many hosts, or what share of them as `10%`, may be out of reach and do not count then. "
+        "Absent: a host out of reach has failed.",
+    )
+    on_host_failure: Literal["continue", "stop"] = Field(
+        default="continue", description="Whether setup and run go on for the others when a host has failed."
+    )
+    retries: NotNegative = Field(default=0, description="How often a phase is tried again on hosts of `retry_on`.")
+    retry_on: RetryOn = Field(
+        default=(Kind.UNREACHABLE, Kind.AUTH), description="The kinds of outcome after which a host is tried again."
+    )
+    forks: Positive | None = Field(default=None, description="Hosts worked on at once; all, up to 50, if absent.")
+    serial: Serial = Field(default=(), description="Ansible's: the hosts in batches, one after the other.")
+    order: Order | None = Field(default=None, description="Ansible's: the order in which hosts are worked on.")
 
     timeouts: Timeouts = Field(default=Timeouts(), description="Deadlines.")
     fail_fast: bool = Field(
@@ -212,6 +243,11 @@ class EnvironmentConfig(BaseModel):
     def phases(self) -> tuple[str, ...]:
         """The phases that have something to do, in their order."""
         return tuple(phase for phase in PHASES if getattr(self, phase))
+
+    @property
+    def group_policy(self) -> GroupPolicy:
+        """What is expected of the hosts as a group."""
+        return GroupPolicy(self.success, self.max_unreachable, self.aggregate, self.per_host_metrics)
 
     @property
     def secret_names(self) -> frozenset[str]:

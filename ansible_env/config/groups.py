@@ -1,0 +1,142 @@
+"""Fields of an environment file about its hosts as a group: aggregates, policies, and what Ansible takes for plays."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, WithJsonSchema
+
+from ansible_env import aggregate
+from ansible_env.config.fields import Fault, read_names, refuse, refuse_one
+from ansible_env.outcomes import Kind
+from ansible_env.policies import Success
+from ansible_env.text import kind_of, nearest
+
+__all__ = ["Aggregate", "NotNegative", "Order", "Positive", "RetryOn", "Serial", "Share", "SuccessField"]
+
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
+_WORDS = ("all", "any", "majority")
+_RETRIED = tuple(str(kind) for kind in Kind if kind not in (Kind.OK, Kind.CANCELED, Kind.REJECTED))
+
+
+def _aggregate(value: Any) -> dict[str, str]:
+    """Read which aggregate each metric has; one name stands for all metrics."""
+    if isinstance(value, str):
+        value = {"*": value}
+    if not isinstance(value, Mapping):
+        refuse_one(f"must be a mapping of metrics to aggregates, not {kind_of(value)}")
+    faults: list[Fault] = []
+    for metric, name in value.items():
+        if not isinstance(metric, str) or not metric:
+            faults.append(((str(metric),), f"a metric's name must be text, not {kind_of(metric)}", "quote it"))
+        elif not isinstance(name, str) or aggregate.function(name) is None:
+            hint = nearest(name, aggregate.NAMES) or f"known: {', '.join(aggregate.NAMES)}"
+            faults.append(((metric,), f"there is no aggregate {name!r}", hint))
+    if faults:
+        refuse(faults)
+    return dict(value)
+
+
+def _success(value: Any) -> Success:
+    if isinstance(value, Success):
+        return value
+    if isinstance(value, str):
+        if value in _WORDS:
+            return Success(value)  # type: ignore[arg-type]
+        refuse_one(f"{value!r} is none of {', '.join(_WORDS)}", nearest(value, _WORDS) or "or {at_least: 3}")
+    if not isinstance(value, Mapping) or len(value) != 1 or next(iter(value)) not in ("at_least", "fraction"):
+        refuse_one("must be all, any, majority, {at_least: 3} or {fraction: 0.9}")
+    rule, amount = next(iter(value.items()))
+    is_number = isinstance(amount, int | float) and not isinstance(amount, bool)
+    if rule == "at_least" and not (is_number and isinstance(amount, int) and amount >= 1):
+        refuse([((rule,), "must be a number of hosts, 1 or more", None)])
+    if rule == "fraction" and not (is_number and 0 < amount <= 1):
+        refuse([((rule,), "must be a share of the hosts, above 0 and up to 1", None)])
+    return Success(rule, amount)
+
+
+def _success_data(value: Success) -> str | dict[str, float]:
+    return value.rule if value.rule in _WORDS else {value.rule: value.amount}
+
+
+def _share(value: Any) -> int | float | None:
+    """Read a number of hosts, or a share of them as `10%`, which becomes a float below 1."""
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+        return value
+    if isinstance(value, float) and 0 <= value < 1:
+        return value
+    match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
+    if match is None or float(match[1]) >= 100:
+        refuse_one("must be a number of hosts, or a share of them as '10%'")
+    return float(match[1]) / 100
+
+
+def _serial(value: Any) -> tuple[int | str, ...]:
+    """Read the sizes of batches, as Ansible takes them: a number, a share as `30%`, or a list of these."""
+    items = list(value) if isinstance(value, list | tuple) else [value]
+    faults: list[Fault] = []
+    for index, item in enumerate(items):
+        is_number = isinstance(item, int) and not isinstance(item, bool) and item >= 1
+        if not is_number and not (isinstance(item, str) and _PERCENT.fullmatch(item)):
+            faults.append(((index,), "must be a number of hosts, 1 or more, or a share of them as '30%'", None))
+    if faults:
+        refuse(faults)
+    return tuple(items)
+
+
+def _retry_on(value: Any) -> tuple[Kind, ...]:
+    names = read_names(list(map(str, value)) if isinstance(value, tuple) else value)
+    unknown = [(index, name) for index, name in enumerate(names) if name not in _RETRIED]
+    if unknown:
+        hint = f"known: {', '.join(_RETRIED)}"
+        refuse(((i,), f"{name!r} cannot be tried again", nearest(name, _RETRIED) or hint) for i, name in unknown)
+    return tuple(Kind(name) for name in names)
+
+
+_SHARE: list[dict[str, Any]] = [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": r"^\d+(\.\d+)?\s*%$"}]
+_HOSTS = {"type": "integer", "minimum": 0}
+
+Aggregate = Annotated[
+    dict[str, str],
+    BeforeValidator(_aggregate),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string"}, {"type": "object", "additionalProperties": {"type": "string"}}]}
+        | {"examples": [{"throughput": "sum", "latency_p99": "max", "*": "mean"}]}
+    ),
+]
+SuccessField = Annotated[
+    InstanceOf[Success],
+    BeforeValidator(_success),
+    PlainSerializer(_success_data),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": list(_WORDS)},
+                {"type": "object", "properties": {"at_least": {"type": "integer", "minimum": 1}},
+                 "required": ["at_least"], "additionalProperties": False},
+                {"type": "object", "properties": {"fraction": {"type": "number", "exclusiveMinimum": 0, "maximum": 1}},
+                 "required": ["fraction"], "additionalProperties": False},
+            ]
+        }
+    ),
+]  # fmt: skip
+Share = Annotated[
+    int | float | None, BeforeValidator(_share), WithJsonSchema({"anyOf": [_HOSTS, _SHARE[1], {"type": "null"}]})
+]
+Serial = Annotated[
+    tuple[int | str, ...],
+    BeforeValidator(_serial),
+    WithJsonSchema({"anyOf": [*_SHARE, {"type": "array", "items": {"anyOf": _SHARE}}]}),
+]
+RetryOn = Annotated[
+    tuple[Kind, ...],
+    BeforeValidator(_retry_on),
+    WithJsonSchema({"type": "array", "items": {"enum": list(_RETRIED)}, "uniqueItems": True}),
+]
+Order = Literal["inventory", "reverse_inventory", "sorted", "reverse_sorted", "shuffle"]
+"""https://docs.ansible.com/ansible/latest/playbook_guide/playbooks_strategies.html#ordering-execution-based-on-inventory"""
+ORDERS: tuple[str, ...] = get_args(Order)
+Positive = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[int, Field(ge=0)]

@@ -14,12 +14,11 @@ from rich.console import Console
 from ansible_env.cli.exits import Exit
 from ansible_env.cli.interrupts import StopWaiting
 from ansible_env.cli.options import Common
+from ansible_env.cli.screen import PROGRAM, say
 from ansible_env.cli.text import visible
 from ansible_env.engine import Engine
 from ansible_env.environment import ENGINES
 from ansible_env.errors import AnsibleEnvError, ConfigError, Problem
-
-PROGRAM = "ansible-env"
 
 
 def make_engine(name: str = "warm") -> Engine:
@@ -51,7 +50,7 @@ def guarded(options: Common) -> Iterator[None]:
 
 def say_error(text: str) -> None:
     """Print a line about what is wrong."""
-    sys.stderr.write(f"{PROGRAM}: {visible(text)}\n")
+    say(f"{PROGRAM}: {visible(text)}")
 
 
 def say_problem(problem: Problem | str) -> None:
@@ -68,13 +67,23 @@ def _say(error: AnsibleEnvError, options: Common) -> None:
 
 def _set_up_logging(verbosity: int) -> None:
     logger = logging.getLogger("ansible_env")
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Handler()
     handler.setFormatter(_Formatter(f"{PROGRAM}: %(levelname)s: %(message)s"))
     for former in [h for h in logger.handlers if getattr(h, "of_the_command", False)]:
         logger.removeHandler(former)
     handler.of_the_command = True  # type: ignore[attr-defined]
     logger.addHandler(handler)
     logger.setLevel(logging.INFO if verbosity else logging.WARNING)
+
+
+class _Handler(logging.Handler):
+    """Shows what the library logs."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            say(self.format(record))
+        except Exception:
+            self.handleError(record)
 
 
 class _Formatter(logging.Formatter):

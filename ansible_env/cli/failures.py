@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.text import Text
@@ -12,6 +12,8 @@ from ansible_env.config import EnvironmentConfig
 from ansible_env.outcomes import OUTCOMES, Kind, signal_name
 from ansible_env.result import HostResult, PhaseResult
 
+MOST_FAILURES = 8
+"""Failures that are told in full, each with all hosts that it came to."""
 MOST_HOSTS = 8
 COMMAND_LINES = 3
 LAST_LINES = 5
@@ -24,8 +26,11 @@ def report_failure(console: Console, config: EnvironmentConfig, result: PhaseRes
     if result.message and not any(host.message == result.message for host in failed):
         console.print(Text(visible(f"{result.phase}: {result.message}")))
     command = _command(config, result.phase)
-    for host in failed[:MOST_HOSTS]:
-        title = Text.assemble((visible(host.host), "bold red"), f": {result.phase}: {headline(host)}")
+    groups = _alike(result.phase, failed)
+    for hosts in groups[:MOST_FAILURES]:
+        host = hosts[0]
+        names = (some((h.host for h in hosts), MOST_HOSTS), "bold red")
+        title = Text.assemble(names, f": {result.phase}: {headline(host)}")
         console.print(title, soft_wrap=not console.is_terminal)  # a sentence breaks between words, a path nowhere
         details = list(_details(result.phase, host))
         if command and host.kind in _OF_A_SCRIPT:
@@ -33,9 +38,19 @@ def report_failure(console: Console, config: EnvironmentConfig, result: PhaseRes
             command = []  # the same for all hosts
         for label, lines in details:
             for number, line in enumerate(lines):
-                console.print(Text.assemble((f"    {label if number == 0 else '':9}", "dim"), line))
-    if rest := [host.host for host in failed[MOST_HOSTS:]]:
+                more = f" (and of {plural(len(hosts) - 1, 'other')})" if label == "log" and len(hosts) > 1 else ""
+                console.print(Text.assemble((f"    {label if number == 0 else '':9}", "dim"), line, (more, "dim")))
+    if rest := [host.host for hosts in groups[MOST_FAILURES:] for host in hosts]:
         console.print(Text(f"{plural(len(rest), 'more host')} failed: {some(rest, 20)}"))
+
+
+def _alike(phase: str, failed: Sequence[HostResult]) -> list[list[HostResult]]:
+    """Put hosts together of which the same is to be told, but for the place of the log."""
+    groups: dict[object, list[HostResult]] = {}
+    for host in failed:
+        told = (headline(host), *((label, *lines) for label, lines in _details(phase, host) if label != "log"))
+        groups.setdefault(told, []).append(host)
+    return list(groups.values())
 
 
 def headline(host: HostResult) -> str:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from ansible_env.cli import screen
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -59,6 +61,7 @@ class Interrupts:
 
     def _say(self, text: str) -> None:
         # Not through a buffered stream: the signal may have come while that one was being written to.
-        if text:
+        lines = [f"{screen.PROGRAM}: {line}" for line in text.split("\n")]
+        if text and not screen.notify("\n".join(lines)):
             with contextlib.suppress(OSError):
-                os.write(2, "".join(f"\nansible-env: {line}" for line in text.split("\n")).encode() + b"\n")
+                os.write(2, "".join(f"\n{line}" for line in lines).encode() + b"\n")

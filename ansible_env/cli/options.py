@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 import typer
 
 from ansible_env.cli.output import Output
+from ansible_env.cli.progress import ProgressForm
 
 _PARAMETERS, _HOSTS, _ANSIBLE, _RESULTS = "Parameters", "Hosts", "How Ansible connects", "Results"
 T = TypeVar("T", bound="Common")
@@ -120,6 +121,34 @@ class Connection(Hosts):
     ] = None
 
 
+@dataclass(kw_only=True)
+class Telling(Common):
+    """How results and progress are shown."""
+
+    output: Annotated[
+        Output, typer.Option("-o", "--output", rich_help_panel=_RESULTS, help="Form of the results on stdout.")
+    ] = Output.TABLE
+    quiet: Annotated[bool, _option("-q", "--quiet", panel=_RESULTS, help="Nothing but errors on stderr.")] = False
+    follow: Annotated[
+        list[str] | None,
+        _option(
+            "--follow",
+            panel=_RESULTS,
+            metavar="HOST",
+            help="Show the output of this host alone, or of those that match, as 'db*'. Repeatable. Default: on a "
+            "terminal that of the only host (-v: of all), elsewhere of all.",
+        ),
+    ] = None
+    progress: Annotated[
+        ProgressForm,
+        typer.Option(
+            "--progress",
+            rich_help_panel=_RESULTS,
+            help="live: a line for each host, drawn anew; plain: lines with the time; auto: live on a terminal.",
+        ),
+    ] = ProgressForm.AUTO
+
+
 class EngineName(enum.StrEnum):
     """How Ansible is started."""
 
@@ -128,12 +157,9 @@ class EngineName(enum.StrEnum):
 
 
 @dataclass(kw_only=True)
-class Running(Connection, Parameters):
+class Running(Telling, Connection, Parameters):
     """Everything for a command that runs phases."""
 
-    output: Annotated[
-        Output, typer.Option("-o", "--output", rich_help_panel=_RESULTS, help="Form of the results on stdout.")
-    ] = Output.TABLE
     artifacts: Annotated[
         Path | None,
         _option(
@@ -144,7 +170,6 @@ class Running(Connection, Parameters):
             "$ANSIBLE_ENV_ARTIFACTS or ~/.local/state/ansible-env.",
         ),
     ] = None
-    quiet: Annotated[bool, _option("-q", "--quiet", panel=_RESULTS, help="Nothing but errors on stderr.")] = False
     engine: Annotated[
         EngineName,
         typer.Option(
@@ -165,7 +190,7 @@ class TrialOptions(Running):
 
 
 @dataclass(kw_only=True)
-class AttachOptions(Common):
+class AttachOptions(Telling):
     """Those of `attach`."""
 
     trial: Annotated[
@@ -176,10 +201,6 @@ class AttachOptions(Common):
             show_default=False,
         ),
     ] = None
-    output: Annotated[
-        Output, typer.Option("-o", "--output", rich_help_panel=_RESULTS, help="Form of the results on stdout.")
-    ] = Output.TABLE
-    quiet: Annotated[bool, _option("-q", "--quiet", panel=_RESULTS, help="Nothing but errors on stderr.")] = False
 
 
 @dataclass(kw_only=True)

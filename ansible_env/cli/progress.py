@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import enum
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any, TextIO
 
 from rich.console import Console
 
+from ansible_env.cli.pace import Pace, about
 from ansible_env.cli.text import duration, plural, some, visible, visible_line
 from ansible_env.engine import Listener
 from ansible_env.playbook import PHASE_TASK
@@ -29,6 +32,14 @@ _TASK_WORDS = {
 }
 
 
+class ProgressForm(enum.StrEnum):
+    """How progress is told."""
+
+    AUTO = "auto"
+    LIVE = "live"
+    PLAIN = "plain"
+
+
 class Progress(Listener):
     """Shows a phase's begin and end, what its scripts print, and the author's own Ansible tasks.
 
@@ -36,39 +47,44 @@ class Progress(Listener):
     thousands of lines a second, and the engine waits for us.
     """
 
-    def __init__(self, stream: TextIO, *, quiet: bool = False, verbosity: int = 0) -> None:
+    def __init__(self, stream: TextIO, *, quiet: bool = False, verbosity: int = 0, follow: Sequence[str] = ()) -> None:
+        """Take where to write, and whose lines: `follow` has patterns of hosts' names, none stands for the default."""
         console = Console(file=stream)
         self._color = console.is_terminal and console.color_system is not None and not console.no_color
         self._stream = stream
         self._quiet = quiet
         self._verbosity = verbosity
+        self._follow = tuple(follow)
         self._lock = threading.Lock()
         self._phase = ""
         self._hosts: dict[str, str] = {}
         self._width = 0
         self._begun = 0.0
         self._partial: dict[tuple[str, str], str] = {}
-        self.printed = False
-        """Whether the scripts of the phase have printed anything."""
 
-    def trial(self, title: str, hosts: Sequence[str]) -> None:
-        """Say that a trial begins."""
+    def trial(self, title: str, hosts: Sequence[str], pace: Pace | None = None) -> None:
+        """Say that a trial begins, and how long all of them will take."""
         self._hosts = {host: _HOST_COLORS[n % len(_HOST_COLORS)] for n, host in enumerate(hosts)}
         self._width = min(max((len(visible(host)) for host in hosts), default=0), 24)
-        where = f"{plural(len(hosts), 'host')}: {some(hosts)}"
-        self._write([self._line("", f"{self._styled(title, _BOLD)} on {where}")])
+        where = f"{plural(len(hosts), 'host')}: {some(hosts, 4 if len(hosts) > 8 else 8)}"
+        left = pace.left(time.monotonic()) if pace is not None else None
+        rest = f", {about(left)}" if left is not None else ""
+        self._write([self._line("", f"{self._styled(title, _BOLD)} on {where}{rest}")])
 
     def begin(self, phase: str) -> None:
         """Say that a phase begins."""
-        self._phase, self._begun, self.printed = phase, time.monotonic(), False
-        self._partial.clear()
+        self._enter(phase)
         self._write([self._line(phase, self._styled("begins", _DIM))])
+
+    def _enter(self, phase: str) -> None:
+        self._phase, self._begun = phase, time.monotonic()
+        self._partial.clear()
 
     def end(self, result: PhaseResult) -> None:
         """Say how a phase ended."""
         with self._lock:
             for (host, stream), text in self._partial.items():
-                self._put([self._output(host, stream, text)] if text else [])
+                self._put([self._output(host, stream, text)] if text and self.shows(host) else [])
             self._partial.clear()
         good = result.status.is_succeeded()
         text = self._styled(result.status.name, _GREEN if good else _RED)
@@ -81,16 +97,32 @@ class Progress(Listener):
         """Say something else."""
         self._write([self._line(phase, visible(text))])
 
+    def stop(self) -> None:
+        """Leave the terminal as it is to be left, whatever comes next."""
+
+    def shows(self, host: str) -> bool:
+        """Whether the lines of a host are written."""
+        return self.follows(host, default=True)
+
+    def follows(self, host: str, *, default: bool) -> bool:
+        """Whether a host is among those asked for."""
+        return any(fnmatchcase(host, pattern) for pattern in self._follow) if self._follow else default
+
+    def on_lines(self, host: str, stream: str, lines: Sequence[str], rest: str) -> None:
+        """Take complete lines, and the one that is not."""
+
     def on_output(self, host: str, stream: str, text: str) -> None:
         """Show the lines that are complete now."""
         if self._quiet:
             return
         with self._lock:
-            self.printed = True
             *lines, rest = (self._partial.get((host, stream), "") + text).split("\n")
             if len(rest) > LONGEST_LINE:
                 lines, rest = [*lines, rest], ""
             self._partial[host, stream] = rest
+            self.on_lines(host, stream, lines, rest)
+            if not self.shows(host):
+                return
             left_out = len(lines) - MOST_LINES
             if left_out > 0:
                 half = MOST_LINES // 2
@@ -116,6 +148,8 @@ class Progress(Listener):
         elif kind in _TASK_WORDS:
             word, color = _TASK_WORDS[kind]
         else:
+            return
+        if not self.shows(str(data.get("host"))):
             return
         task = visible(str(data.get("task") or data.get("task_action") or "task"))
         if kind == "runner_on_failed" and data.get("ignore_errors"):
@@ -150,5 +184,8 @@ class Progress(Listener):
             return
         # Nobody reads it any more (`2>&1 | head`): that is no reason to end a benchmark.
         with contextlib.suppress(OSError, ValueError):
-            self._stream.write("".join(f"{line.rstrip()}\n" for line in lines))
-            self._stream.flush()
+            self._emit("".join(f"{line.rstrip()}\n" for line in lines))
+
+    def _emit(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()

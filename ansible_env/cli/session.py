@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import sys
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from ansible_env.cli import context
 from ansible_env.cli.artifacts import Artifacts
@@ -17,15 +20,21 @@ from ansible_env.cli.calling import ansible_options
 from ansible_env.cli.exits import Exit, worst_exit
 from ansible_env.cli.failures import report_failure
 from ansible_env.cli.interrupts import Interrupts, StopWaiting
+from ansible_env.cli.live import make_progress
 from ansible_env.cli.options import Running
 from ansible_env.cli.output import Writer, make_writer
+from ansible_env.cli.pace import Pace
 from ansible_env.cli.progress import Progress
 from ansible_env.cli.record import Trial
+from ansible_env.cli.text import some
 from ansible_env.cli.values import Values, given_values
 from ansible_env.config import PHASES, EnvironmentConfig
 from ansible_env.environment import RemoteEnv
-from ansible_env.errors import AnsibleEnvError, ConfigError
+from ansible_env.errors import AnsibleEnvError, ConfigError, Problem
 from ansible_env.journal import Journal
+from ansible_env.text import nearest
+
+T = TypeVar("T")
 
 
 def run_session(options: Running, phases: tuple[str, ...] = PHASES, trials: int = 1) -> Exit:
@@ -54,7 +63,15 @@ def prepare(
         for problem in values.ignored:
             context.say_error(f"warning: {problem}")
     _check_phases(config, phases)
-    progress = Progress(sys.stderr, quiet=options.quiet, verbosity=options.verbose)
+    progress = make_progress(
+        sys.stderr,
+        config,
+        form=options.progress,
+        quiet=options.quiet,
+        verbosity=options.verbose,
+        follow=options.follow or (),
+    )
+    stack.callback(progress.stop)
     engine = stack.enter_context(contextlib.closing(context.make_engine(options.engine)))
     cancel = threading.Event()
     env = RemoteEnv(
@@ -69,12 +86,24 @@ def prepare(
     )
     stack.enter_context(env)
     env.assign(values.tunables, values.for_trial(0, trials)[1])
-    env.hosts  # noqa: B018 - raises for an inventory that cannot be used
+    check_followed(options.follow or (), env.hosts)
     place = Artifacts(env.name, artifacts or options.artifacts)
     writer = make_writer(options.output, sys.stdout)
     session = Session(env, values, phases, trials, progress, place, writer, interrupts, cancel, options.quiet)
     session.on_begin = lambda: place.call(options, phases) if artifacts is None else None
     return session
+
+
+def check_followed(patterns: Sequence[str], hosts: Sequence[str]) -> None:
+    """Refuse to follow nobody.
+
+    Raises:
+        ConfigError: none of the hosts is meant by a pattern.
+    """
+    for pattern in patterns:
+        if not fnmatch.filter(hosts, pattern):
+            hint = nearest(pattern, hosts) or f"the hosts: {some(hosts)}"
+            raise ConfigError(Problem("is none of the hosts", f"--follow {pattern}", hint=hint))
 
 
 def _check_phases(config: EnvironmentConfig, phases: tuple[str, ...]) -> None:
@@ -99,8 +128,13 @@ class Session:
     quiet: bool
     begun: str = ""
     """The phase that is under way."""
+    pace: Pace = field(init=False)
+    """How long the trials take."""
     on_begin: Callable[[], None] = lambda: None
     """Called once, when the first trial has a directory."""
+
+    def __post_init__(self) -> None:
+        self.pace = Pace(self.trials, time.monotonic())
 
     def run(self) -> Exit:
         """Run the trials. What there are results of is always printed."""
@@ -130,7 +164,10 @@ class Session:
                 self.begun = begun[0] if begun else ""
                 self.progress.trial(f"{self.env.name}: attached to {journal.directory.name}", self.env.hosts)
                 self.progress.begin(self.begun or "teardown")
-                self.env.attach()
+                try:
+                    self.env.attach()
+                finally:
+                    self.progress.stop()
                 trial.params = self.env.params
                 trial.number = int(trial.params.get("trial_id") or 0)
                 self._take_over(trial)
@@ -149,6 +186,7 @@ class Session:
         try:
             for trial in trials:
                 self._finish(trial)
+                self.pace.end(time.monotonic())
                 codes.append(trial.exit)
         except StopWaiting:
             pass
@@ -170,7 +208,7 @@ class Session:
         self.env.logs = directory / "logs"
         self.env.journal = Journal(directory)
         title = f"{self.env.name}: trial {number}" + (f" ({index + 1} of {self.trials})" if self.trials > 1 else "")
-        self.progress.trial(title, self.env.hosts)
+        self.progress.trial(title, self.env.hosts, self.pace)
         return Trial(self.env.name, number, self.env.params, artifacts=directory)
 
     def _run_trial(self, trial: Trial, index: int) -> bool:
@@ -217,14 +255,20 @@ class Session:
         if not config.setup and not config.wait_boot:
             return self.env.setup(self.values.tunables, given)
         self._announce(trial, "setup")
-        ready = self.env.setup(self.values.tunables, given)
+        return self._under_way(trial, lambda: self.env.setup(self.values.tunables, given))
+
+    def _under_way(self, trial: Trial, action: Callable[[], T]) -> T:
+        """Do what was announced, and tell of it; an interrupt passes through here."""
+        try:
+            done = action()
+        finally:
+            self.progress.stop()
         self._take_over(trial)
-        return ready
+        return done
 
     def _phase(self, trial: Trial, phase: str) -> None:
         self._announce(trial, phase)
-        self.env.run_phase(phase)
-        self._take_over(trial)
+        self._under_way(trial, lambda: self.env.run_phase(phase))
 
     def _announce(self, trial: Trial, phase: str) -> None:
         self.begun = phase

@@ -180,13 +180,21 @@ def test_a_failure_is_reported_with_what_there_is_to_know(call):
     assert "\x1b" not in text
 
 
-def test_many_failures_are_not_all_told_in_full(call):
+def test_hosts_that_failed_alike_are_told_of_together(call):
     call.hosts(*(f"h{n}" for n in range(50)))
     call.outcomes["setup"] = {"kind": "unreachable", "rc": None, "msg": "no route to host"}
     result = call("trial", "env.yml")
-    assert result.stderr.count("setup: unreachable") == 8
-    assert "42 more hosts failed: h8, h9" in result.stderr
+    assert result.stderr.count("setup: unreachable") == 1
+    assert "h0, h1, h2, h3, h4, h5, h6, h7 and 42 more: setup: unreachable: no route to host" in result.stderr
     assert result.exit_code == 4
+
+
+def test_many_failures_are_not_all_told_in_full(call):
+    call.hosts(*(f"h{n}" for n in range(50)))
+    call.outcomes |= {("setup", f"h{n}"): {"kind": "exit", "rc": 1, "stderr": f"error {n}\n"} for n in range(50)}
+    result = call("trial", "env.yml")
+    assert result.stderr.count("setup: exit") == 8
+    assert "42 more hosts failed: h8, h9" in result.stderr
 
 
 # Exit codes

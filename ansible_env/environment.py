@@ -6,7 +6,6 @@ The life cycle and the return values are those of mlos_bench's RemoteEnv
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
 from collections.abc import Mapping, Sequence
@@ -15,13 +14,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from ansible_env.assignment import Assignment
 from ansible_env.config import EnvironmentConfig
 from ansible_env.engine import Cancellation, ColdEngine, Engine, Inventory, Listener, Options, WarmEngine
 from ansible_env.engine.inventory import Source
 from ansible_env.errors import ConfigError, LifecycleError
+from ansible_env.fleet import Fleet
 from ansible_env.journal import Journal
 from ansible_env.metrics import Value
-from ansible_env.params import ShellEnv, Tunables, check, public, resolve, shell_env
+from ansible_env.params import Tunables
 from ansible_env.phases import PhaseRunner, Place
 from ansible_env.playbook import PHASES, Playbook, render, render_boot
 from ansible_env.result import PhaseResult
@@ -34,7 +35,7 @@ ENGINES = {"warm": WarmEngine, "cold": ColdEngine}
 Telemetry = list[tuple[datetime, str, Any]]
 
 
-class RemoteEnv:
+class RemoteEnv(Fleet):
     """A benchmark environment on hosts that Ansible can reach.
 
     Use it as a context manager: setup, run and teardown raise LifecycleError outside of it, as mlos_bench asserts.
@@ -54,6 +55,7 @@ class RemoteEnv:
         tunables: Tunables | None = None,
         inventory: Source | Inventory | Sequence[Source] | None = None,
         limit: str | None = None,
+        hosts: Sequence[str] | None = None,
         engine: Engine | Literal["warm", "cold"] = "warm",
         options: Options | None = None,
         logs: Path | None = None,
@@ -71,6 +73,7 @@ class RemoteEnv:
             inventory: a file, directory, script or plugin configuration, `host1,host2`, a mapping, or several of
                 these; without one, the controller itself.
             limit: a pattern that limits the hosts further, as --limit.
+            hosts: the names of those that are meant, where they are known already; the pattern is not looked up then.
             engine: what runs the playbooks: an engine that is shared, or the name of one of its own, which is closed
                 with the environment.
             options: how ansible-playbook is to be called.
@@ -86,15 +89,14 @@ class RemoteEnv:
             config if isinstance(config, EnvironmentConfig) else EnvironmentConfig.from_mapping(config, name=name)
         )
         self.name = name or self.config.name
-        self._globals = dict(global_config or {})
-        self._tunables = tunables
+        self._assignment = Assignment(self.config, self.name, global_config, tunables)
         if isinstance(engine, str) and engine not in ENGINES:
             raise ConfigError(f"there is no engine {engine!r}: {', '.join(ENGINES)}, or an engine of your own")
         self._own_engine = isinstance(engine, str)
         self._engine: Engine = ENGINES[engine]() if isinstance(engine, str) else engine
-        self._runner = PhaseRunner(
-            self.config, self._engine, Inventory.of(inventory), limit, options or Options(), listener
-        )
+        self._place = Inventory.of(inventory), options or Options()
+        self._runner = PhaseRunner(self.config, self._engine, self._place[0], limit, self._place[1], listener, hosts)
+        self._given_hosts = None if hosts is None else list(hosts)
         self.logs = logs
         """Where the full output goes; may be changed between two phases."""
         self.journal = journal
@@ -102,14 +104,10 @@ class RemoteEnv:
         self._event = cancel
         self._cancel = Cancellation(cancel)
         self._teardown_cancel = Cancellation()
-        self._trials = itertools.count(1)
         self._in_context = False
         self._ready = False
-        self._params: dict[str, Any] | None = None
-        self._env = ShellEnv({}, {})
         self.results: dict[str, PhaseResult] = {}
         """The last result of each phase."""
-        check(self.config, self._globals, tunables)
 
     @classmethod
     def from_file(cls, path: str | Path, **arguments: Any) -> Self:
@@ -150,7 +148,7 @@ class RemoteEnv:
     @property
     def params(self) -> dict[str, Any]:
         """The parameters of the trial, secrets masked."""
-        return public(self.config, self._resolved())
+        return self._assignment.public
 
     def setup(self, tunables: Any = None, global_config: Mapping[str, Any] | None = None) -> bool:
         """Set the hosts up for a trial with these values of the tunables; True if they are ready.
@@ -166,7 +164,8 @@ class RemoteEnv:
         self._runner.begin_trial()
         self.assign(tunables, global_config)
         if self.journal is not None:
-            self.journal.begin_trial(*self._open(tunables, global_config))
+            self.journal.begin_trial(*self._assignment.for_journal(tunables, global_config))
+            self.journal.remember("hosts", self._given_hosts)
         if self.config.wait_boot and not self._run_playbook(render_boot(self.config)).status.is_succeeded():
             return False
         if not self.config.setup:
@@ -210,15 +209,7 @@ class RemoteEnv:
         Raises:
             ParameterError: a value cannot be used.
         """
-        merged = {**self._globals, **(global_config or {})}
-        trial: dict[str, Any] = {"trial_id": merged.get("trial_id", next(self._trials)), "trial_runner_id": 1}
-        trial["experiment_id"] = self.config.experiment_id or self.name
-        trial |= {name: merged[name] for name in trial if name in merged}
-        params = resolve(
-            self.config, global_config=merged, tunables=self._tunables, tunable_values=tunables, trial=trial
-        )
-        self._env = shell_env(self.config, params)
-        self._params = params
+        self._assignment.assign(tunables, global_config)
 
     def run_phase(self, phase: str) -> PhaseResult:
         """Run one phase, whatever came before, and return all that is known of it.
@@ -242,7 +233,7 @@ class RemoteEnv:
         if self.journal is None:
             raise LifecycleError(f"{self.name}: attach() needs the journal of a trial")
         self.assign(*self.journal.trial)
-        self._runner.begin_trial(self.journal.recall("dropped") or ())
+        self._runner.begin_trial(self.journal.recall("dropped") or (), self.journal.recall("hosts"))
         found = self.journal.interrupted()
         result = None
         if found is not None:
@@ -270,46 +261,47 @@ class RemoteEnv:
         """End a teardown, too."""
         self._teardown_cancel.cancel()
 
+    def on(
+        self, hosts: Sequence[str], *, cancel: threading.Event | None = None, listener: Listener | None = None
+    ) -> RemoteEnv:
+        """Return the same environment on some of its hosts, with the same engine: for trials side by side."""
+        inventory, options = self._place
+        return RemoteEnv(
+            config=self.config,
+            name=self.name,
+            global_config=self._assignment.globals,
+            tunables=self._assignment.tunables,
+            inventory=inventory,
+            hosts=hosts,
+            engine=self._engine,
+            options=options,
+            listener=listener,
+            cancel=cancel,
+        )
+
+    def _begin_trials(self) -> threading.Event:
+        self._check_context("run_trials")
+        self._cancel = Cancellation(self._event)
+        return self._cancel.event
+
     def _render(self, phase: str) -> Playbook:
         if phase not in PHASES:
             raise ConfigError(f"there is no phase {phase!r}: {', '.join(PHASES)}")
         if not getattr(self.config, phase):
             raise ConfigError(f"{self.name}: the environment file has no {phase!r}")
-        params = self._resolved()
-        return render(self.config, phase, params, self._env)
-
-    def _resolved(self) -> dict[str, Any]:
-        if self._params is None:
-            self.assign(None, None)
-        assert self._params is not None  # noqa: S101 - for mypy
-        return self._params
+        return render(self.config, phase, self._assignment.params, self._assignment.env)
 
     def _check_context(self, method: str) -> None:
         if not self._in_context:
             raise LifecycleError(f"{self.name}: {method}() outside of the context: use `with RemoteEnv(...) as env:`")
 
-    def _open(self, tunables: Any, global_config: Mapping[str, Any] | None) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return what a journal may hold of the parameters of a trial: all but the secrets."""
-        values = tunables.get_param_values() if hasattr(tunables, "get_param_values") else dict(tunables or {})
-        merged = {"trial_id": (self._params or {}).get("trial_id"), **self._globals, **(global_config or {})}
-        secret = self.config.secret_params
-        return (
-            {name: value for name, value in values.items() if name not in secret},
-            {name: value for name, value in merged.items() if name not in secret},
-        )
-
     def _run_playbook(self, playbook: Playbook, key: str | None = None) -> PhaseResult:
         result = self._runner.run(
             playbook,
-            secrets=self._secrets() if self.config.secret_params else {},
+            secrets=self._assignment.secrets,
             place=Place(self.logs, self.journal),
             cancel=self._teardown_cancel if playbook.phase == "teardown" else self._cancel,
             key=key,
         )
         self.results[playbook.phase] = result
         return result
-
-    def _secrets(self) -> dict[str, Any]:
-        params = self._resolved()
-        found = {name: str(params[name]) for name in self.config.secret_params if name in params}
-        return {"env": dict(self._env.secret), "params": found}

@@ -84,8 +84,13 @@ class PhaseRunner:
             self._hosts = tuple(self._engine.hosts(self._inventory, self._config.hosts, self._limit, self._options))
         return self._hosts
 
-    def begin_trial(self, dropped: Sequence[str] = ()) -> None:
-        """Count every host in again, but those that are known to have dropped out of this trial."""
+    def begin_trial(self, dropped: Sequence[str] = (), hosts: Sequence[str] | None = None) -> None:
+        """Count every host in again, but those that are known to have dropped out of this trial.
+
+        `hosts` are those of the trial, where it was run on some of them only.
+        """
+        if hosts is not None:
+            self._hosts, self._limit = tuple(hosts), ",".join(hosts)
         lost = {host: HostResult(host, Kind.NOT_RUN, "dropped out in setup") for host in dropped}
         self._dropped = {"setup": lost} if lost else {}
 

@@ -85,6 +85,11 @@ class Cancellation:
         self._event.set()
 
     @property
+    def event(self) -> threading.Event:
+        """What is set when somebody asks."""
+        return self._event
+
+    @property
     def requested(self) -> bool:
         """Whether somebody has asked."""
         return self._event.is_set()

@@ -1,0 +1,85 @@
+"""The parameters of the trial in hand."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_env.config import EnvironmentConfig
+from ansible_env.params import ShellEnv, Tunables, check, public, resolve, shell_env
+
+__all__ = ["Assignment"]
+
+
+class Assignment:
+    """What the parameters of an environment are in one trial, and the next, and the next."""
+
+    def __init__(
+        self, config: EnvironmentConfig, name: str, globals: Mapping[str, Any] | None, tunables: Tunables | None
+    ) -> None:
+        """Take what all trials have in common.
+
+        Raises:
+            ConfigError: no trial could have parameters.
+        """
+        self._config = config
+        self._name = name
+        self.globals = dict(globals or {})
+        self.tunables = tunables
+        self._trials = itertools.count(1)
+        self._params: dict[str, Any] | None = None
+        self._env = ShellEnv({}, {})
+        check(config, self.globals, tunables)
+
+    def assign(self, values: Any = None, global_config: Mapping[str, Any] | None = None) -> None:
+        """Work out the parameters of the next trial.
+
+        Raises:
+            ParameterError: a value cannot be used.
+        """
+        merged = {**self.globals, **(global_config or {})}
+        trial: dict[str, Any] = {"trial_id": merged.get("trial_id", next(self._trials)), "trial_runner_id": 1}
+        trial["experiment_id"] = self._config.experiment_id or self._name
+        trial |= {name: merged[name] for name in trial if name in merged}
+        params = resolve(self._config, global_config=merged, tunables=self.tunables, tunable_values=values, trial=trial)
+        self._env = shell_env(self._config, params)
+        self._params = params
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Every parameter; those of a trial with default values where none was assigned."""
+        if self._params is None:
+            self.assign()
+        assert self._params is not None  # noqa: S101 - for mypy
+        return self._params
+
+    @property
+    def env(self) -> ShellEnv:
+        """What the scripts see."""
+        return self._env
+
+    @property
+    def public(self) -> dict[str, Any]:
+        """The parameters, secrets masked."""
+        return public(self._config, self.params)
+
+    @property
+    def secrets(self) -> dict[str, Any]:
+        """The secrets: those that scripts see, by variable, and all of them, by name. Empty where there are none."""
+        if not self._config.secret_params:
+            return {}
+        found = {name: str(self.params[name]) for name in self._config.secret_params if name in self.params}
+        return {"env": dict(self._env.secret), "params": found}
+
+    def for_journal(
+        self, values: Any, global_config: Mapping[str, Any] | None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what a journal may hold of what was given for a trial: all but the secrets."""
+        given = values.get_param_values() if hasattr(values, "get_param_values") else dict(values or {})
+        merged = {"trial_id": (self._params or {}).get("trial_id"), **self.globals, **(global_config or {})}
+        secret = self._config.secret_params
+        return (
+            {name: value for name, value in given.items() if name not in secret},
+            {name: value for name, value in merged.items() if name not in secret},
+        )

@@ -1,0 +1,188 @@
+"""Which trial a free host gets next. Pure."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from ansible_env.errors import ConfigError
+
+__all__ = ["Asked", "Planned", "Request", "Source", "grid", "numbered", "plan", "plan_calibration"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A trial that is to be run."""
+
+    number: int
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """Values of tunables."""
+    globals: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters from outside, the number of the trial among them."""
+    configuration: int = 0
+    """Which set of values this is; repetitions share it. From 0."""
+    repeat: int = 1
+    """Which repetition of it this is, from 1."""
+    hosts: frozenset[str] = frozenset()
+    """Where it has to run; anywhere if empty."""
+    asked: Any = None
+    """What an optimizer gave, to tell it the result by."""
+    attempt: int = 1
+
+
+class Source(Protocol):
+    """Where trials come from. Called from one thread."""
+
+    eager: bool
+    """Whether a trial may begin before the result of the last one has been looked at."""
+
+    def take(self, idle: Sequence[str], count: int) -> tuple[Request, tuple[str, ...]] | None:
+        """Return a trial and which `count` of the idle hosts it gets; None if there is none for them now."""
+
+    def put_back(self, request: Request) -> None:
+        """Take a trial back whose hosts got lost."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is a trial to be run, on whatever hosts."""
+
+    def rest(self) -> Iterable[Request]:
+        """Return the trials that were not run, when no host is left for them."""
+
+
+class Planned:
+    """Trials that are known beforehand, in their order, repetitions on different hosts as far as that costs no time."""
+
+    eager = True
+
+    def __init__(self, requests: Iterable[Request]) -> None:
+        self._queue = list(requests)
+        self._seen: set[tuple[int, str]] = set()
+
+    def take(self, idle: Sequence[str], count: int) -> tuple[Request, tuple[str, ...]] | None:
+        """Return the first trial that is new to these hosts; if there is none, the one that is new to most of them."""
+        best: tuple[int, Request, tuple[str, ...]] | None = None
+        for request in self._queue:
+            usable = [host for host in idle if not request.hosts or host in request.hosts]
+            if len(usable) < count:
+                continue
+            usable.sort(key=lambda host: (request.configuration, host) in self._seen)
+            hosts = tuple(usable[:count])
+            known = sum((request.configuration, host) in self._seen for host in hosts)
+            if best is None or known < best[0]:
+                best = known, request, hosts
+            if known == 0:
+                break
+        if best is None:
+            return None
+        _, request, hosts = best
+        self._queue.remove(request)
+        self._seen.update((request.configuration, host) for host in hosts)
+        return request, hosts
+
+    def put_back(self, request: Request) -> None:
+        """Let it be the next one."""
+        self._queue.insert(0, request)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the queue holds anything."""
+        return bool(self._queue)
+
+    def rest(self) -> Iterable[Request]:
+        """Return what is left of the queue."""
+        return tuple(self._queue)
+
+
+class Asked:
+    """Trials that an optimizer is asked for, one at a time, when a host is free."""
+
+    eager = False
+
+    def __init__(self, ask: Callable[[], Any], make: Callable[[int, Any], Request], most: int | None) -> None:
+        """Take what to ask, how a numbered trial is made of an answer, and how many trials there may be.
+
+        `ask` ends the trials with None or StopIteration.
+        """
+        self._ask = ask
+        self._make = make
+        self._numbers = itertools.count(1)
+        self._most = most
+        self._back: list[Request] = []
+        self._asked = 0
+        self._over = False
+
+    def take(self, idle: Sequence[str], count: int) -> tuple[Request, tuple[str, ...]] | None:
+        """Return a trial that came back, or ask for another."""
+        if self._back:
+            return self._back.pop(0), tuple(idle[:count])
+        if self._over or self._asked == self._most:
+            return None
+        try:
+            answer = self._ask()
+        except StopIteration:
+            answer = None
+        if answer is None:
+            self._over = True
+            return None
+        self._asked += 1
+        return self._make(next(self._numbers), answer), tuple(idle[:count])
+
+    def put_back(self, request: Request) -> None:
+        """Run it again before anybody is asked."""
+        self._back.append(request)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a trial came back, or another may be asked for."""
+        return bool(self._back) or not (self._over or self._asked == self._most)
+
+    def rest(self) -> Iterable[Request]:
+        """Return the trials that came back and were not run again."""
+        return tuple(self._back)
+
+
+def grid(axes: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Return every combination of the values of some parameters; one empty set for no parameters."""
+    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+
+
+def plan(configurations: Sequence[Mapping[str, Any]], *, repeat: int = 1, seed: int | None = None) -> list[Request]:
+    """Return the trials of some configurations: in each pass every one once, in an order that the seed decides.
+
+    Passes keep a drift of the hosts from being taken for an effect of the parameters. Without a seed the order is the
+    given one.
+    """
+    chance = random.Random(seed) if seed is not None else None  # noqa: S311 - an order, not a secret
+    order: list[tuple[int, int]] = []
+    for number in range(1, repeat + 1):
+        indices = list(range(len(configurations)))
+        if chance is not None:
+            chance.shuffle(indices)
+        order += [(index, number) for index in indices]
+    return [
+        Request(number, dict(configurations[index]), configuration=index, repeat=time)
+        for number, (index, time) in enumerate(order, 1)
+    ]
+
+
+def numbered(requests: Iterable[Request]) -> Iterator[Request]:
+    """Give each trial its number as `trial_id`, unless it has one."""
+    for request in requests:
+        yield replace(request, globals={"trial_id": request.number, **request.globals})
+
+
+def plan_calibration(hosts: Sequence[str], values: Mapping[str, Any], *, repeat: int = 1) -> Iterator[Request]:
+    """Yield trials of one configuration for every host, as often for each.
+
+    Raises:
+        ConfigError: there is nothing to compare.
+    """
+    if len(hosts) < 2:
+        raise ConfigError(f"a calibration compares hosts, and there is only {len(hosts)}")
+    pairs = itertools.product(range(1, repeat + 1), hosts)
+    for number, (time, host) in enumerate(pairs, 1):
+        yield Request(number, dict(values), repeat=time, hosts=frozenset({host}))

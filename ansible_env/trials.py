@@ -1,0 +1,170 @@
+"""One trial of many, on some of the hosts: how it is run, and what comes of it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from ansible_env.errors import AnsibleEnvError, ParameterError
+from ansible_env.journal import Journal
+from ansible_env.metrics import Value
+from ansible_env.result import PhaseResult
+from ansible_env.schedule import Request
+from ansible_env.status import Status
+
+__all__ = ["Prepare", "TrialEnv", "TrialResult", "attempt_name", "kept_in", "run_trial"]
+
+
+class TrialEnv(AbstractContextManager["TrialEnv"], Protocol):
+    """What is used of a RemoteEnv."""
+
+    results: dict[str, PhaseResult]
+    logs: Path | None
+    journal: Journal | None
+
+    def __enter__(self) -> Self:
+        """Open it."""
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The parameters of the trial, secrets masked."""
+
+    def assign(self, tunables: Any = None, global_config: Mapping[str, Any] | None = None) -> None:
+        """Work out the parameters."""
+
+    def setup(self, tunables: Any = None, global_config: Mapping[str, Any] | None = None) -> bool:
+        """Set the hosts up; True if they are ready."""
+
+    def run(self) -> tuple[Status, datetime, dict[str, Value] | None]:
+        """Run the benchmark."""
+
+    def teardown(self) -> None:
+        """Clean up."""
+
+    def cancel_teardown(self) -> None:
+        """End a teardown."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialResult:
+    """What came of one trial."""
+
+    request: Request
+    hosts: tuple[str, ...]
+    """Where it was run."""
+    status: Status
+    """That of setup, if it failed, and else of run. A teardown changes nothing of it."""
+    phases: Mapping[str, PhaseResult] = field(default_factory=dict)
+    """In the order in which they were run."""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """All parameters, secrets masked."""
+    started: datetime | None = None
+    """By the controller's clock, in UTC."""
+    finished: datetime | None = None
+    attempts: int = 1
+    """How often it was begun: a trial whose host is lost is begun again on another."""
+    error: str = ""
+    """Why a phase could not even be tried."""
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """The values of tunables that were asked for."""
+        return self.request.values
+
+    @property
+    def asked(self) -> Any:
+        """What an optimizer gave, where one was asked."""
+        return self.request.asked
+
+    @property
+    def deciding(self) -> PhaseResult | None:
+        """The last phase before teardown."""
+        found = [result for phase, result in self.phases.items() if phase != "teardown"]
+        return found[-1] if found else None
+
+    @property
+    def metrics(self) -> Mapping[str, Value]:
+        """Those of the group; none unless the trial succeeded."""
+        return self.deciding.metrics if self.deciding and self.status.is_succeeded() else {}
+
+    @property
+    def broken_hosts(self) -> tuple[str, ...]:
+        """The hosts on which the machinery failed, and not the benchmark."""
+        found = [result for phase, result in self.phases.items() if phase != "teardown"]
+        return tuple(
+            dict.fromkeys(h.host for result in found for h in result.hosts.values() if h.is_infrastructure_failure)
+        )
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it says nothing of its parameters, because the machinery failed."""
+        return not self.status.is_succeeded() and not self.status.is_canceled() and bool(self.broken_hosts)
+
+
+Prepare = Callable[[TrialEnv, Request, Sequence[str]], None]
+"""Gets the environment of a trial, and on which hosts it is to be run."""
+
+
+def kept_in(directory: Path) -> Prepare:
+    """Return what has each trial keep its logs and its journal in a directory of its own."""
+
+    def prepare(env: TrialEnv, request: Request, _hosts: Sequence[str]) -> None:
+        place = directory / attempt_name(request)
+        env.logs, env.journal = place / "logs", Journal(place)
+
+    return prepare
+
+
+def attempt_name(request: Request) -> str:
+    """Return the name of a directory for one attempt at a trial."""
+    return f"trial-{request.number}" + (f"-attempt-{request.attempt}" if request.attempt > 1 else "")
+
+
+def run_trial(
+    env: TrialEnv, request: Request, hosts: Sequence[str], prepare: Callable[[TrialEnv], None] | None = None
+) -> TrialResult:
+    """Run setup, run and teardown of an environment that is entered; teardown always.
+
+    `prepare` is called when the parameters are known and no host has been touched.
+    """
+    begun = datetime.now(UTC)
+    status, errors = Status.FAILED, []
+
+    @contextlib.contextmanager
+    def kept() -> Iterator[None]:
+        try:
+            yield
+        except AnsibleEnvError as error:
+            errors.append(str(error))
+
+    try:
+        with kept():
+            env.assign(request.values, request.globals)
+            if prepare is not None:
+                prepare(env)
+            if env.setup(request.values, request.globals):
+                status = env.run()[0]
+            elif env.results:
+                status = next(reversed(env.results.values())).status
+    finally:
+        with kept():
+            env.teardown()
+    phases = dict(env.results)
+    if errors and not all(phase == "teardown" for phase in phases):
+        status = Status.FAILED
+    finished = datetime.now(UTC)
+    return TrialResult(
+        request, tuple(hosts), status, phases, _params(env), begun, finished, error=errors[0] if errors else ""
+    )
+
+
+def _params(env: TrialEnv) -> dict[str, Any]:
+    try:
+        return env.params
+    except ParameterError:
+        return {}

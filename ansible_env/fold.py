@@ -6,8 +6,8 @@ ansible-playbook, its recap, and the absence of failures prove nothing. docs/out
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,13 +25,20 @@ def fold(
     expected: Sequence[str],
     *,
     scripts: int = 1,
+    finish: str = "",
     required_metrics: Sequence[str] = (),
     stopped: str = "",
     message: str = "",
 ) -> PhaseResult:
     """Turn the events of a run into the result of a phase. The arguments are those of `fold_hosts`."""
     hosts = fold_hosts(
-        events, expected, scripts=scripts, required_metrics=required_metrics, stopped=stopped, message=message
+        events,
+        expected,
+        scripts=scripts,
+        finish=finish,
+        required_metrics=required_metrics,
+        stopped=stopped,
+        message=message,
     )
     return phase_result(phase, hosts, controller_message(hosts, message))
 
@@ -58,6 +65,7 @@ def fold_hosts(
     expected: Sequence[str],
     *,
     scripts: int = 1,
+    finish: str = "",
     required_metrics: Sequence[str] = (),
     stopped: str = "",
     message: str = "",
@@ -68,26 +76,68 @@ def fold_hosts(
         events: events of ansible-runner that are known to be genuine.
         expected: the hosts that have to give a result.
         scripts: how many phase tasks a host has to get through.
+        finish: name of one that has to be among them; empty, if any will do.
         required_metrics: names without which a success is none.
         stopped: `canceled` or `timeout`, where the controller ended the run.
         message: what Ansible said outside of any task, where it failed.
     """
     told: dict[str, list[Mapping[str, Any]]] = {host: [] for host in expected}
-    for event in sorted(events, key=_counter):
+    events = sorted(events, key=_counter)
+    for event in events:
         data = event.get("event_data")
         if not isinstance(data, Mapping) or event.get("event") not in _FINAL:
             continue
         host = data.get("host")
         if isinstance(host, str) and host in told:
             told[host].append(event)
-    return [_host(host, told[host], scripts, required_metrics, stopped, message) for host in expected]
+    due = _Due(scripts, finish, required_metrics)
+    hosts = [_host(host, told[host], due, stopped, message) for host in expected]
+    return [*hosts, *_strangers(events, told)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """What a host has to give for a success."""
+
+    scripts: int
+    finish: str
+    metrics: Sequence[str]
+
+    def is_given(self, events: Sequence[Mapping[str, Any]], tasks: int) -> bool:
+        """Whether so many phase tasks that went well, among these events, are enough."""
+        named = not self.finish or any(_is_ours(e) and e["event_data"].get("task") == self.finish for e in events)
+        return bool(tasks) and tasks >= self.scripts and named
+
+
+def _strangers(events: Sequence[Mapping[str, Any]], expected: Container[str]) -> Iterator[HostResult]:
+    """Yield the hosts that failed though nobody expected them: an imported playbook has hosts of its own."""
+    stats = [event for event in events if event.get("event") == "playbook_on_stats"]
+    data = stats[-1].get("event_data") if stats else None
+    if not isinstance(data, Mapping):
+        return
+    for host in sorted({name for key in ("failures", "dark") for name in _names(data.get(key))}):
+        if host in expected:
+            continue
+        failed = [e for e in events if _is_about(e, host) and _has_failed(e)]
+        if failed:
+            told = _of_script(host, failed[-1]) if _is_ours(failed[-1]) else _of_failure(host, failed[-1])
+            yield told
+
+
+def _names(counts: Any) -> Iterator[str]:
+    if isinstance(counts, Mapping):
+        yield from (name for name, count in counts.items() if count)
+
+
+def _is_about(event: Mapping[str, Any], host: str) -> bool:
+    data = event.get("event_data")
+    return isinstance(data, Mapping) and data.get("host") == host and event.get("event") in _FINAL
 
 
 def _host(
     host: str,
     events: Sequence[Mapping[str, Any]],
-    scripts: int,
-    required: Sequence[str],
+    due: _Due,
     stopped: str,
     message: str,
 ) -> HostResult:
@@ -98,8 +148,8 @@ def _host(
     if bad:
         status = worst(result.status for result in bad)
         return combine([*good, next(result for result in bad if result.status is status)])
-    if good and len(good) >= scripts:
-        return _with_metrics(combine(good), required)
+    if due.is_given(events, len(good)):
+        return _with_metrics(combine(good), due.metrics)
     failures = [event for event in events if not _is_ours(event) and _has_failed(event)]
     # Where something came after the failure it was rescued, or an `always` was at work: the end was ours then.
     if failures and not (stopped and failures[-1] is not events[-1]):

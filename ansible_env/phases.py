@@ -149,7 +149,8 @@ class PhaseRunner:
                 break
             logger.info("%s: %s again on %s", self._config.name, phase.playbook.phase, ", ".join(hosts))
             self._forget(phase)
-        return {host: found[host] for host in asked}, message
+        others = {name: result for name, result in found.items() if name not in asked}
+        return {**{host: found[host] for host in asked}, **others}, message
 
     def _attempt(self, phase: _Phase, hosts: tuple[str, ...], *, first: bool) -> tuple[EngineRun, list[HostResult]]:
         if not hosts:
@@ -160,6 +161,7 @@ class PhaseRunner:
             run.events,
             hosts,
             scripts=phase.playbook.scripts,
+            finish=phase.playbook.finish,
             required_metrics=self._config.required_metrics if phase.playbook.phase == "run" else (),
             stopped=run.stopped,
             message=run.message,
@@ -191,6 +193,7 @@ class PhaseRunner:
             timeout=self._outer_deadline(name, len(hosts), tasks=tasks),
             grace=config.timeouts.grace,
             base_dir=config.source.parent.absolute() if config.source else None,
+            beside=phase.playbook.beside,
             uses_files=tasks,
             logs=logs,
             options=self._options,

@@ -10,12 +10,15 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from ansible_env.config import EnvironmentConfig, TaggedValue
+from ansible_env.config.checks import variable_names
+from ansible_env.config.items import import_dirs, is_import, is_opaque, item_task
 from ansible_env.params import ShellEnv
 
 PHASES = ("setup", "run", "teardown")
@@ -40,6 +43,10 @@ class Playbook:
     plays: tuple[Mapping[str, Any], ...]
     scripts: int
     """How many phase tasks each host has to get through for a success."""
+    finish: str = ""
+    """Name of the phase task that has to be among them, where content of the author's may have phase tasks, too."""
+    beside: tuple[Path, ...] = ()
+    """Directories of imported playbooks: what Ansible looks for beside a playbook may be there."""
 
     def attached(self) -> Playbook:
         """Return the playbook that takes up the scripts where they are, and starts nothing.
@@ -49,10 +56,12 @@ class Playbook:
         """
         plays = []
         for play in self.plays:
+            if "tasks" not in play:
+                continue  # an imported playbook
             scripts = [task for task in play["tasks"] if "script" in task.get(PHASE_TASK, ())]
             tasks = [{**task, PHASE_TASK: {**task[PHASE_TASK], "attach": True}} for task in scripts]
             plays.append({**play, "gather_facts": False, "tasks": tasks})
-        return Playbook(self.phase, tuple(plays), self.scripts)
+        return replace(self, plays=tuple(plays))
 
     def to_yaml(self) -> str:
         """Return what `ansible-playbook` runs."""
@@ -72,26 +81,76 @@ def render(
 ) -> Playbook:
     """Render a phase for the hosts of a pattern, `config.hosts` where none is given."""
     items = tuple(getattr(config, phase))
-    groups = list(_joined(items))
-    count = sum(isinstance(group, str) for group in groups)
-    steps = itertools.count(1)
-    tasks = [
-        _script_task(config, phase, group, env, next(steps), count) if isinstance(group, str) else _plain(group)
-        for group in groups
-    ]
-    if not groups or not isinstance(groups[-1], str):
-        # A host that got here has been through all of the tasks above; nothing else proves that.
-        tasks.append({"name": f"Finish {phase}", PHASE_TASK: {}})
+    opaque = any(map(is_opaque, items))
     play: dict[str, Any] = {
         "name": f"{phase.capitalize()} {_one_line(config.name)}",
         "hosts": hosts or config.hosts,
         "gather_facts": config.gather_facts,
     }
     play |= _batches(config) | _become(config)
-    if any(not isinstance(item, str) for item in items):
-        play["vars"] = {PARAMS_VAR: unsafe({k: v for k, v in params.items() if k not in config.secret_params})}
-    play["tasks"] = tasks
-    return Playbook(phase, (play,), sum(PHASE_TASK in task for task in tasks))
+    tasks = _tasks(config, phase, items, env, opaque=opaque)
+    variables = _variables(config, params) if any(not isinstance(item, str) for item in items) else {}
+    plays = tuple(_plays(play, variables, tasks, _plain(config.handlers)))
+    count = sum(PHASE_TASK in task for task in tasks)
+    return Playbook(phase, plays, count, _finish(phase) if opaque else "", import_dirs(items, config.base_dir))
+
+
+def _tasks(
+    config: EnvironmentConfig, phase: str, items: Sequence[Any], env: ShellEnv, *, opaque: bool
+) -> list[dict[str, Any]]:
+    """Return what the items of a phase become, in their order; imported playbooks are among the tasks."""
+    groups = list(_joined(items))
+    count = sum(isinstance(group, str) for group in groups)
+    steps = itertools.count(1)
+    tasks: list[dict[str, Any]] = []
+    pending = False  # whether a handler may have been notified
+    for group in groups:
+        if isinstance(group, str):
+            # A script is to see what the handlers of the tasks before it do.
+            tasks += _FLUSH if pending else ()
+            tasks.append(_script_task(config, phase, group, env, next(steps), count))
+        else:
+            tasks.append(item_task(_plain(group), config.base_dir))
+        pending = not isinstance(group, str) and not is_import(group) and (pending or is_opaque(group))
+    if opaque or not groups or not isinstance(groups[-1], str):
+        # A host that got here has been through all of the tasks above, and handlers; nothing else proves that.
+        tasks += [*(_FLUSH if pending else ()), {"name": _finish(phase), PHASE_TASK: {}}]
+    return tasks
+
+
+_FLUSH = ({"name": "Run the handlers that were notified", "ansible.builtin.meta": "flush_handlers"},)
+
+
+def _plays(
+    play: Mapping[str, Any], variables: Mapping[str, Any], tasks: Iterable[dict[str, Any]], handlers: Sequence[Any]
+) -> Iterator[dict[str, Any]]:
+    """Put tasks into plays, between those of the playbooks that are imported."""
+    gather = {"gather_facts": play["gather_facts"]}
+    for is_playbook, group in itertools.groupby(tasks, is_import):
+        if is_playbook:
+            yield from ({**task, "vars": {**variables, **(task.get("vars") or {})}} for task in group)
+            continue
+        yield {
+            **play,
+            **gather,
+            **({"vars": variables} if variables else {}),
+            "tasks": list(group),
+            **({"handlers": handlers} if handlers else {}),
+        }
+        gather = {"gather_facts": False}  # facts are kept from play to play
+
+
+def _variables(config: EnvironmentConfig, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the variables by which Ansible tasks see the parameters."""
+    seen = unsafe({name: value for name, value in params.items() if name not in config.secret_params})
+    found: dict[str, Any] = {PARAMS_VAR: seen}
+    for name in variable_names(config, params):
+        found[name] = seen.get(name, f"{{{{ {SECRETS_VAR}.params.{name} }}}}")
+    return found
+
+
+def _finish(phase: str) -> str:
+    return f"Finish {phase}"
 
 
 def render_boot(config: EnvironmentConfig, *, hosts: str | None = None) -> Playbook:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import keyword
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_env.documents import KeyPath, TaggedValue
 
-__all__ = ["RESERVED_NAMES", "clean_env_name", "env_name_fault", "kind_of", "nearest", "text_fault", "text_faults"]
+__all__ = [
+    "RESERVED_NAMES", "clean_env_name", "env_name_fault", "kind_of", "nearest", "text_fault", "text_faults",
+    "variable_name_fault",
+]  # fmt: skip
 
 _INVALID = re.compile(r"[^a-zA-Z0-9_]")
 _IDENTIFIER = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
@@ -41,6 +45,23 @@ def env_name_fault(name: str) -> str | None:
         return f"{name!r} cannot name an environment variable: it must be letters, digits and '_', and no digit first"
     if name in RESERVED_NAMES:
         return f"{name!r} cannot be exported: the shell sets this variable itself"
+    return None
+
+
+# Ansible sets these itself for each task (ansible/vars/manager.py and ansible/executor/task_executor.py).
+_MAGIC = frozenset({
+    "environment", "group_names", "groups", "hostvars", "inventory_dir", "inventory_file", "inventory_hostname",
+    "inventory_hostname_short", "item", "omit", "play_hosts", "playbook_dir", "role_name", "role_names", "role_path",
+    "vars",
+})  # fmt: skip
+
+
+def variable_name_fault(name: str) -> str | None:
+    """Return what is wrong with the name of an Ansible variable, or None."""
+    if not _IDENTIFIER.fullmatch(name) or keyword.iskeyword(name):
+        return f"{name!r} cannot name an Ansible variable: it must be letters, digits and '_', and no digit first"
+    if name.startswith("ansible_") or name in _MAGIC:
+        return f"{name!r} cannot name an Ansible variable of yours: Ansible has one of that name"
     return None
 
 

@@ -9,13 +9,16 @@ from ansible_env.config.fields import Fault
 from ansible_env.errors import MetricsPatternError
 from ansible_env.expand import references
 from ansible_env.metrics import compile_pattern
-from ansible_env.text import clean_env_name, env_name_fault, nearest, text_faults
+from ansible_env.text import clean_env_name, env_name_fault, nearest, text_faults, variable_name_fault
 from ansible_env.tunables import TunableGroups
 
 if TYPE_CHECKING:
     from ansible_env.config import EnvironmentConfig
 
-__all__ = ["TRIAL_NAMES", "config_faults", "env_sources", "file_groups", "known_names", "name_faults", "unusable_text"]
+__all__ = [
+    "TRIAL_NAMES", "config_faults", "env_sources", "file_groups", "known_names", "name_faults", "unusable_text",
+    "variable_names",
+]  # fmt: skip
 
 TRIAL_NAMES = ("experiment_id", "trial_id", "trial_runner_id")
 """Parameters that every trial has (`mlos_bench/environments/base_environment.py` of mlos_bench main)."""
@@ -27,6 +30,7 @@ def config_faults(config: EnvironmentConfig, bad: frozenset[str], *, mlos: bool)
         ({"results_stdout_pattern", "results_json", "required_metrics"}, lambda: _metrics_faults(config)),
         ({"shell_env_params", "shell_env_params_rename"}, lambda: _export_faults(config)),
         ({"tunables", "tunable_params"}, lambda: [] if mlos else _group_faults(config)),
+        ({"vars_params"}, lambda: _variable_faults(config)),
         ({"const_args", "secret_params"}, lambda: _secret_faults(config)),
     ]
     for reads, check in checks:
@@ -34,7 +38,7 @@ def config_faults(config: EnvironmentConfig, bad: frozenset[str], *, mlos: bool)
             yield from check()
     # An unknown name can only be told when all that may define it is known.
     sources = {"const_args", "required_args", "secret_params", "tunables", "tunable_params"}
-    if not bad & (sources | {"shell_env_params", "shell_env_params_rename"}):
+    if not bad & (sources | {"shell_env_params", "shell_env_params_rename", "vars_params"}):
         groups = file_groups(config)
         if groups is not None:
             yield from name_faults(config, groups)
@@ -81,6 +85,7 @@ def name_faults(config: EnvironmentConfig, tunables: TunableGroups) -> Iterator[
     named: list[tuple[tuple[str | int, ...], str]] = [
         *((("shell_env_params", index), name) for index, name in enumerate(config.shell_env_params)),
         *((("shell_env_params_rename", key), name) for key, name in config.shell_env_params_rename.items()),
+        *((("vars_params", index), name) for index, name in enumerate(config.vars_params) if name != "*"),
     ]
     for where, name in named:
         if name in known:
@@ -109,6 +114,20 @@ def _export_faults(config: EnvironmentConfig) -> Iterator[Fault]:
         elif (first := owners.setdefault(variable, name)) != name:
             what = f"{name!r} and {first!r} both become the environment variable {variable!r}"
             yield ("shell_env_params_rename", variable), what, f"remove {first!r} from shell_env_params"
+
+
+def variable_names(config: EnvironmentConfig, known: Iterable[str]) -> list[str]:
+    """Return the parameters that Ansible tasks see as variables of their own."""
+    names = [name for name in config.vars_params if name != "*"]
+    if "*" in config.vars_params:
+        names += [name for name in known if variable_name_fault(name) is None]
+    return list(dict.fromkeys(names))
+
+
+def _variable_faults(config: EnvironmentConfig) -> Iterator[Fault]:
+    for index, name in enumerate(config.vars_params):
+        if name != "*" and (fault := variable_name_fault(name)):
+            yield ("vars_params", index), fault, f"tasks see it as ansible_env_params[{name!r}]"
 
 
 def _metrics_faults(config: EnvironmentConfig) -> Iterator[Fault]:

@@ -22,6 +22,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from ansible_env.config.items import item_faults
 from ansible_env.documents import KeyPath, TaggedValue
 from ansible_env.text import kind_of, nearest
 from ansible_env.tunables import TunableGroups, parse_groups
@@ -77,7 +78,8 @@ def _script(value: Any) -> tuple[ScriptItem, ...]:
     faults: list[Fault] = []
     for index, item in enumerate(items):
         if isinstance(item, Mapping):
-            faults += [((index, *where), what, hint) for where, what, hint in _task_faults(item)]
+            found = [*_task_faults(item), *item_faults(item)]
+            faults += [((index, *where), what, hint) for where, what, hint in found]
         elif not isinstance(item, str):
             wanted = "a shell line (text) or an Ansible task (a mapping)"
             hint = _QUOTE if item is None or isinstance(item, bool | int | float) else None

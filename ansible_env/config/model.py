@@ -33,6 +33,7 @@ from ansible_env.config.fields import (
 )
 from ansible_env.config.forms import FLAT_EXTRA_KEYS, Form, ambiguous_faults, read_form
 from ansible_env.config.groups import Aggregate, NotNegative, Order, Positive, RetryOn, Serial, Share, SuccessField
+from ansible_env.config.items import path_faults
 from ansible_env.config.times import Timeouts
 from ansible_env.documents import Document, KeyPath, TaggedValue, key_text, read_document
 from ansible_env.errors import ConfigError, Problem
@@ -55,9 +56,17 @@ class EnvironmentConfig(BaseModel):
     description: str | None = Field(default=None, description="What the environment is for.")
     hosts: NonEmpty = Field(default="all", description="Where it runs: an Ansible host pattern.")
 
-    setup: Script = Field(default=(), description="Prepares the hosts: shell text, or Ansible tasks (mappings).")
+    setup: Script = Field(
+        default=(),
+        description="Prepares the hosts: shell text, Ansible tasks and blocks (mappings), `role: name`, "
+        "`tasks: file.yml`, or `import_playbook: file.yml`.",
+    )
     run: Script = Field(default=(), description="The benchmark; its stdout gives the metrics. Items as in `setup`.")
     teardown: Script = Field(default=(), description="Cleans up; runs always. Items as in `setup`.")
+    handlers: Tasks = Field(
+        default=(),
+        description="Handlers for the `notify` of your own tasks. They run before the next script, and at the end.",
+    )
 
     const_args: ConstArgs = Field(
         default={},
@@ -81,6 +90,11 @@ class EnvironmentConfig(BaseModel):
     )
     shell_env_params_rename: Renames = Field(
         default={}, description="More of them, under names of your own: environment variable to parameter."
+    )
+    vars_params: Names = Field(
+        default=(),
+        description="Parameters that Ansible tasks get as variables of their own names, besides `ansible_env_params`; "
+        "`*` stands for all whose names can be a variable's.",
     )
     secret_params: Secrets = Field(
         default={},
@@ -190,6 +204,8 @@ class EnvironmentConfig(BaseModel):
             form.fields["name"] = name
         config, faults = cls._validate(form)
         faults = [(form.path(where), what, hint) for where, what, hint in faults] + form.faults
+        base_dir = source.parent if source else Path()
+        faults += [(form.path(at), what, hint) for at, what, hint in path_faults(form.fields, PHASES, base_dir)]
         for field in ("const_args", "tunables"):
             faults += ambiguous_faults(document, form.path((field,)))
         problems = [Problem(what, key_text(where), source, document.line(where), hint) for where, what, hint in faults]

@@ -133,7 +133,7 @@ class _Run:
     def prepare(self, env: Mapping[str, str], program: str, first: Sequence[str]) -> None:
         """Write the private directory and set ansible-runner up."""
         job = self._job
-        playbook = self._private.write_playbook(job.playbook, job.base_dir, everything=job.uses_files)
+        playbook = self._private.write_playbook(job.playbook, job.base_dir, job.beside, everything=job.uses_files)
         try:
             self._runner = ansible_runner.interface.init_runner(
                 private_data_dir=str(self._private.path),

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,17 +32,24 @@ class PrivateDir:
             file.write(text)
         return path
 
-    def write_playbook(self, text: str, base_dir: Path | None, *, everything: bool) -> Path:
+    def write_playbook(
+        self, text: str, base_dir: Path | None, beside: Sequence[Path] = (), *, everything: bool
+    ) -> Path:
         """Write the playbook, with the environment file's neighbours beside it.
 
         Ansible looks beside the playbook for group_vars and roles and, where a phase has tasks of the author's
-        (`everything`), for templates, files and task files of any name.
+        (`everything`), for templates, files and task files of any name. Beside imported playbooks, in the directories
+        `beside`, it would look for the former if they were run alone.
         """
         project = self.path / "project"
         if base_dir is not None and base_dir.is_dir():
             for entry in base_dir.iterdir():
                 if entry.name != PLAYBOOK and (everything or entry.name in _ALWAYS):
                     (project / entry.name).symlink_to(entry.absolute())
+        for directory in beside:
+            for name in _ALWAYS:
+                if (directory / name).is_dir():
+                    _add(project / name, directory / name)
         return self.write(f"project/{PLAYBOOK}", text)
 
     def write_variables(self, name: str, variables: Mapping[str, Any]) -> Path:
@@ -56,3 +63,16 @@ class PrivateDir:
     def remove(self) -> None:
         """Remove it, with everything in it."""
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _add(link: Path, directory: Path) -> None:
+    """Let a directory's entries be in another one, too; of two with the same name, the first counts."""
+    if link.is_symlink():
+        first = link.resolve()
+        link.unlink()
+        link.mkdir()
+        _add(link, first)
+    link.mkdir(exist_ok=True)
+    for entry in directory.iterdir():
+        if not (link / entry.name).is_symlink():
+            (link / entry.name).symlink_to(entry.absolute())

@@ -52,6 +52,8 @@ class Job:
     grace: float = 5
     base_dir: Path | None = None
     """Directory whose group_vars, roles and so on count as beside the playbook; the environment file's own."""
+    beside: tuple[Path, ...] = ()
+    """Further directories of the kind, of imported playbooks."""
     uses_files: bool = False
     """Whether the playbook may name any file of that directory."""
     logs: Path | None = None

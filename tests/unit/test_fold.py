@@ -51,6 +51,11 @@ BY_EVIDENCE: dict[str, tuple[Kind, list[Any], dict[str, Any]]] = {
         [task_event("h", res={"ansible_env": 1, "kind": "ok", "rc": 0})],
         {},
     ),
+    "a phase task of the author's own, and not the one that proves the end": (
+        Kind.TASK,
+        [phase_event("h"), failed()],
+        {"finish": "Finish run"},
+    ),
     "a task of the author's failed": (Kind.TASK, [failed()], {}),
     "it failed after our script": (Kind.TASK, [phase_event("h"), failed()], {"scripts": 2}),
     "an author's failed task, ignored": (Kind.NOT_RUN, [failed(ignore_errors=True)], {}),
@@ -440,3 +445,12 @@ def test_the_order_of_unnumbered_events_changes_no_status(events, arguments, see
     found, other = fold("run", events, HOSTS, **arguments), fold("run", shuffled, HOSTS, **arguments)
     assert found.status is other.status
     assert [host.status for host in found.hosts.values()] == [host.status for host in other.hosts.values()]
+
+
+def test_a_host_that_nobody_expected_counts_only_if_it_failed():
+    stats = {"event": "playbook_on_stats", "event_data": {"failures": {"s": 1}, "dark": {}, "rescued": {"t": 1}}}
+    rescued = task_event("t", "runner_on_failed", task="Try", res={"msg": "rescued"})
+    broken = task_event("s", "runner_on_failed", task="Deploy", res={"msg": "no server"})
+    result = folded(phase_event("h"), rescued, broken, stats)
+    assert {name: host.kind for name, host in result.hosts.items()} == {"h": Kind.OK, "s": Kind.TASK}
+    assert result.status is Status.FAILED

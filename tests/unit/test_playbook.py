@@ -367,3 +367,73 @@ def test_vault_values_pass_through(tmp_path: Path):
     params = resolve(config, trial=TRIAL)
     text = render(config, "setup", params, shell_env(config, params)).to_yaml()
     assert yaml.load(text, PlainLoader)[0]["tasks"][0]["vars"]["v"] == ("vault", "$ANSIBLE_VAULT;1.1;AES256")
+
+
+ROLE = "ansible.builtin.import_role"
+PLAYBOOK = "ansible.builtin.import_playbook"
+
+
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [
+        ({"role": "web"}, {"name": "Role web", ROLE: {"name": "web"}}),
+        (
+            {"role": "a.b.web", "name": "Web", "tasks_from": "x", "become": True, "vars": {"n": 1}},
+            {"name": "Web", ROLE: {"name": "a.b.web", "tasks_from": "x"}, "become": True, "vars": {"n": 1}},
+        ),
+        (
+            {"role": "web", "loop": [1, 2], "become": True, "tags": ["t"]},
+            {
+                "name": "Role web",
+                "ansible.builtin.include_role": {"name": "web", "apply": {"become": True, "tags": ["t"]}},
+                "loop": [1, 2],
+                "tags": ["t"],
+            },
+        ),
+        (
+            {"tasks": "{{ os }}.yml"},
+            {"name": "Tasks of by a template", "ansible.builtin.include_tasks": {"file": "{{ os }}.yml"}},
+        ),
+        ({"ansible.builtin.debug": {"msg": 1}}, {"ansible.builtin.debug": {"msg": 1}}),
+    ],
+)
+def test_short_forms_become_what_a_playbook_has(item, expected):
+    assert playbook("setup", setup=[item]).plays[0]["tasks"][0] == expected
+
+
+def test_an_imported_playbook_stands_between_plays(tmp_path):
+    (tmp_path / "site.yml").write_text("")
+    items = ["a", {"import_playbook": str(tmp_path / "site.yml"), "vars": {"x": 1}}, {PLAYBOOK: "a.b.c"}, "b"]
+    handlers = [{"name": "h", "ansible.builtin.debug": {}}]
+    found = playbook("setup", setup=items, gather_facts=True, handlers=handlers, const_args={"n": 1}, vars_params=["n"])
+    first, site, other, last = found.plays
+    assert site[PLAYBOOK] == str(tmp_path / "site.yml")
+    assert site["vars"] == {PARAMS_VAR: {"n": 1, **TRIAL}, "n": 1, "x": 1}
+    assert other == {"name": "Playbook a.b.c", PLAYBOOK: "a.b.c", "vars": {PARAMS_VAR: {"n": 1, **TRIAL}, "n": 1}}
+    assert (first["gather_facts"], last["gather_facts"]) == (True, False)
+    assert first["handlers"] == last["handlers"] == handlers
+    assert [task["name"] for task in last["tasks"]] == ["Setup script", "Finish setup"]
+    assert (found.scripts, found.finish, found.beside) == (3, "Finish setup", (tmp_path,))
+    assert len(found.attached().plays) == 2
+
+
+def test_handlers_run_before_the_next_script_and_the_proof():
+    notifies = {**TASK, "notify": "h"}
+    names = [task["name"] for task in playbook(run=[notifies, TASK, "a", notifies]).plays[0]["tasks"]]
+    flush = "Run the handlers that were notified"
+    assert names == ["Install it", "Install it", flush, "Run script", "Install it", flush, "Finish run"]
+
+
+def test_secret_parameters_are_variables_by_reference_only():
+    found = playbook(
+        "setup",
+        {"key": "hidden"},
+        setup=[TASK],
+        secret_params=["key"],
+        vars_params=["*"],
+        const_args={"a-b": 1, "n": 2},
+    )
+    assert found.plays[0]["vars"]["key"] == "{{ ansible_env_secrets.params.key }}"
+    assert found.plays[0]["vars"]["n"] == 2
+    assert "a-b" not in found.plays[0]["vars"]
+    assert "hidden" not in found.to_yaml()

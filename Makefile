@@ -22,13 +22,16 @@ IN_VENV = PATH="$(abspath $(BIN)):$$PATH"
 # program:Debian package. The tests that want a program are skipped without it.
 PROGRAMS = sshd:openssh-server ssh:openssh-client ip:iproute2 sudo:sudo busybox:busybox unshare:util-linux ps:procps
 
-.PHONY: help demo test test-all lint check format venv packages clean
+.PHONY: help demo store-scale test test-all lint check format venv packages clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
 
 demo: venv ## run the SQLite benchmark on this machine
 	@$(BIN)/ansible-env trial examples/sqlite/environment.yml
+
+store-scale: venv ## 10,000 trials in a store: how long it takes to write one and to find the best
+	@$(BIN)/python -m tests.store_scale
 
 test: venv packages check ## static checks and all tests (some minutes)
 	$(IN_VENV) pytest -n 2 --dist worksteal $(PYTEST_ARGS)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         PhaseFailed,
         PhaseTimedOut,
         Problem,
+        StoreError,
     )
     from ansible_env.outcomes import Kind
     from ansible_env.result import HostResult, PhaseResult
@@ -62,6 +63,7 @@ __all__ = [
     "Problem",
     "RemoteEnv",
     "Status",
+    "StoreError",
     "WarmEngine",
     "__version__",
 ]
@@ -93,6 +95,7 @@ _HOMES = {
     "Problem": "ansible_env.errors",
     "RemoteEnv": "ansible_env.environment",
     "Status": "ansible_env.status",
+    "StoreError": "ansible_env.errors",
     "WarmEngine": "ansible_env.engine",
 }
 

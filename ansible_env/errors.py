@@ -7,6 +7,7 @@ AnsibleEnvError
 │   └── InventoryError        the inventory cannot be read, or no host matches
 ├── LifecycleError            a method called out of order, as mlos_bench asserts          (RuntimeError)
 ├── EngineError               Ansible itself could not be started or driven
+├── StoreError                the store of results cannot be opened, read or written
 ├── MetricsTimeoutError       a pattern was still matching at its time limit               (TimeoutError)
 └── PhaseError                raise_for_status() on a result that is not a success; has .result
     ├── PhaseFailed
@@ -40,6 +41,7 @@ __all__ = [
     "PhaseFailed",
     "PhaseTimedOut",
     "Problem",
+    "StoreError",
 ]
 
 
@@ -99,6 +101,10 @@ class LifecycleError(AnsibleEnvError, RuntimeError):
 
 class EngineError(AnsibleEnvError):
     """Ansible could not be started or driven."""
+
+
+class StoreError(AnsibleEnvError):
+    """The store of results cannot be opened, read or written."""
 
 
 class MetricsTimeoutError(AnsibleEnvError, TimeoutError):

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ansible_env import __version__
+from ansible_env.bundle import to_json
 from ansible_env.cli.attach import run_attach
 from ansible_env.cli.context import guarded
 from ansible_env.cli.doctor import run_doctor
@@ -22,7 +23,6 @@ from ansible_env.cli.options import (
     takes,
 )
 from ansible_env.cli.output import stop_printing
-from ansible_env.cli.record import to_json
 from ansible_env.cli.session import run_session
 from ansible_env.cli.show import rendered, validated
 from ansible_env.config import json_schema

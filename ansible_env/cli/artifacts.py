@@ -1,33 +1,30 @@
-"""What a call leaves on disk: for each trial its result, the playbooks that were run, and the full output."""
+"""What a call leaves on disk: how it was made, and the bundle of each trial."""
 
 from __future__ import annotations
 
-import os
-import re
-import secrets
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ansible_env.bundle import Bundle, Origin, new_call, to_json, write_private
 from ansible_env.cli.options import Running
-from ansible_env.cli.record import Trial, to_json, versions
 from ansible_env.environment import RemoteEnv
 from ansible_env.errors import ConfigError, Problem
+from ansible_env.store.database import without_password
 
 CALL_FILE = "call.json"
-ROOT_VARIABLE = "ANSIBLE_ENV_ARTIFACTS"
 
 
 class Artifacts:
     """The directory of one call. Nobody else can read it: output may hold anything."""
 
-    def __init__(self, name: str, chosen: Path | None) -> None:
+    def __init__(self, env: RemoteEnv, chosen: Path | None) -> None:
         """Find the directory; nothing is made yet."""
-        self.path = (chosen.expanduser() if chosen else _default(name)).absolute()
+        self._origin = Origin.of(env.config)
+        self.path = (chosen.expanduser() if chosen else new_call(experiment_of(env))).absolute()
 
-    def trial(self, number: int) -> Path:
-        """Make the directory of a trial.
+    def trial(self, number: int, env: RemoteEnv) -> Bundle:
+        """Make the directory of a trial, whose parameters the environment has by now.
 
         Raises:
             ConfigError: it cannot be made, or holds another result.
@@ -36,35 +33,22 @@ class Artifacts:
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.mkdir(mode=0o700)
+            return Bundle.create(path, self._origin, experiment=experiment_of(env), number=number, params=env.params)
         except FileExistsError:
             where = path if path.exists() else self.path
             raise ConfigError(Problem("exists already: choose another directory for results", file=where)) from None
         except OSError as error:
             what = f"no directory for results can be made here: {error.strerror}"
             raise ConfigError(Problem(what, file=path, hint="--artifacts DIR")) from error
-        return path
 
     def call(self, options: Running, phases: tuple[str, ...]) -> None:
         """Keep how the call was made, for `attach`."""
-        _write(self.path / CALL_FILE, to_json(call_data(options, phases), indent=2) + "\n")
-
-    @staticmethod
-    def playbook(directory: Path, phase: str, env: RemoteEnv) -> None:
-        """Keep the playbook that a phase is about to run."""
-        _write(directory / f"{phase}.yml", env.render(phase))
-
-    @staticmethod
-    def result(directory: Path, trial: Trial) -> None:
-        """Keep what came of a trial."""
-        _write(
-            directory / "result.json", to_json({**trial.to_dict(output=True), "versions": versions()}, indent=2) + "\n"
-        )
+        write_private(self.path / CALL_FILE, to_json(call_data(options, phases), indent=2) + "\n")
 
 
-def root() -> Path:
-    """Return where results lie unless another place is chosen."""
-    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(os.environ.get(ROOT_VARIABLE) or Path(state) / "ansible-env").expanduser()
+def experiment_of(env: RemoteEnv) -> str:
+    """Return the name under which the trials of an environment are kept."""
+    return str(env.params.get("experiment_id") or env.name)
 
 
 def call_data(options: Running, phases: tuple[str, ...]) -> dict[str, Any]:
@@ -79,18 +63,5 @@ def call_data(options: Running, phases: tuple[str, ...]) -> dict[str, Any]:
     for name in ("params_file", "vault_password_file"):
         data[name] = [path.expanduser().absolute() for path in data[name] or []]
     data["output"] = options.output.value
+    data["store"] = options.store and without_password(options.store)
     return {"options": data, "phases": phases}
-
-
-def _default(name: str) -> Path:
-    return root() / _slug(name) / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-
-
-def _slug(name: str) -> str:
-    """Return a name that is one for a directory: no name leads out of the place where it belongs."""
-    return re.sub(r"[^A-Za-z0-9_.]+", "-", name).strip("-.")[:80] or "environment"
-
-
-def _write(path: Path, text: str) -> None:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123
-        file.write(text)

@@ -8,7 +8,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from ansible_env.cli.artifacts import CALL_FILE, root
+from ansible_env.bundle import root
+from ansible_env.cli.artifacts import CALL_FILE
 from ansible_env.cli.exits import Exit
 from ansible_env.cli.interrupts import Interrupts
 from ansible_env.cli.options import AttachOptions, Running, Telling

@@ -170,6 +170,17 @@ class Running(Telling, Connection, Parameters):
             "$ANSIBLE_ENV_ARTIFACTS or ~/.local/state/ansible-env.",
         ),
     ] = None
+    store: Annotated[
+        str | None,
+        _option(
+            "--store",
+            panel=_RESULTS,
+            metavar="URL",
+            help="Database of results: a file, or a URL of SQLAlchemy. Default: $ANSIBLE_ENV_STORE, or store.sqlite "
+            "beside the artifacts' default place.",
+        ),
+    ] = None
+    no_store: Annotated[bool, _option("--no-store", panel=_RESULTS, help="Keep nothing in the store.")] = False
     engine: Annotated[
         EngineName,
         typer.Option(

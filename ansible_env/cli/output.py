@@ -11,7 +11,8 @@ from typing import Any, Protocol, TextIO
 
 from rich.console import Console
 
-from ansible_env.cli.record import Trial, to_json
+from ansible_env.bundle import to_json
+from ansible_env.cli.record import Trial
 from ansible_env.cli.tables import trial_tables
 from ansible_env.cli.text import visible
 from ansible_env.result import HostResult

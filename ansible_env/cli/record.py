@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
-from platform import python_version
 from typing import Any
 
-from ansible_env import __version__
+from ansible_env.bundle import Bundle
 from ansible_env.cli.exits import Exit, exit_of
 from ansible_env.result import HostResult, PhaseResult
 from ansible_env.status import Status
@@ -31,6 +27,7 @@ class Trial:
     phases: dict[str, PhaseResult] = field(default_factory=dict)
     """In the order in which they were run."""
     artifacts: Path | None = None
+    bundle: Bundle | None = None
     error: str = ""
     """Why a phase could not even be tried."""
     canceled: bool = False
@@ -108,6 +105,7 @@ class Trial:
             "hosts": {name: _brief(host) for name, host in self.hosts.items()},
             "phases": phases,
             "artifacts": str(self.artifacts) if self.artifacts else None,
+            **({"versions": dict(self.bundle.manifest["versions"])} if output and self.bundle else {}),
             **({"error": self.error} if self.error else {}),
         }
 
@@ -116,29 +114,3 @@ def _brief(host: HostResult) -> dict[str, Any]:
     data = host.to_dict()
     names = ("status", "kind", "message", "rc", "metrics", "metrics_partial", "started", "finished")
     return {name: data[name] for name in names} | {"elapsed": host.elapsed}
-
-
-def versions() -> dict[str, str]:
-    """Return what a result was made with."""
-    found = {"ansible_env": __version__, "python": python_version()}
-    for name in ("ansible-core", "ansible-runner"):
-        try:
-            found[name.replace("-", "_")] = metadata.version(name)
-        except metadata.PackageNotFoundError:  # a copy on the path, without metadata
-            continue
-    return found
-
-
-def to_json(data: Any, *, indent: int | None = None) -> str:
-    """Return JSON that any reader takes and any terminal may show: ASCII, and no bare NaN."""
-    return json.dumps(_finite(data), indent=indent, allow_nan=False, default=str)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value

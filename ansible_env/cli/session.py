@@ -14,12 +14,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from ansible_env.bundle import Bundle
 from ansible_env.cli import context
 from ansible_env.cli.artifacts import Artifacts
 from ansible_env.cli.calling import ansible_options
 from ansible_env.cli.exits import Exit, worst_exit
 from ansible_env.cli.failures import report_failure
 from ansible_env.cli.interrupts import Interrupts, StopWaiting
+from ansible_env.cli.keeping import Keeper, open_keeper
 from ansible_env.cli.live import make_progress
 from ansible_env.cli.options import Running
 from ansible_env.cli.output import Writer, make_writer
@@ -87,9 +89,10 @@ def prepare(
     stack.enter_context(env)
     env.assign(values.tunables, values.for_trial(0, trials)[1])
     check_followed(options.follow or (), env.hosts)
-    place = Artifacts(env.name, artifacts or options.artifacts)
+    place = Artifacts(env, artifacts or options.artifacts)
+    keeper = open_keeper(options, phases, stack)
     writer = make_writer(options.output, sys.stdout)
-    session = Session(env, values, phases, trials, progress, place, writer, interrupts, cancel, options.quiet)
+    session = Session(env, values, phases, trials, progress, place, writer, interrupts, cancel, options.quiet, keeper)
     session.on_begin = lambda: place.call(options, phases) if artifacts is None else None
     return session
 
@@ -126,6 +129,7 @@ class Session:
     interrupts: Interrupts
     cancel: threading.Event
     quiet: bool
+    keeper: Keeper
     begun: str = ""
     """The phase that is under way."""
     pace: Pace = field(init=False)
@@ -156,8 +160,9 @@ class Session:
 
     def _attached(self, journal: Journal) -> Iterator[Trial]:
         self.env.journal = journal
-        self.env.logs = journal.directory / "logs"
-        trial = Trial(self.env.name, 0, {}, artifacts=journal.directory)
+        bundle = Bundle.open(journal.directory)
+        self.env.logs = bundle.logs
+        trial = Trial(self.env.name, 0, {}, bundle.created, artifacts=journal.directory, bundle=bundle)
         try:
             with self._teardown_after(trial):
                 begun = journal.interrupted()
@@ -204,12 +209,14 @@ class Session:
         number, given = self.values.for_trial(index, self.trials)
         self.env.results.clear()
         self.env.assign(self.values.tunables, given)
-        directory = self.artifacts.trial(number)
-        self.env.logs = directory / "logs"
-        self.env.journal = Journal(directory)
+        bundle = self.artifacts.trial(number, self.env)
+        self.env.logs = bundle.logs
+        self.env.journal = Journal(bundle.directory)
         title = f"{self.env.name}: trial {number}" + (f" ({index + 1} of {self.trials})" if self.trials > 1 else "")
         self.progress.trial(title, self.env.hosts, self.pace)
-        return Trial(self.env.name, number, self.env.params, artifacts=directory)
+        trial = Trial(self.env.name, number, self.env.params, artifacts=bundle.directory, bundle=bundle)
+        self.keeper.begin(trial)
+        return trial
 
     def _run_trial(self, trial: Trial, index: int) -> bool:
         """Run the phases of a trial; return whether it was the last one, whatever was planned."""
@@ -272,8 +279,8 @@ class Session:
 
     def _announce(self, trial: Trial, phase: str) -> None:
         self.begun = phase
-        if getattr(self.env.config, phase) and trial.artifacts:
-            self.artifacts.playbook(trial.artifacts, phase, self.env)
+        if getattr(self.env.config, phase) and trial.bundle:
+            trial.bundle.write_playbook(phase, self.env.render(phase))
         self.progress.begin(phase)
 
     def _take_over(self, trial: Trial) -> None:
@@ -293,8 +300,9 @@ class Session:
 
     def _finish(self, trial: Trial) -> None:
         trial.end = datetime.now(UTC)
-        if trial.artifacts:
-            self.artifacts.result(trial.artifacts, trial)
+        if trial.bundle:
+            trial.bundle.write_result(trial.to_dict(output=True))
+        self.keeper.finish(trial)
         self.writer.add(trial)
 
     # Interrupts: called from a signal handler

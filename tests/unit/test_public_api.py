@@ -40,6 +40,7 @@ ALL = {
     "Problem",
     "RemoteEnv",
     "Status",
+    "StoreError",
     "WarmEngine",
     "__version__",
 }

@@ -1,0 +1,113 @@
+"""The bundle: all that a trial leaves behind, in one directory that nobody else can read.
+
+bundle.json         what it is: uid, experiment, parameters (secrets masked), versions, git state
+environment.yml     the environment file as it was used
+setup.yml run.yml teardown.yml      the playbooks that were run
+logs/PHASE/         all that the scripts printed, for each host
+result.json         what came of it
+state.json results/ what another controller needs to take it up, see `ansible_env.journal`
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from ansible_env.bundle.files import to_json, write_private
+from ansible_env.bundle.origin import Origin
+from ansible_env.bundle.place import ROOT_VARIABLE, new_call, root
+from ansible_env.errors import ConfigError, Problem
+
+__all__ = ["ROOT_VARIABLE", "Bundle", "Origin", "new_call", "root", "to_json", "write_private"]
+
+FORMAT = 1
+MANIFEST = "bundle.json"
+RESULT = "result.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """The directory of one trial."""
+
+    directory: Path
+    manifest: Mapping[str, Any]
+
+    @classmethod
+    def create(
+        cls, directory: Path, origin: Origin, *, experiment: str, number: int, params: Mapping[str, Any]
+    ) -> Self:
+        """Begin the bundle of a trial in a directory that is there. `params` must have their secrets masked."""
+        manifest = {
+            "format": FORMAT,
+            "uid": uuid.uuid4().hex,
+            "experiment": experiment,
+            "environment": origin.environment,
+            "trial": number,
+            "created": datetime.now(UTC).isoformat(),
+            "params": dict(params),
+            "environment_file": origin.file,
+            "source": str(origin.source.absolute()) if origin.source else None,
+            "versions": dict(origin.versions),
+            "git": origin.git,
+        }
+        bundle = cls(directory, manifest)
+        write_private(directory / origin.file, origin.text)
+        bundle._save()
+        return bundle
+
+    @classmethod
+    def open(cls, directory: Path) -> Self:
+        """Read the bundle in a directory.
+
+        Raises:
+            ConfigError: there is none, or it cannot be read.
+        """
+        path = directory / MANIFEST
+        try:
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+            if manifest["format"] != FORMAT:
+                raise ValueError(f"its format is {manifest['format']}, not {FORMAT}")
+            _ = manifest["uid"], manifest["experiment"], manifest["trial"], manifest["params"], manifest["versions"]
+            datetime.fromisoformat(manifest["created"])
+        except FileNotFoundError as error:
+            hint = "name the directory of a trial, as the last line of `trial` says it, with /trial-1 and so on"
+            raise ConfigError(Problem("there is no bundle of a trial here", file=directory, hint=hint)) from error
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise ConfigError(Problem(f"the bundle cannot be read: {error}", file=path)) from error
+        return cls(directory, manifest)
+
+    @property
+    def uid(self) -> str:
+        """The trial's name, which no other trial has."""
+        return str(self.manifest["uid"])
+
+    @property
+    def experiment(self) -> str:
+        """The experiment that it belongs to."""
+        return str(self.manifest["experiment"])
+
+    @property
+    def created(self) -> datetime:
+        """When the trial began, by the controller's clock."""
+        return datetime.fromisoformat(self.manifest["created"])
+
+    @property
+    def logs(self) -> Path:
+        """Where the output of the phases is."""
+        return self.directory / "logs"
+
+    def write_playbook(self, phase: str, text: str) -> None:
+        """Keep the playbook that a phase is about to run."""
+        write_private(self.directory / f"{phase}.yml", text)
+
+    def write_result(self, data: Mapping[str, Any]) -> None:
+        """Keep what came of the trial."""
+        write_private(self.directory / RESULT, to_json(data, indent=2) + "\n")
+
+    def _save(self) -> None:
+        write_private(self.directory / MANIFEST, to_json(self.manifest, indent=2) + "\n")

@@ -1,0 +1,91 @@
+"""Where a result comes from: the programs that made it, and the version of the environment file."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from platform import python_version
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from ansible_env import __version__
+from ansible_env.bundle.source import environment_text
+from ansible_env.config import EnvironmentConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What all trials of one environment have in common; worked out once, when it is loaded."""
+
+    environment: str
+    """Its name."""
+    source: Path | None
+    file: str
+    """Name of the environment file in the bundle."""
+    text: str
+    versions: Mapping[str, str]
+    git: Mapping[str, Any] | None
+
+    @classmethod
+    def of(cls, config: EnvironmentConfig) -> Self:
+        """Return where the results of an environment come from."""
+        file, text = environment_text(config)
+        git = git_state(config.source.absolute()) if config.source else None
+        return cls(config.name, config.source, file, text, versions(), git)
+
+
+GIT_TIMEOUT = 10
+"""Seconds that git may take; a work tree on a network may hang."""
+
+
+def versions() -> dict[str, str]:
+    """Return what a result was made with."""
+    found = {"ansible_env": __version__, "python": python_version()}
+    for name in ("ansible-core", "ansible-runner"):
+        try:
+            found[name.replace("-", "_")] = metadata.version(name)
+        except metadata.PackageNotFoundError:  # a copy on the path, without metadata
+            continue
+    return found
+
+
+def git_state(file: Path) -> dict[str, Any] | None:
+    """Return the commit of the work tree that a file is in, and whether the file and its neighbours are in it.
+
+    None where there is no git, or the file is in no work tree.
+    """
+    head = _git(file.parent, "rev-parse", "HEAD", "--show-toplevel", "--show-prefix")
+    if head is None:
+        return None
+    commit, _, prefix = [*head.splitlines(), "", "", ""][:3]
+    changed = _git(file.parent, "status", "--porcelain", "--", ".")
+    return {
+        "commit": commit,
+        "branch": (_git(file.parent, "symbolic-ref", "--short", "-q", "HEAD") or "").strip() or None,
+        "path": f"{prefix}{file.name}",
+        "changed": changed.splitlines() if changed is not None else None,
+        "remote": _without_password(_git(file.parent, "config", "--get", "remote.origin.url")),
+    }
+
+
+def _git(directory: Path, *arguments: str) -> str | None:
+    command = ["git", "-C", str(directory), "--no-optional-locks", *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=GIT_TIMEOUT, errors="replace")
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def _without_password(url: str | None) -> str | None:
+    """Return a remote without the token that some have in it."""
+    if not url or not url.strip():
+        return None
+    url = url.strip()
+    parts = urlsplit(url) if "://" in url else None
+    if parts is None or "@" not in parts.netloc:
+        return url
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

@@ -1,0 +1,27 @@
+"""Where bundles lie."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+
+ROOT_VARIABLE = "ANSIBLE_ENV_ARTIFACTS"
+
+
+def root() -> Path:
+    """Return where results lie unless another place is chosen."""
+    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(os.environ.get(ROOT_VARIABLE) or Path(state) / "ansible-env").expanduser()
+
+
+def new_call(name: str) -> Path:
+    """Return a directory for the trials of one call, below that of the experiment. It is not made yet."""
+    return root() / _slug(name) / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def _slug(name: str) -> str:
+    """Return a name that is one for a directory: no name leads out of the place where it belongs."""
+    return re.sub(r"[^A-Za-z0-9_.]+", "-", name).strip("-.")[:80] or "environment"

@@ -1,0 +1,56 @@
+"""The environment file as it was used, without the secrets that it may hold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from ansible_env.config import EnvironmentConfig
+from ansible_env.documents import TaggedValue, read_document
+from ansible_env.errors import ConfigError
+from ansible_env.params.secrets import MASK
+
+_NOTE = "# Written anew from {source}: it holds secrets, which are masked here. Comments are lost.\n"
+
+
+def environment_text(config: EnvironmentConfig) -> tuple[str, str]:
+    """Return the name and the text of an environment file as it is kept.
+
+    It is the file itself. Only where that has the value of a secret in it, or where there is no file, it is written
+    anew.
+    """
+    source, secret, note = config.source, config.secret_names, ""
+    data: Any = None
+    if source is not None:
+        try:
+            data = read_document(source).data
+            if not secret or _masked(data, secret) == data:
+                return f"environment{source.suffix}", source.read_text(encoding="utf-8")
+            note = _NOTE.format(source=source.name)
+        except (OSError, ValueError, ConfigError):  # the file has gone, or has changed
+            data = None
+    if data is None:
+        data = json.loads(config.model_dump_json(exclude_defaults=True, fallback=str))
+    return "environment.yml", note + yaml.dump(_masked(data, secret), Dumper=_Dumper, sort_keys=False)
+
+
+class _Dumper(yaml.SafeDumper):
+    pass
+
+
+_Dumper.add_representer(TaggedValue, lambda dumper, value: dumper.represent_scalar(value.tag, value.value))
+
+
+def _masked(data: Any, secret: frozenset[str], place: str = "") -> Any:
+    """Return data in which the values of secrets are masked, wherever a key has the name of one."""
+    if isinstance(data, Mapping):
+        return {
+            key: MASK
+            if key in secret and place != "secret_params" and not isinstance(value, Mapping)
+            else _masked(value, secret, str(key))
+            for key, value in data.items()
+        }
+    return [_masked(item, secret, place) for item in data] if isinstance(data, list | tuple) else data

@@ -1,0 +1,67 @@
+"""Trials on their way into the store. What goes wrong with that is told, and ends no trial: its bundle has it all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from ansible_env.bundle import Bundle
+from ansible_env.cli import context
+from ansible_env.cli.options import Running
+from ansible_env.cli.record import Trial
+from ansible_env.config.checks import TRIAL_NAMES
+from ansible_env.errors import StoreError
+from ansible_env.store import Store, TrialInfo
+
+
+def open_keeper(options: Running, phases: tuple[str, ...], stack: ExitStack) -> Keeper:
+    """Open the store, unless nothing is to be kept. A setup or a teardown alone has no result.
+
+    Raises:
+        ConfigError, StoreError: it cannot be opened; no host has been touched.
+    """
+    if options.no_store or "run" not in phases:
+        return Keeper(None)
+    return Keeper(stack.enter_context(Store(options.store)))
+
+
+class Keeper:
+    """Writes trials into a store, or nowhere."""
+
+    def __init__(self, store: Store | None) -> None:
+        self._store = store
+
+    def begin(self, trial: Trial) -> None:
+        """Write down that a trial begins."""
+        store, bundle = self._store, trial.bundle
+        if store is not None and bundle is not None:
+            self._keep(bundle, lambda: store.begin_trial(bundle.experiment, trial_info(trial, bundle)))
+
+    def finish(self, trial: Trial) -> None:
+        """Write down what came of a trial."""
+        store, bundle = self._store, trial.bundle
+        if store is not None and bundle is not None:
+            info = trial_info(trial, bundle)
+            self._keep(
+                bundle,
+                lambda: store.add_trial(bundle.experiment, trial, info, error=trial.error, finished=trial.end),
+            )
+
+    def _keep(self, bundle: Bundle, write: Callable[[], object]) -> None:
+        try:
+            write()
+        except StoreError as error:
+            context.say_error(f"warning: not in the store: {error}; the results are in {bundle.directory}")
+
+
+def trial_info(trial: Trial, bundle: Bundle) -> TrialInfo:
+    """Return what the store is told about a trial."""
+    return TrialInfo(
+        uid=bundle.uid,
+        number=trial.number or int(bundle.manifest["trial"]),
+        environment=trial.environment,
+        params={name: value for name, value in trial.params.items() if name not in TRIAL_NAMES},
+        started=trial.begin,
+        artifacts=str(bundle.directory),
+        versions=bundle.manifest["versions"],
+    )

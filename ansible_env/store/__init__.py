@@ -1,0 +1,333 @@
+"""The store: every trial that was run, in a database, to be found, compared and drawn.
+
+    store = Store()                                   # the one that `ansible-env` writes to
+    for trial in store.trials("sqlite", best="score:max", limit=5):
+        print(trial.id, trial.params, trial.metrics["score"])
+    frame = store.to_frame("sqlite")                  # for pandas
+
+SQLite in a file by default, in WAL mode: several processes and threads may write at once. With a URL of SQLAlchemy, any
+server that it knows.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import uuid
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from ansible_env.bundle import root
+from ansible_env.errors import ConfigError, Problem
+from ansible_env.owner import Owner
+from ansible_env.status import Status
+from ansible_env.store import schema
+from ansible_env.store.database import Database, parse_url, shown
+from ansible_env.store.frame import Level, as_frame, flat_rows
+from ansible_env.store.read import (
+    Query,
+    select_experiments,
+    select_fingerprints,
+    select_hosts,
+    select_telemetry,
+    select_trials,
+)
+from ansible_env.store.records import Sample, StoredExperiment, StoredHost, StoredTrial, TrialInfo, TrialLike
+from ansible_env.store.schema import PARTS, experiments, telemetry, trials
+from ansible_env.store.values import clean, short
+from ansible_env.store.write import (
+    deciding,
+    fingerprint_rows,
+    host_rows,
+    is_infrastructure,
+    metric_rows,
+    param_rows,
+    phase_rows,
+    telemetry_rows,
+)
+
+__all__ = [
+    "Sample",
+    "Store",
+    "StoredExperiment",
+    "StoredHost",
+    "StoredTrial",
+    "TrialInfo",
+    "TrialLike",
+    "default_url",
+]
+
+URL_VARIABLE = "ANSIBLE_ENV_STORE"
+FILE = "store.sqlite"
+
+
+def default_url() -> str:
+    """Return where results go unless another store is named: $ANSIBLE_ENV_STORE, or a file beside the bundles."""
+    return os.environ.get(URL_VARIABLE) or str(root() / FILE)
+
+
+class Store:
+    """A database of trials. Safe to be used from several threads; other processes open it for themselves."""
+
+    def __init__(self, url: str | Path | None = None) -> None:
+        """Open a store, make it where there is none, and bring its schema up to date.
+
+        Args:
+            url: a file for SQLite, or a URL of SQLAlchemy, such as `postgresql://user@host/database`.
+
+        Raises:
+            ConfigError: it is no URL, or the driver for it is not installed.
+            StoreError: it cannot be opened, or was written by a later version.
+        """
+        self._database = Database(parse_url(url or default_url()))
+
+    def __repr__(self) -> str:
+        return f"<Store {shown(self._database.url)!r}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Store, (self._database.url.render_as_string(hide_password=False),)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def name(self) -> str:
+        """Where it is: a path, or a URL without its password."""
+        return shown(self._database.url)
+
+    def close(self) -> None:
+        """End the connections. The store opens new ones when it is used again."""
+        self._database.close()
+
+    # Writing
+
+    def begin_trial(self, experiment: str, info: TrialInfo | None = None) -> str:
+        """Write down that a trial begins, and return its uid. Until it is finished, it is one that RUNS.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        info = info or TrialInfo()
+        uid = info.uid or uuid.uuid4().hex
+        with self._database.writing() as connection:
+            self._row_of(connection, experiment, info, uid)
+        return uid
+
+    def add_trial(
+        self,
+        experiment: str,
+        trial: TrialLike,
+        info: TrialInfo | None = None,
+        *,
+        error: str = "",
+        finished: datetime | None = None,
+        fingerprints: Mapping[str, Mapping[str, Any]] | None = None,
+        telemetry: Iterable[Sample] = (),
+    ) -> str:
+        """Write a finished trial, whole or not at all, and return its uid.
+
+        One with the uid of a trial that is there, begun or finished, takes its place. So a trial may be written
+        again after an error, from any process.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        info = info or TrialInfo()
+        uid = info.uid or uuid.uuid4().hex
+        finished = finished or datetime.now(UTC)
+        with self._database.writing() as connection:
+            trial_id, started = self._row_of(connection, experiment, info, uid)
+            for table in PARTS:
+                if table is not schema.telemetry:
+                    connection.execute(table.delete().where(table.c.trial_id == trial_id))
+            values = {
+                "status": trial.status.name,
+                "infrastructure": is_infrastructure(trial),
+                "phase": deciding(trial),
+                "finished": finished,
+                "elapsed": (finished - started).total_seconds(),
+                "error": clean(error),
+                "owner": None,
+            }
+            connection.execute(update(trials).where(trials.c.id == trial_id).values(values))
+            rows = (
+                param_rows(trial_id, info.params),
+                phase_rows(trial_id, trial.phases),
+                host_rows(trial_id, trial.phases),
+                metric_rows(trial_id, trial.phases),
+                telemetry_rows(trial_id, telemetry),
+                fingerprint_rows(trial_id, fingerprints or {}),
+            )
+            for table, found in zip(PARTS, rows, strict=True):
+                if found:
+                    connection.execute(insert(table), found)
+        return uid
+
+    def add_telemetry(self, uid: str, samples: Iterable[Sample]) -> None:
+        """Write telemetry of a trial, which may be running still.
+
+        Raises:
+            ConfigError: there is no such trial.
+            StoreError: it cannot be written.
+        """
+        with self._database.writing() as connection:
+            trial_id = connection.execute(select(trials.c.id).where(trials.c.uid == uid)).scalar()
+            if trial_id is None:
+                raise ConfigError(f"the store {self.name} has no trial {uid}")
+            if rows := telemetry_rows(trial_id, samples):
+                connection.execute(insert(telemetry), rows)
+
+    def _row_of(self, connection: Connection, experiment: str, info: TrialInfo, uid: str) -> tuple[int, datetime]:
+        """Return the id and the start of a trial, and make its row if there is none."""
+        found = connection.execute(select(trials.c.id, trials.c.started).where(trials.c.uid == uid)).first()
+        if found is not None:
+            return found.id, info.started or found.started
+        of = _experiment_id(connection, experiment)
+        number = info.number
+        if number is None:
+            last = connection.execute(select(func.max(trials.c.number)).where(trials.c.experiment_id == of)).scalar()
+            number = (last or 0) + 1
+        started = info.started or datetime.now(UTC)
+        row = {
+            "uid": uid,
+            "experiment_id": of,
+            "number": number,
+            "environment": clean(info.environment or experiment),
+            "status": Status.RUNNING.name,
+            "infrastructure": False,
+            "started": started,
+            "error": "",
+            "artifacts": info.artifacts,
+            "controller": socket.gethostname(),
+            "owner": Owner.this().to_text(),
+            "versions": json.dumps(dict(info.versions)),
+        }
+        key = connection.execute(insert(trials).values(row)).inserted_primary_key
+        assert key is not None  # noqa: S101 - for mypy
+        if info.params:
+            connection.execute(insert(schema.params), param_rows(key[0], info.params))
+        return key[0], started
+
+    # Reading
+
+    def experiments(self) -> list[StoredExperiment]:
+        """Return all experiments, the last one that was worked on first."""
+        with self._database.reading() as connection:
+            return select_experiments(connection)
+
+    def trials(
+        self,
+        experiment: str | None = None,
+        *,
+        status: Iterable[Status] = (),
+        params: Mapping[str, Any] | None = None,
+        since: datetime | None = None,
+        best: str | None = None,
+        newest: bool = False,
+        limit: int | None = None,
+    ) -> list[StoredTrial]:
+        """Return trials, the oldest first.
+
+        Args:
+            experiment: only of this one.
+            status: only with one of these.
+            params: only with these values of parameters.
+            since: only those that began then or later.
+            best: `metric:max` or `metric:min`: only those that succeeded and have this metric, the best first.
+            newest: the newest first.
+            limit: at most as many.
+
+        Raises:
+            ConfigError: `best` is something else.
+        """
+        metric, order = parse_best(best) if best else (None, "new" if newest else "old")
+        wanted = frozenset(status) or (frozenset([Status.SUCCEEDED]) if best else frozenset())
+        query = Query(experiment, wanted, params or {}, since, metric=metric, order=order, limit=limit)  # type: ignore[arg-type]
+        with self._database.reading() as connection:
+            return select_trials(connection, query)
+
+    def trial(self, reference: int | str) -> StoredTrial:
+        """Return one trial, by its id or its uid.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        is_id = isinstance(reference, int) or reference.isdecimal()
+        query = Query(ids=[int(reference)]) if is_id else Query(uid=str(reference))
+        with self._database.reading() as connection:
+            found = select_trials(connection, query)
+        if not found:
+            raise ConfigError(Problem(f"the store {self.name} has no such trial", str(reference)))
+        return found[0]
+
+    def hosts(self, found: Iterable[StoredTrial], *, every_phase: bool = False) -> list[StoredHost]:
+        """Return what came of trials on each host, in the phase that speaks for each trial, or in every one."""
+        with self._database.reading() as connection:
+            return list(select_hosts(connection, [trial.id for trial in found], every_phase=every_phase))
+
+    def telemetry(self, trial: StoredTrial) -> list[Sample]:
+        """Return the telemetry of a trial, in the order of time."""
+        with self._database.reading() as connection:
+            return select_telemetry(connection, trial.id)
+
+    def fingerprints(self, found: Iterable[StoredTrial]) -> dict[int, dict[str, Any]]:
+        """Return what the hosts of trials are: by the trial's id, by host."""
+        with self._database.reading() as connection:
+            return select_fingerprints(connection, [trial.id for trial in found])
+
+    def rows(self, experiment: str | None = None, *, level: Level = "trial", **query: Any) -> list[dict[str, Any]]:
+        """Return a flat row for each trial, or for each host of each trial; `query` as for `trials`.
+
+        Parameters are in columns `param.NAME`, metrics in `metric.NAME`.
+        """
+        found = self.trials(experiment, **query)
+        return flat_rows(found, self.hosts(found) if level == "host" else None)
+
+    def to_frame(self, experiment: str | None = None, *, level: Level = "trial", **query: Any) -> Any:
+        """Return the same as a DataFrame of pandas.
+
+        Raises:
+            ConfigError: pandas is not installed.
+        """
+        return as_frame(self.rows(experiment, level=level, **query))
+
+
+def parse_best(text: str) -> tuple[str, str]:
+    """Return the metric and the direction of `metric:max` or `metric:min`.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    metric, _, direction = text.rpartition(":")
+    if not metric or direction not in ("max", "min"):
+        hint = "max if more is better, min if less is"
+        raise ConfigError(Problem(f"{text!r} is not METRIC:max or METRIC:min", "--best", hint=hint))
+    return metric, direction
+
+
+def _experiment_id(connection: Connection, name: str) -> int:
+    """Return the id of an experiment, and make it if there is none."""
+    wanted = select(experiments.c.id).where(experiments.c.name == short(name))
+    found = connection.execute(wanted).scalar()
+    if found is not None:
+        return int(found)
+    try:
+        with connection.begin_nested():
+            row = {"name": short(name), "created": datetime.now(UTC)}
+            key = connection.execute(insert(experiments).values(row)).inserted_primary_key
+            assert key is not None  # noqa: S101 - for mypy
+            return int(key[0])
+    except IntegrityError:  # another process was faster
+        return int(connection.execute(wanted).scalar_one())

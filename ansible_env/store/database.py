@@ -1,0 +1,175 @@
+"""The database under the store: how it is opened, by whom it is locked, which version of the schema it has."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select, text
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from ansible_env.errors import ConfigError, Problem, StoreError
+from ansible_env.store.schema import REVISION, VERSION_TABLE, metadata, version
+
+LOCK_TIMEOUT = 60.0
+"""Seconds to wait for another process that writes to the same SQLite file."""
+MIGRATION_LOCK = 0x616E7369
+"""Of PostgreSQL's advisory locks, ours."""
+_WRITES = "ansible_env_writes"
+
+
+def parse_url(target: str | Path) -> URL:
+    """Return the URL of a database; anything without `://` is the path of an SQLite file.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if isinstance(target, Path) or "://" not in target:
+        return URL.create("sqlite", database=str(Path(target).expanduser().absolute()))
+    try:
+        url = make_url(target)
+    except (ArgumentError, ValueError) as error:
+        hint = "a path, or such as postgresql://user@host/database"
+        raise ConfigError(Problem("is not the URL of a database", "--store", hint=hint)) from error
+    # SQLAlchemy 2.0 takes psycopg2 for this.
+    return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
+
+
+class Database:
+    """An open database. Safe to be used from several threads; each process opens its own."""
+
+    def __init__(self, url: URL) -> None:
+        """Open the database, make it where there is none, and bring its schema up to date.
+
+        Raises:
+            ConfigError: no driver is installed for this kind of database.
+            StoreError: it cannot be opened, or was written by a later version.
+        """
+        self.url = url
+        self.is_sqlite = url.get_backend_name() == "sqlite"
+        with errors_of(url):
+            self._engine = _engine(url) if not self.is_sqlite else _sqlite(url)
+            self._writer = self._engine.execution_options(**{_WRITES: True})
+            if self._revision() != REVISION:
+                self._migrate()
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give a connection for a consistent look at everything."""
+        with errors_of(self.url), self._engine.begin() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Give a connection on which all is written, or nothing."""
+        with errors_of(self.url), self._writer.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """End the connections."""
+        self._engine.dispose()
+
+    def _revision(self) -> str | None:
+        with self._engine.connect() as connection:
+            if not inspect(connection).has_table(VERSION_TABLE):
+                return None
+            found = connection.execute(select(version.c.version_num)).scalar()
+            return None if found is None else str(found)
+
+    def _migrate(self) -> None:
+        with self._writer.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+            if not inspect(connection).get_table_names():
+                metadata.create_all(connection)
+                version.create(connection)
+                connection.execute(insert(version).values(version_num=REVISION))
+                return
+            # At call time: alembic takes longer to import than all the rest, and is hardly ever needed.
+            migrations = import_module("ansible_env.store.migrations")
+            if not migrations.upgrade(connection):
+                raise StoreError(f"the store {shown(self.url)} was written by a later version of ansible-env")
+
+
+@contextlib.contextmanager
+def errors_of(url: URL) -> Iterator[None]:
+    """Turn the errors of a database into one of ours, which names it and never its password."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        cause = getattr(error, "orig", None) or error
+        raise StoreError(f"the store {shown(url)}: {' '.join(str(cause).split())}") from error
+    except OSError as error:
+        raise StoreError(f"the store {shown(url)}: {error.strerror or error}") from error
+
+
+def shown(url: URL) -> str:
+    """Return a URL for people."""
+    if url.get_backend_name() == "sqlite" and url.database:
+        return url.database
+    return url.render_as_string(hide_password=True)
+
+
+def without_password(target: str) -> str | None:
+    """Return what may be written down of a store's place; None where nothing can be made of it without a password."""
+    url = parse_url(target)
+    return None if url.password else shown(url)
+
+
+def _engine(url: URL, **more: Any) -> Engine:
+    try:
+        return create_engine(url, **more)
+    except ModuleNotFoundError as error:
+        backend = url.get_backend_name()
+        extra = "pip install 'ansible-env[postgresql]'" if backend == "postgresql" else f"pip install {error.name}"
+        what = f"no driver for {backend} is installed: {error}"
+        raise ConfigError(Problem(what, "--store", hint=extra)) from error
+    except NoSuchModuleError as error:
+        raise ConfigError(Problem(f"there is no such kind of database: {url.drivername}", "--store")) from error
+
+
+def _sqlite(url: URL) -> Engine:
+    if url.database and url.database != ":memory:":
+        path = Path(url.database)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Results may hold anything. SQLite gives its other files the mode of this one.
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+    engine = _engine(url, connect_args={"timeout": LOCK_TIMEOUT})
+    event.listen(engine, "connect", _on_connect)
+    event.listen(engine, "begin", _on_begin)
+    return engine
+
+
+def _on_connect(connection: Any, _record: Any) -> None:
+    # The driver is not to begin transactions as it sees fit: _on_begin does.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    _retried(cursor, "PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")  # a result that was said to be kept survives a power cut
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _retried(cursor: Any, statement: str) -> None:
+    """Execute what SQLite refuses at once, without waiting, while another process does the same."""
+    give_up = time.monotonic() + LOCK_TIMEOUT
+    while True:
+        try:
+            cursor.execute(statement)
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > give_up:
+                raise
+        time.sleep(0.01)
+
+
+def _on_begin(connection: Connection) -> None:
+    # Who begins to read and then wants to write finds that another has written: it has to say so first.
+    writes = connection.get_execution_options().get(_WRITES)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,76 @@
+"""Trials as flat rows, for tables, files and pandas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
+from typing import Any, Literal
+
+from ansible_env.errors import ConfigError, Problem
+from ansible_env.store.records import StoredHost, StoredTrial
+
+Level = Literal["trial", "host"]
+
+TRIAL_COLUMNS = (
+    "id", "uid", "experiment", "environment", "trial", "status", "infrastructure", "phase", "started", "finished",
+    "elapsed", "error", "artifacts", "controller",
+)  # fmt: skip
+HOST_COLUMNS = ("host", "status", "kind", "message", "rc", "started", "finished", "elapsed")
+
+
+def flat_rows(trials: Sequence[StoredTrial], hosts: Iterable[StoredHost] | None = None) -> list[dict[str, Any]]:
+    """Return a row for each trial, or for each host; every row has every column."""
+    if hosts is None:
+        rows = [{**_of_trial(trial), **_prefixed("metric", trial.metrics)} for trial in trials]
+    else:
+        by_id = {trial.id: trial for trial in trials}
+        rows = [_of_host(by_id[host.trial], host) for host in hosts]
+    titles = columns(rows)
+    return [{title: row.get(title) for title in titles} for row in rows]
+
+
+def columns(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the columns of all rows: fixed ones, parameters, metrics."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    given = [name for name in names if name.startswith("param.")]
+    measured = [name for name in names if name.startswith("metric.")]
+    return [name for name in names if "." not in name] + given + measured
+
+
+def as_frame(rows: list[dict[str, Any]]) -> Any:
+    """Return rows as a DataFrame.
+
+    Raises:
+        ConfigError: pandas is not installed.
+    """
+    return optional("pandas", "pandas").DataFrame(rows)
+
+
+def optional(module: str, extra: str) -> Any:
+    """Return a module that only an extra brings.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        hint = f"pip install 'ansible-env[{extra}]'"
+        raise ConfigError(Problem(f"this needs {error.name}, which is not installed", hint=hint)) from error
+
+
+def _of_trial(trial: StoredTrial) -> dict[str, Any]:
+    fixed = {name: getattr(trial, name) for name in TRIAL_COLUMNS if name not in ("trial", "status")}
+    fixed |= {"trial": trial.number, "status": trial.state}
+    return {name: fixed[name] for name in TRIAL_COLUMNS} | _prefixed("param", trial.params)
+
+
+def _of_host(trial: StoredTrial, host: StoredHost) -> dict[str, Any]:
+    fixed: dict[str, Any] = {"id": trial.id, "uid": trial.uid, "experiment": trial.experiment, "trial": trial.number}
+    fixed |= {name: getattr(host, name) for name in HOST_COLUMNS if name != "status"}
+    fixed["status"] = host.status.name
+    return fixed | _prefixed("param", trial.params) | _prefixed("metric", host.metrics)
+
+
+def _prefixed(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{prefix}.{name}": value for name, value in values.items()}

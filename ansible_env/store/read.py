@@ -1,0 +1,235 @@
+"""Rows to results: what the store is asked for, as SQL."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, Select, and_, exists, func, or_, select
+
+from ansible_env.owner import Owner
+from ansible_env.status import Status
+from ansible_env.store.records import Sample, StoredExperiment, StoredHost, StoredTrial
+from ansible_env.store.schema import (
+    GROUP,
+    experiments,
+    fingerprints,
+    host_results,
+    metrics,
+    params,
+    telemetry,
+    trials,
+)
+from ansible_env.store.values import decode, encode, short
+
+CHUNK = 500
+"""Ids in one statement; databases limit how many parameters one may have."""
+
+Ids = Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which trials, and in which order."""
+
+    experiment: str | None = None
+    status: frozenset[Status] = frozenset()
+    """Any of these; empty for all."""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters that have these values."""
+    since: datetime | None = None
+    uid: str | None = None
+    ids: Ids | None = None
+    metric: str | None = None
+    """Only finished trials that have this metric as a number, and sorted by it."""
+    order: Literal["max", "min", "old", "new"] = "old"
+    """The largest or smallest metric first; without a metric, the oldest or the newest first."""
+    limit: int | None = None
+
+
+def select_trials(connection: Connection, query: Query) -> list[StoredTrial]:
+    """Return trials with their parameters and the metrics of the group."""
+    rows = connection.execute(_statement(query)).all()
+    ids = [row.id for row in rows]
+    given = _by_trial(connection, select(params.c.trial_id, params.c.name, *_value(params)), params.c.trial_id, ids)
+    of_group = (
+        select(metrics.c.trial_id, metrics.c.name, *_value(metrics))
+        .join(trials, and_(trials.c.id == metrics.c.trial_id, trials.c.phase == metrics.c.phase))
+        .where(metrics.c.host == GROUP)
+    )
+    measured = _by_trial(connection, of_group, metrics.c.trial_id, ids)
+    alive = _Owners()
+    return [_trial(row, given.get(row.id, {}), measured.get(row.id, {}), alive) for row in rows]
+
+
+def select_hosts(connection: Connection, ids: Ids, *, every_phase: bool) -> Iterator[StoredHost]:
+    """Yield what came of trials on their hosts, in the phase that speaks for each trial or in every one."""
+    of_host = select(metrics.c.trial_id, metrics.c.phase, metrics.c.host, metrics.c.name, *_value(metrics))
+    hosts = select(host_results)
+    if not every_phase:
+        of_host = of_host.join(trials, _deciding(metrics))
+        hosts = hosts.join(trials, _deciding(host_results))
+    for part in _chunks(ids):
+        found: dict[tuple[int, str, str], dict[str, Any]] = {}
+        statement = of_host.where(metrics.c.trial_id.in_(part), metrics.c.host != GROUP)
+        for trial_id, phase, host, name, kind, number, text in connection.execute(statement):
+            found.setdefault((trial_id, phase, host), {})[name] = decode(kind, number, text)
+        order = host_results.c.trial_id, host_results.c.phase, host_results.c.position
+        for row in connection.execute(hosts.where(host_results.c.trial_id.in_(part)).order_by(*order)):
+            yield _host(row, found.get((row.trial_id, row.phase, row.host), {}))
+
+
+def select_experiments(connection: Connection) -> list[StoredExperiment]:
+    """Return all experiments, the last one that was worked on first."""
+    succeeded = func.count().filter(trials.c.status == Status.SUCCEEDED.name)
+    last = func.max(trials.c.started)
+    statement = (
+        select(experiments.c.name, experiments.c.created, func.count(trials.c.id), succeeded, last)
+        .join_from(experiments, trials, isouter=True)
+        .group_by(experiments.c.id, experiments.c.name, experiments.c.created)
+        .order_by(last.desc(), experiments.c.id.desc())
+    )
+    return [StoredExperiment(*row) for row in connection.execute(statement)]
+
+
+def select_telemetry(connection: Connection, trial_id: int) -> list[Sample]:
+    """Return the telemetry of a trial, in the order of time."""
+    columns = telemetry.c.time, telemetry.c.host, telemetry.c.name, *_value(telemetry)
+    statement = select(*columns).where(telemetry.c.trial_id == trial_id).order_by(telemetry.c.time, telemetry.c.id)
+    return [
+        Sample(time, host, name, decode(kind, number, text))
+        for time, host, name, kind, number, text in connection.execute(statement)
+    ]
+
+
+def select_fingerprints(connection: Connection, ids: Ids) -> dict[int, dict[str, Any]]:
+    """Return what the hosts of trials are: by trial, by host."""
+    found: dict[int, dict[str, Any]] = {}
+    for part in _chunks(ids):
+        statement = select(fingerprints).where(fingerprints.c.trial_id.in_(part))
+        for trial_id, host, facts in connection.execute(statement):
+            found.setdefault(trial_id, {})[host] = json.loads(facts)
+    return found
+
+
+def _statement(query: Query) -> Select[Any]:
+    statement = select(trials, experiments.c.name.label("experiment")).join(experiments)
+    if query.experiment is not None:
+        statement = statement.where(experiments.c.name == short(query.experiment))
+    if query.status:
+        statement = statement.where(trials.c.status.in_([status.name for status in query.status]))
+    if query.since is not None:
+        statement = statement.where(trials.c.started >= query.since)
+    if query.uid is not None:
+        statement = statement.where(trials.c.uid == query.uid)
+    if query.ids is not None:
+        statement = statement.where(trials.c.id.in_(query.ids))
+    for name, value in query.params.items():
+        statement = statement.where(_has_param(name, value))
+    if query.metric is not None:
+        statement = statement.join(metrics, and_(_deciding(metrics), metrics.c.host == GROUP)).where(
+            metrics.c.name == short(query.metric), metrics.c.number.is_not(None)
+        )
+    return statement.order_by(*_order(query)).limit(query.limit)
+
+
+def _order(query: Query) -> Iterable[Any]:
+    if query.order in ("max", "min") and query.metric is not None:
+        yield metrics.c.number.desc() if query.order == "max" else metrics.c.number.asc()
+    yield trials.c.id.desc() if query.order == "new" else trials.c.id
+
+
+def _has_param(name: str, value: Any) -> Any:
+    _, number, text = encode(value)
+    same = params.c.number == number if text is None else params.c.text == text
+    if isinstance(value, str):
+        try:  # from a command line everything is text
+            same = or_(same, params.c.number == float(value))
+        except ValueError:
+            truth = {"true": 1.0, "false": 0.0}.get(value.lower())
+            same = same if truth is None else or_(same, and_(params.c.type == "bool", params.c.number == truth))
+    return exists().where(params.c.trial_id == trials.c.id, params.c.name == short(name), same)
+
+
+def _chunks(ids: Ids) -> Iterator[Ids]:
+    return (ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK))
+
+
+def _deciding(table: Any) -> Any:
+    return and_(table.c.trial_id == trials.c.id, table.c.phase == trials.c.phase)
+
+
+def _value(table: Any) -> tuple[Any, Any, Any]:
+    return table.c.type, table.c.number, table.c.text
+
+
+def _by_trial(connection: Connection, statement: Select[Any], column: Any, ids: Ids) -> dict[int, dict[str, Any]]:
+    found: dict[int, dict[str, Any]] = {}
+    for part in _chunks(ids):
+        for trial_id, name, kind, number, text in connection.execute(statement.where(column.in_(part))):
+            found.setdefault(trial_id, {})[name] = decode(kind, number, text)
+    return found
+
+
+class _Owners:
+    """Which of the processes that run trials are gone; each is looked for once."""
+
+    def __init__(self) -> None:
+        self._here = socket.gethostname()
+        self._known: dict[str, bool] = {}
+
+    def is_gone(self, controller: str, owner: str | None) -> bool:
+        if owner is None or controller != self._here:  # nobody can tell from here
+            return False
+        if owner not in self._known:
+            self._known[owner] = not Owner.of_text(owner).lives()
+        return self._known[owner]
+
+
+def _trial(row: Row[Any], given: dict[str, Any], measured: dict[str, Any], owners: _Owners) -> StoredTrial:
+    status = Status.parse(row.status)
+    return StoredTrial(
+        id=row.id,
+        uid=row.uid,
+        experiment=row.experiment,
+        environment=row.environment,
+        number=row.number,
+        status=status,
+        interrupted=row.finished is None and owners.is_gone(row.controller, row.owner),
+        infrastructure=row.infrastructure,
+        phase=row.phase,
+        started=row.started,
+        finished=row.finished,
+        elapsed=row.elapsed,
+        error=row.error,
+        artifacts=row.artifacts,
+        controller=row.controller,
+        versions=json.loads(row.versions),
+        params=given,
+        metrics=measured,
+    )
+
+
+def _host(row: Row[Any], measured: dict[str, Any]) -> StoredHost:
+    return StoredHost(
+        trial=row.trial_id,
+        phase=row.phase,
+        host=row.host,
+        status=Status.parse(row.status),
+        kind=row.kind,
+        message=row.message,
+        rc=row.rc,
+        started=row.started,
+        finished=row.finished,
+        metrics=measured,
+        metrics_partial=row.metrics_partial,
+        reconnects=row.reconnects,
+        task=row.task,
+        stdout_log=row.stdout_log,
+        stderr_log=row.stderr_log,
+        last_words=row.last_words,
+    )

@@ -1,0 +1,152 @@
+"""What goes into the store and what comes out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from ansible_env.metrics import Value
+from ansible_env.result import PhaseResult
+from ansible_env.status import Status
+
+
+class TrialLike(Protocol):
+    """A finished trial, as the store takes it."""
+
+    @property
+    def status(self) -> Status:
+        """How it ended."""
+
+    @property
+    def phases(self) -> Mapping[str, PhaseResult]:
+        """What there is of its phases, in the order in which they ran."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialInfo:
+    """What is known of a trial before it has begun."""
+
+    uid: str | None = None
+    """A name for it that no other trial has, in any store; made up where it is not given."""
+    number: int | None = None
+    """Its number in the experiment; the next one where it is not given."""
+    environment: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """Secrets masked."""
+    started: datetime | None = None
+    """Now, where it is not given."""
+    artifacts: str | None = None
+    """Its bundle's directory."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredExperiment:
+    """All trials under one name."""
+
+    name: str
+    created: datetime
+    trials: int
+    succeeded: int
+    last: datetime | None
+    """Start of the last trial."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTrial:
+    """A trial in the store."""
+
+    id: int
+    """Its number in the store, by which `results` and `compare` name it."""
+    uid: str
+    experiment: str
+    environment: str
+    number: int
+    status: Status
+    """RUNNING for one that is not finished."""
+    interrupted: bool
+    """Whether it is not finished, and the process that ran it is gone."""
+    infrastructure: bool
+    """Whether the machinery failed rather than the benchmark."""
+    phase: str | None
+    """The phase that speaks for it."""
+    started: datetime
+    finished: datetime | None
+    elapsed: float | None
+    """Seconds, by the controller's clock."""
+    error: str
+    artifacts: str | None
+    controller: str
+    """The machine from which it was run."""
+    versions: Mapping[str, str]
+    params: Mapping[str, Any]
+    metrics: Mapping[str, Value]
+    """Those of the group, in the phase that speaks for it."""
+
+    @property
+    def state(self) -> str:
+        """The status in a word for people: `INTERRUPTED` for one that nobody will finish."""
+        return "INTERRUPTED" if self.interrupted else self.status.name
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the trial as plain JSON data."""
+        return {
+            "id": self.id,
+            "uid": self.uid,
+            "experiment": self.experiment,
+            "environment": self.environment,
+            "trial": self.number,
+            "status": self.state,
+            "infrastructure": self.infrastructure,
+            "phase": self.phase,
+            "started": self.started.isoformat(),
+            "finished": self.finished.isoformat() if self.finished else None,
+            "elapsed": self.elapsed,
+            "error": self.error,
+            "artifacts": self.artifacts,
+            "controller": self.controller,
+            "versions": dict(self.versions),
+            "params": dict(self.params),
+            "metrics": dict(self.metrics),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class StoredHost:
+    """What came of a phase of a trial on one host."""
+
+    trial: int
+    """The trial's id in the store."""
+    phase: str
+    host: str
+    status: Status
+    kind: str
+    message: str
+    rc: int | None
+    started: datetime | None
+    finished: datetime | None
+    metrics: Mapping[str, Value]
+    metrics_partial: bool
+    reconnects: int
+    task: str | None
+    stdout_log: str | None
+    stderr_log: str | None
+    last_words: str
+    """The end of stderr, or of stdout, where the host did not succeed."""
+
+    @property
+    def elapsed(self) -> float | None:
+        """Seconds between start and end of the script, by the target's clock."""
+        return (self.finished - self.started).total_seconds() if self.started and self.finished else None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One value of telemetry."""
+
+    time: datetime
+    host: str
+    name: str
+    value: Value

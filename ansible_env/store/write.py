@@ -1,0 +1,136 @@
+"""Rows from results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ansible_env.result import HostResult, PhaseResult
+from ansible_env.status import Status
+from ansible_env.store.records import Sample, TrialLike
+from ansible_env.store.schema import GROUP
+from ansible_env.store.values import clean, encode, short
+
+LAST_WORDS = 2000
+"""Characters of a failed host's output that the store keeps; all of it is in the bundle."""
+
+Row = dict[str, Any]
+
+
+def deciding(trial: TrialLike) -> str | None:
+    """Return the phase that speaks for a trial: the first that failed, else the last before teardown."""
+    before = [phase for phase in trial.phases if phase != "teardown"]
+    bad = [phase for phase in before if not trial.phases[phase].status.is_succeeded()]
+    if bad:
+        return bad[0]
+    return before[-1] if before else next(iter(trial.phases), None)
+
+
+def is_infrastructure(trial: TrialLike) -> bool:
+    """Whether the machinery failed rather than the benchmark."""
+    if trial.status not in (Status.FAILED, Status.TIMED_OUT):
+        return False
+    phase = deciding(trial)
+    failed = trial.phases[phase].failed_hosts if phase else ()
+    return not failed or any(host.is_infrastructure_failure for host in failed)
+
+
+def param_rows(trial_id: int, params: Mapping[str, Any]) -> list[Row]:
+    """Return the rows of a trial's parameters."""
+    return [{"trial_id": trial_id, "name": name, **_value(value)} for name, value in _named(params).items()]
+
+
+def phase_rows(trial_id: int, phases: Mapping[str, PhaseResult]) -> list[Row]:
+    """Return the rows of a trial's phases."""
+    return [
+        {
+            "trial_id": trial_id,
+            "phase": phase,
+            "position": position,
+            "status": result.status.name,
+            "message": clean(result.message),
+        }
+        for position, (phase, result) in enumerate(phases.items())
+    ]
+
+
+def host_rows(trial_id: int, phases: Mapping[str, PhaseResult]) -> list[Row]:
+    """Return the rows of a trial's hosts, phase by phase."""
+    return [
+        {
+            "trial_id": trial_id,
+            "phase": phase,
+            "host": short(host.host),
+            "position": position,
+            "kind": str(host.kind),
+            "status": host.status.name,
+            "message": clean(host.message),
+            "rc": host.rc,
+            "started": host.started,
+            "finished": host.finished,
+            "metrics_partial": host.metrics_partial,
+            "reconnects": host.reconnects,
+            "task": host.task and clean(host.task),
+            "stdout_log": host.stdout_log,
+            "stderr_log": host.stderr_log,
+            "last_words": _last_words(host),
+        }
+        for phase, result in phases.items()
+        for position, host in enumerate(result.hosts.values())
+    ]
+
+
+def metric_rows(trial_id: int, phases: Mapping[str, PhaseResult]) -> list[Row]:
+    """Return the rows of a trial's metrics: of the group, and of each host."""
+    return [
+        {"trial_id": trial_id, "phase": phase, "host": host, "name": name, **_value(value)}
+        for phase, result in phases.items()
+        for host, metrics in _sets(result)
+        for name, value in _named(metrics).items()
+    ]
+
+
+def telemetry_rows(trial_id: int, samples: Iterable[Sample]) -> list[Row]:
+    """Return the rows of telemetry."""
+    return [
+        {
+            "trial_id": trial_id,
+            "time": sample.time,
+            "host": short(sample.host),
+            "name": short(sample.name),
+            **_value(sample.value),
+        }
+        for sample in samples
+    ]
+
+
+def fingerprint_rows(trial_id: int, fingerprints: Mapping[str, Mapping[str, Any]]) -> list[Row]:
+    """Return the rows of what the hosts are."""
+    return [
+        {"trial_id": trial_id, "host": short(host), "facts": clean(json.dumps(dict(facts)))}
+        for host, facts in fingerprints.items()
+    ]
+
+
+def _sets(result: PhaseResult) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    yield GROUP, result.metrics
+    for host in result.hosts.values():
+        yield short(host.host), host.metrics
+
+
+def _named(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Two names may be one once they are cleaned."""
+    return {short(name): value for name, value in metrics.items()}
+
+
+def _value(value: Any) -> Row:
+    kind, number, text = encode(value)
+    return {"type": kind, "number": number, "text": text}
+
+
+def _last_words(host: HostResult) -> str:
+    if host.status.is_succeeded():
+        return ""
+    words = host.stderr if host.stderr.strip() else host.stdout
+    return clean(words[-LAST_WORDS:])

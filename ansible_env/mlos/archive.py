@@ -1,0 +1,62 @@
+"""Directories as one file, to be sent over any connection in one piece."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tarfile
+from pathlib import Path, PurePosixPath
+
+logger = logging.getLogger(__name__)
+
+
+def pack(source: Path, archive: Path, *, recursive: bool) -> None:
+    """Write what is in a directory to a tar archive; without subdirectories if not `recursive`."""
+    with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as tar:
+        for path in sorted(source.iterdir()):
+            if recursive or not path.is_dir():
+                tar.add(path, arcname=path.name, filter=_nobody)
+
+
+def _nobody(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Leave out whose file it is here: that is nobody on the host."""
+    return member.replace(uid=0, gid=0, uname="", gname="", deep=False)
+
+
+def unpack(archive: Path, target: Path) -> list[Path]:
+    """Write what is in a tar archive from a host into a directory, and return the files.
+
+    The host is not trusted: nothing gets out of the directory (tarfile.data_filter), and what would is left out.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            if PurePosixPath(member.name) == PurePosixPath("."):
+                continue  # the directory itself has its mode already
+            try:
+                safe = tarfile.data_filter(member, os.fspath(target)).replace(mode=member.mode & 0o777, deep=False)
+            except tarfile.FilterError as error:
+                logger.warning("left out of a download: %s", error)
+                continue
+            path = target / safe.name
+            if not safe.isdir() and (path.is_symlink() or path.is_file()):
+                path.unlink()  # never write through a link, or into a file that another name leads to
+            tar.extract(safe, target, filter="fully_trusted")
+            if not safe.isdir():
+                written.append(path)
+    return written
+
+
+def place(file: Path, target: Path, mode: int) -> Path:
+    """Put a file that was fetched where it belongs, in one step for whoever looks there."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    new = target.with_name(f".{target.name}.ansible_env-part")
+    try:
+        shutil.move(file, new)  # from another file system, perhaps
+        new.chmod(mode)
+        new.replace(target)
+    finally:
+        new.unlink(missing_ok=True)
+    return target

@@ -1,0 +1,22 @@
+"""The command `ansible-env-mlos`: `mlos_bench`, with our classes known to it."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+MISSING = 2
+"""Exit status where mlos_bench is not installed: nothing was run."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run mlos_bench's command with these arguments, which are its own; exit status as there."""
+    try:
+        schemas = importlib.import_module("ansible_env.mlos.schemas")
+        run = importlib.import_module("mlos_bench.run")
+    except ModuleNotFoundError as error:
+        print(f"ansible-env-mlos: {error}; it needs: pip install 'ansible-env[mlos]'", file=sys.stderr)
+        return MISSING
+    schemas.register_schemas()
+    status: int = run._shell_main(argv)
+    return status

@@ -1,0 +1,159 @@
+"""`AnsibleEnv`: our RemoteEnv as an environment of mlos_bench."""
+
+from __future__ import annotations
+
+import logging
+import string
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from mlos_bench.environments.base_environment import Environment
+from mlos_bench.environments.status import Status as MlosStatus
+from mlos_bench.services.base_service import Service
+from mlos_bench.tunables.tunable_groups import TunableGroups
+
+from ansible_env.environment import RemoteEnv
+from ansible_env.errors import ConfigError, Problem
+from ansible_env.mlos.compat import to_mlos
+from ansible_env.mlos.schemas import ENVIRONMENT_CLASSES, register_schemas
+from ansible_env.mlos.settings import HOST_KEYS, PHASES, Settings
+from ansible_env.mlos.work import Work, log_failure
+
+logger = logging.getLogger(__name__)
+
+register_schemas()
+
+
+@runtime_checkable
+class SupportsAnsible(Protocol):
+    """What AnsibleEnv needs of its service, mixed in by an AnsibleService."""
+
+    def ansible_work(self, params: Mapping[str, Any], *, name: str = ...) -> Work:
+        """Return how to reach the hosts that parameters name."""
+
+
+class AnsibleEnv(Environment):
+    """A benchmark on one host or a group of hosts, with everything that `ansible_env.RemoteEnv` has.
+
+    Its `config` holds the keys of an environment file: docs/mlos_bench.md. A run that fails has no metrics; what its
+    scripts printed is logged.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        config: dict[str, Any],
+        global_config: dict[str, Any] | None = None,
+        tunables: TunableGroups | None = None,
+        service: Service | None = None,
+    ) -> None:
+        """Take an environment and check it, as far as that can be done without a host.
+
+        Raises:
+            ConfigError: something in this is wrong, or no AnsibleService is among the services.
+        """
+        super().__init__(name=name, config=config, global_config=global_config, tunables=tunables, service=service)
+        provider: object = service
+        if not isinstance(provider, SupportsAnsible):
+            hint = f"include a service of the class {ENVIRONMENT_CLASSES[0].replace('AnsibleEnv', 'AnsibleService')}"
+            raise ConfigError(Problem(f"{name}: an AnsibleEnv needs an AnsibleService", hint=hint))
+        params = {**(global_config or {}), **self._params}
+        work = _work(provider, name, config.get("hosts"), params)
+        work.announce()
+        own = {key: value for key, value in config.items() if key != "hosts"}
+        self._env = RemoteEnv(
+            config={
+                "class": ENVIRONMENT_CLASSES[0],
+                "name": name,
+                "config": {**own, **_defaults(work.settings, own), "hosts": work.target.pattern},
+            },
+            global_config=global_config,
+            tunables=tunables,
+            inventory=work.target.inventory,
+            engine=work.engine,
+            options=work.options,
+        )
+
+    def __enter__(self) -> AnsibleEnv:
+        super().__enter__()
+        self._env.__enter__()
+        return self
+
+    def __exit__(
+        self, ex_type: type[BaseException] | None, ex_val: BaseException | None, ex_tb: TracebackType | None
+    ) -> Literal[False]:
+        self._env.__exit__(ex_type, ex_val, ex_tb)
+        return super().__exit__(ex_type, ex_val, ex_tb)
+
+    @property
+    def remote(self) -> RemoteEnv:
+        """The environment behind this one; its `results` hold what is known of each host."""
+        return self._env
+
+    def setup(self, tunables: TunableGroups, global_config: dict[str, Any] | None = None) -> bool:
+        """Set the hosts up for a trial; True if they are ready.
+
+        Raises:
+            ParameterError: a value cannot be used; no host has been touched.
+            InventoryError: there is no host.
+        """
+        if not super().setup(tunables, global_config):
+            return False
+        self._is_ready = self._env.setup(tunables, global_config)
+        if not self._is_ready:
+            self._log("boot", "setup")
+        return self._is_ready
+
+    def run(self) -> tuple[MlosStatus, datetime, dict[str, Any] | None]:
+        """Run the benchmark: its status, when it ended by the hosts' clock, and the group's metrics, or None."""
+        status, timestamp, _ = super().run()
+        if status is not MlosStatus.READY:
+            return status, timestamp, None
+        ended, timestamp, metrics = self._env.run()
+        self._log("run")
+        return to_mlos(ended), timestamp, metrics
+
+    def teardown(self) -> None:
+        """Clean up. A failure is logged."""
+        super().teardown()
+        self._env.teardown()
+
+    def status(self) -> tuple[MlosStatus, datetime, list[tuple[datetime, str, Any]]]:
+        """Return whether the environment is ready, and the telemetry of the last run."""
+        status, _, _ = super().status()
+        return status, datetime.now(UTC), self._env.status()[2]
+
+    def _log(self, *phases: str) -> None:
+        for phase in phases:
+            if phase in self._env.results:
+                log_failure(self.name, self._env.results[phase])
+
+
+def _work(service: SupportsAnsible, name: str, hosts: str | None, params: Mapping[str, Any]) -> Work:
+    """Return how to reach the environment's hosts: those it names, those its parameters name, or all."""
+    if hosts is not None:
+        return service.ansible_work({"ansible_host_pattern": string.Template(hosts).safe_substitute(params)}, name=name)
+    try:
+        return service.ansible_work(params, name=name)
+    except ConfigError:
+        if any(params.get(key) is not None for key in HOST_KEYS):
+            raise
+        return service.ansible_work({**params, "ansible_host_pattern": "all"}, name=name)
+
+
+def _defaults(settings: Settings, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the service's configuration says for all environments, where this one says nothing."""
+    shared = ("become", "become_user", "become_method", "fail_fast", "keep_running", "reboot")
+    found: dict[str, Any] = {key: getattr(settings, key) for key in shared if key in settings.model_fields_set}
+    if settings.shell or settings.ssh_shell:
+        found["shell"] = settings.interpreter
+    timeouts: dict[str, Any] = {"grace": settings.grace, "boot": settings.boot_timeout}
+    if settings.deadline is not None:
+        timeouts |= dict.fromkeys(PHASES, settings.deadline)
+    found["timeouts"] = timeouts
+    if isinstance(config.get("timeouts"), Mapping):
+        found["timeouts"] = timeouts | dict(config["timeouts"])
+    return {key: value for key, value in found.items() if key not in config or key == "timeouts"}

@@ -1,0 +1,148 @@
+"""Starting, stopping and restarting hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mlos_bench.environments.status import Status as MlosStatus
+
+from ansible_env.config import EnvironmentConfig
+from ansible_env.engine import Cancellation
+from ansible_env.errors import ParameterError, Problem
+from ansible_env.mlos.compat import to_mlos
+from ansible_env.mlos.work import Answer, Work, log_failure
+from ansible_env.outcomes import Kind
+from ansible_env.params import ShellEnv
+from ansible_env.playbook import PHASE_TASK, render_boot
+from ansible_env.result import HostResult, PhaseResult
+from ansible_env.text import env_name_fault, text_fault
+
+Job = Callable[[Cancellation], Answer]
+
+LINGER = 120
+"""Seconds that a host may take to go down; afterwards the request counts as one that was not followed."""
+GONE = 5.0
+"""Seconds for which a host that went away is asked again, before it counts as stopped."""
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+# Tried in turn: what systemd has, what other inits have. An answer of success means no more than that it was asked.
+_COMMANDS = {
+    "reboot": ("systemctl reboot", "shutdown -r now", "reboot"),
+    "shutdown": ("systemctl poweroff", "shutdown -h now", "poweroff"),
+}
+_FORCED = {
+    "reboot": ("systemctl reboot --force", "reboot -f"),
+    "shutdown": ("systemctl poweroff --force", "poweroff -f"),
+}
+
+
+def checked_env(plain: Mapping[str, str], secret: Mapping[str, str]) -> ShellEnv:
+    """Return environment variables that a host can be given.
+
+    Raises:
+        ParameterError: a name is no name, or a value holds what no variable can hold. No message holds a value.
+    """
+    problems = []
+    for name, value in {**plain, **secret}.items():
+        if fault := env_name_fault(name):
+            problems.append(Problem(fault, name))
+        if fault := text_fault(value):
+            problems.append(Problem(f"the value {fault}", name))
+    if problems:
+        raise ParameterError(problems)
+    return ShellEnv(plain, secret)
+
+
+def start(work: Work) -> Job:
+    """Return what starts hosts, as far as the configuration says how, and waits until they answer."""
+    config = work.config([], start_host=work.settings.start_host, run=["true"])
+    return _waiting(work, lambda cancel: work.run(config, cancel, render_boot(config)))
+
+
+def stop(work: Work) -> Job:
+    """Return what stops hosts by the tasks of the configuration."""
+    config = work.config(_on_controller(work.settings.stop_host))
+    return _waiting(work, lambda cancel: work.run(config, cancel))
+
+
+def restart(work: Work) -> Job:
+    """Return what restarts hosts by the tasks of the configuration, and waits until they answer."""
+    wait = {"name": "Wait for the host", PHASE_TASK: {"wait_boot": work.settings.boot_timeout}}
+    config = work.config([*_on_controller(work.settings.restart_host), wait])
+    return _waiting(work, lambda cancel: work.run(config, cancel))
+
+
+def reboot(work: Work, *, force: bool) -> Job:
+    """Return what reboots hosts and waits until they have booted anew."""
+    config = _power_config(work, "reboot", force=force, back=work.settings.boot_timeout)
+    return _waiting(work, lambda cancel: work.run(config, cancel))
+
+
+def shutdown(work: Work, *, force: bool) -> Job:
+    """Return what shuts hosts down and waits until they have gone."""
+    config = _power_config(work, "shutdown", force=force, back=GONE)
+    return lambda cancel: _gone(work, work.run(config, cancel))
+
+
+def _power_config(work: Work, what: str, *, force: bool, back: float) -> EnvironmentConfig:
+    commands = [*(_FORCED[what] if force else ()), *_COMMANDS[what]]
+    settings = work.settings.model_copy(update={"exec_timeout": LINGER + back + 30, "fail_fast": False, "shell": "sh"})
+    asked = replace(work, settings=settings)
+    timeouts = {"run": settings.deadline, "grace": settings.grace, "boot": back}
+    return asked.config([_power_script(commands)], reboot=["run"], keep_running=[], timeouts=timeouts)
+
+
+def _power_script(commands: Sequence[str]) -> str:
+    """Return a script that succeeds only by its host's going down.
+
+    A host whose boot is that of the controller is the controller, or a container on it: neither is for us to end. TERM
+    is how an orderly shutdown ends what runs.
+    """
+    here = _BOOT_ID.read_text(encoding="ascii").strip() if _BOOT_ID.is_file() else "unknown"
+    tries = " ||\n".join(f"$sudo {command}" for command in commands)
+    return f"""\
+if [ "$(cat {_BOOT_ID} 2>/dev/null)" = {here} ]; then
+echo 'this is the controller itself, or a container on it' >&2; exit 1
+fi
+sudo=
+[ "$(id -u)" = 0 ] || sudo='sudo -n'
+{{ {tries}; }} || exit 1
+trap 'exit 0' TERM HUP
+sleep {LINGER} &
+wait "$!"
+echo 'the host was asked to go down, and did not' >&2
+exit 1
+"""
+
+
+def _on_controller(tasks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{**task, "delegate_to": "localhost", "become": False} for task in tasks]
+
+
+def _waiting(work: Work, run: Callable[[Cancellation], PhaseResult]) -> Job:
+    """Return a job whose answer is TIMED_OUT where hosts did not answer in time, as the protocol has it."""
+
+    def job(cancel: Cancellation) -> Answer:
+        result = run(cancel)
+        log_failure(work.name, result)
+        if result.failed_hosts and all(host.kind is Kind.UNREACHABLE for host in result.failed_hosts):
+            return MlosStatus.TIMED_OUT, {}
+        return to_mlos(result.status), {}
+
+    return job
+
+
+def _gone(work: Work, result: PhaseResult) -> Answer:
+    """Judge a shutdown: hosts that were reached, and then went away or are about to, have succeeded."""
+    if all(_went(host) for host in result.hosts.values()):
+        return MlosStatus.SUCCEEDED, {}
+    log_failure(work.name, result)
+    return MlosStatus.FAILED, {}
+
+
+def _went(host: HostResult) -> bool:
+    return host.kind is Kind.OK or bool(host.reconnects and host.kind in (Kind.UNREACHABLE, Kind.LOST_RESULT))

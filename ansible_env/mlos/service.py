@@ -1,0 +1,264 @@
+"""`AnsibleService`: what mlos_bench's own environments need of a service, over Ansible."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from mlos_bench.environments.status import Status as MlosStatus
+from mlos_bench.services.base_service import Service
+from mlos_bench.services.types.fileshare_type import SupportsFileShareOps
+from mlos_bench.services.types.host_ops_type import SupportsHostOps
+from mlos_bench.services.types.host_provisioner_type import SupportsHostProvisioning
+from mlos_bench.services.types.os_ops_type import SupportsOSOps
+from mlos_bench.services.types.remote_exec_type import SupportsRemoteExec
+
+from ansible_env.engine import Cancellation, Options
+from ansible_env.errors import EngineError
+from ansible_env.mlos import operations, share
+from ansible_env.mlos.hosts import Target, find_target
+from ansible_env.mlos.runtime import Execution, end, runtime
+from ansible_env.mlos.schemas import register_schemas
+from ansible_env.mlos.settings import PHASES, Settings
+from ansible_env.mlos.work import Answer, Work, answer, finished, log_failure, not_started
+from ansible_env.params import ShellEnv
+
+logger = logging.getLogger(__name__)
+
+register_schemas()
+
+HANDLE = "ansibleExecution"
+"""The key by which the dictionary of a PENDING call leads to what is on its way."""
+
+
+class AnsibleService(
+    Service, SupportsRemoteExec, SupportsHostOps, SupportsOSOps, SupportsHostProvisioning, SupportsFileShareOps
+):
+    """Runs scripts, moves files and restarts machines for mlos_bench, on any host that Ansible can reach."""
+
+    def __init__(
+        self,
+        config: dict[str, Any] | None = None,
+        global_config: dict[str, Any] | None = None,
+        parent: Service | None = None,
+        methods: dict[str, Callable[..., Any]] | list[Callable[..., Any]] | None = None,
+    ) -> None:
+        """Take a configuration, whose keys are those of `ansible_env.mlos.settings.Settings`.
+
+        Raises:
+            ConfigError: something in the configuration is wrong.
+        """
+        own: list[Callable[..., Any]] = [
+            self.remote_exec, self.get_remote_exec_results,
+            self.start_host, self.stop_host, self.restart_host, self.wait_host_operation,
+            self.shutdown, self.reboot, self.wait_os_operation,
+            self.provision_host, self.deprovision_host, self.deallocate_host, self.wait_host_deployment,
+            self.upload, self.download,
+            self.ansible_work,
+        ]  # fmt: skip
+        super().__init__(config, global_config, parent, self.merge_methods(methods, own))
+        self._settings = Settings.read(self.config)
+        self._globals = dict(global_config or {})
+        self._executions: list[Execution[Any]] = []
+        self._share = share.Memory()
+
+    # Scripts
+
+    def remote_exec(self, script: Iterable[str], config: dict[str, Any], env_params: dict[str, Any]) -> Answer:
+        """Start a script on the hosts that the parameters name, and return PENDING at once.
+
+        Raises:
+            ConfigError: the parameters name no host, or something in them cannot be used; no host has been touched.
+        """
+        lines = [script] if isinstance(script, str) else list(script)
+        name = str(config.get("commandName") or "mlos-script")
+        suffix = name.rpartition("-")[2]
+        env = self._shell_env(env_params)
+        work = self.ansible_work(config, name=name, phase=suffix if suffix in PHASES else "run", env=env)
+        environment = work.config(lines)
+        return self._submit(work, lambda cancel: _executed(work, work.run(environment, cancel)))
+
+    def get_remote_exec_results(self, config: dict[str, Any]) -> Answer:
+        """Wait for a script and return how it ended; PENDING if the dictionary is none of ours. May be asked again."""
+        return self._wait(config)
+
+    def _shell_env(self, env_params: Mapping[str, Any]) -> ShellEnv:
+        values = {name: str(value) for name, value in env_params.items()}
+        secret = set(self._settings.secret_params)
+        return operations.checked_env(
+            {name: value for name, value in values.items() if name not in secret},
+            {name: value for name, value in values.items() if name in secret},
+        )
+
+    # Hosts
+
+    def start_host(self, params: dict[str, Any]) -> Answer:
+        """Start a host by the tasks of the configuration, if there are any, and wait until it answers."""
+        return self._operate(params, "start-host", operations.start)
+
+    def stop_host(self, params: dict[str, Any], force: bool = False) -> Answer:
+        """Stop a host: by the tasks of the configuration, or by shutting it down."""
+        if self._settings.stop_host:
+            return self._operate(params, "stop-host", operations.stop)
+        return self.shutdown(params, force)
+
+    def restart_host(self, params: dict[str, Any], force: bool = False) -> Answer:
+        """Restart a host: by the tasks of the configuration, or by a reboot; and wait until it answers."""
+        if self._settings.restart_host:
+            return self._operate(params, "restart-host", operations.restart)
+        return self.reboot(params, force)
+
+    def wait_host_operation(self, params: dict[str, Any]) -> Answer:
+        """Wait for start_host, stop_host or restart_host."""
+        return self._wait(params)
+
+    def shutdown(self, params: dict[str, Any], force: bool = False) -> Answer:
+        """Shut the hosts down; done when they no longer answer."""
+        return self._operate(params, "shutdown", partial(operations.shutdown, force=force))
+
+    def reboot(self, params: dict[str, Any], force: bool = False) -> Answer:
+        """Reboot the hosts; done when they have booted anew and answer."""
+        return self._operate(params, "reboot", partial(operations.reboot, force=force))
+
+    def wait_os_operation(self, params: dict[str, Any]) -> Answer:
+        """Wait for shutdown or reboot."""
+        return self._wait(params)
+
+    def provision_host(self, params: dict[str, Any]) -> Answer:
+        """Start a host, as start_host does: machines of one's own are there already."""
+        return self._operate(params, "provision-host", operations.start)
+
+    def deprovision_host(self, params: dict[str, Any]) -> Answer:
+        """Leave a host as it is: machines of one's own are not thrown away."""
+        logger.info("hosts of an inventory are not deprovisioned")
+        return MlosStatus.SUCCEEDED, {}
+
+    def deallocate_host(self, params: dict[str, Any]) -> Answer:
+        """Stop a host, as stop_host does."""
+        return self.stop_host(params)
+
+    def wait_host_deployment(self, params: dict[str, Any], *, is_setup: bool) -> Answer:
+        """Wait for provision_host or deallocate_host."""
+        return self._wait(params)
+
+    def _operate(self, params: Mapping[str, Any], name: str, operation: Callable[[Work], operations.Job]) -> Answer:
+        work = self.ansible_work(params, name=f"mlos-{name}")
+        return self._submit(work, operation(work))
+
+    # Files
+
+    def upload(self, params: dict[str, Any], local_path: str, remote_path: str, recursive: bool = True) -> None:
+        """Copy a file or directory to the hosts, making parents and keeping modes.
+
+        A directory is merged into the target, unless that exists and has no trailing slash: then it goes into it.
+
+        Raises:
+            FileNotFoundError: there is nothing at local_path.
+            ConfigError: the parameters name no host.
+            PhaseError: it could not be done; `.result` says why.
+        """
+        work = self.ansible_work(params, name="mlos-upload")
+        share.upload(work, self._share, local_path, self._remote(remote_path), recursive=recursive)
+
+    def download(self, params: dict[str, Any], remote_path: str, local_path: str, recursive: bool = True) -> None:
+        """Copy a file or directory from a host, as upload does to one.
+
+        Raises:
+            FileNotFoundError: there is nothing at remote_path.
+            ConfigError: the parameters name no host, or several.
+            PhaseError: it could not be done; `.result` says why.
+        """
+        work = self.ansible_work(params, name="mlos-download")
+        share.download(
+            work, self._share, self._remote(remote_path), local_path, recursive=recursive, trial=params.get("trial_id")
+        )
+
+    def _remote(self, path: str) -> str:
+        """Return a path on the hosts; relative ones are relative to the share."""
+        base = self._settings.share_dir or self._globals.get("mountPoint")
+        if not base or path.startswith(("/", "~")):
+            return path
+        return f"{str(base).rstrip('/')}/{path}"
+
+    # What they have in common
+
+    def ansible_work(
+        self,
+        params: Mapping[str, Any],
+        *,
+        name: str = "mlos",
+        phase: str = "run",
+        env: ShellEnv | None = None,
+    ) -> Work:
+        """Return what AnsibleEnv and the methods above need to reach the hosts that parameters name.
+
+        Raises:
+            ConfigError: they name no host, or in a way that cannot be used.
+        """
+        settings = self._settings.called_with(params)
+        return Work(
+            name=name,
+            settings=settings,
+            target=self._target(settings, params),
+            engine=runtime().engine(settings.engine),
+            options=self._options(settings),
+            phase=phase,
+            env=env or ShellEnv({}, {}),
+        )
+
+    def _target(self, settings: Settings, params: Mapping[str, Any]) -> Target:
+        return find_target(settings, params, self._globals, self._resolved)
+
+    def _resolved(self, path: str) -> str:
+        """Find a file as mlos_bench finds those of its configurations."""
+        path = str(Path(path).expanduser())
+        loader = getattr(self, "_config_loader_service", None)
+        return str(loader.resolve_path(path)) if loader is not None else path
+
+    def _options(self, settings: Settings) -> Options:
+        return Options(
+            forks=settings.forks,
+            extra_vars=settings.extra_vars,
+            arguments=tuple(settings.ansible_args),
+            config_file=Path(self._resolved(settings.ansible_cfg)) if settings.ansible_cfg else None,
+            pass_env=tuple(settings.pass_env),
+        )
+
+    def _submit(self, work: Work, job: Callable[[Cancellation], Answer]) -> Answer:
+        def guarded(cancel: Cancellation) -> Answer:
+            try:
+                return job(cancel)
+            except EngineError as error:
+                return not_started(error)
+
+        logger.info("%s on %s", work.name, work.target.pattern)
+        execution = runtime().submit(guarded)
+        self._executions = [other for other in self._executions if not other.done] + [execution]
+        return MlosStatus.PENDING, {HANDLE: execution}
+
+    def _wait(self, told: Mapping[str, Any]) -> Answer:
+        execution = told.get(HANDLE)
+        if isinstance(execution, Execution):
+            status, result = execution.result()
+            return status, dict(result)
+        return finished(told) or (MlosStatus.PENDING, {})
+
+    def _exit_context(self, ex_type: Any, ex_val: Any, ex_tb: Any) -> Literal[False]:
+        """Leave the context; where that is because of an error, or of Ctrl-C, end what is still on its way."""
+        if ex_type is not None:
+            end(self._executions)
+            self._executions = []
+        return super()._exit_context(ex_type, ex_val, ex_tb)
+
+    def pprint(self) -> str:
+        """Return the names of the methods; values of the configuration may be secret."""
+        return f"{self} :: {json.dumps(sorted(self._service_methods))}"
+
+
+def _executed(work: Work, result: Any) -> Answer:
+    log_failure(work.name, result)
+    return answer(result)

@@ -1,0 +1,145 @@
+"""What the configuration of an `AnsibleService` may hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ansible_env.errors import ConfigError, Problem
+from ansible_env.text import nearest
+
+Phase = Literal["setup", "run", "teardown"]
+PHASES: tuple[str, ...] = get_args(Phase)
+
+HOST_KEYS = ("ansible_host_pattern", "vmName", "hostName", "ssh_hostname")
+"""By which a host is addressed, the first that is there."""
+CALL_KEYS = (
+    "ssh_port", "ssh_username", "ssh_priv_key_path", "become", "become_user", "become_method", "exec_timeout",
+)  # fmt: skip
+"""What the parameters of a single call may set, too."""
+
+
+class Settings(BaseModel):
+    """Configuration of an AnsibleService. Times are in seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+    inventory: str | list[str] | dict[str, Any] | None = Field(
+        default=None,
+        description="Inventory of Ansible: a file, a directory, a script, 'host1,host2', several of these, or the "
+        "hosts with their variables as an object. Relative paths are looked for as other files of mlos_bench are.",
+    )
+    ansible_host_pattern: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Host pattern for calls whose parameters name no host. $name stands for a global parameter.",
+    )
+    share_dir: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Directory on the hosts for relative paths of uploads and downloads; the global mountPoint, or "
+        "else the home directory, without it.",
+    )
+    become: bool = Field(default=False, description="Whether to become another user on the hosts.")
+    become_user: str | None = Field(default=None, min_length=1, description="Whom to become; root without it.")
+    become_method: str | None = Field(default=None, min_length=1, description="How to become: sudo, su, …")
+    forks: int | None = Field(default=None, ge=1, description="Hosts worked on at once.")
+    engine: Literal["warm", "cold"] = Field(default="warm", description="What runs the playbooks.")
+    exec_timeout: float | None = Field(
+        default=None,
+        gt=0,
+        description="Deadline of each script. The host itself ends what is running then. Without it, "
+        "ssh_request_timeout counts; null or absent, there is none.",
+    )
+    boot_timeout: float = Field(default=600, gt=0, description="How long a host may take to start or restart.")
+    grace: float = Field(default=5, ge=0, description="Time between TERM and KILL for what is past its deadline.")
+    shell: str | None = Field(default=None, min_length=1, description="Shell of the scripts on the hosts; bash.")
+    fail_fast: bool = Field(
+        default=False, description="Whether a script stops at its first failing line. Off, as in mlos_bench."
+    )
+    keep_running: list[Phase] = Field(
+        default=["setup"], description="Phases whose background processes are left running when the phase is over."
+    )
+    reboot: list[Phase] = Field(default=[], description="Phases whose scripts may restart their host on purpose.")
+    secret_params: list[str] = Field(
+        default=[],
+        description="Shell variables whose values must not be seen: they are kept out of logs, and masked in output.",
+    )
+    start_host: list[dict[str, Any]] = Field(
+        default=[], description="Ansible tasks, run on the controller, that start a host."
+    )
+    stop_host: list[dict[str, Any]] = Field(
+        default=[], description="Ansible tasks, run on the controller, that stop a host; else it is shut down."
+    )
+    restart_host: list[dict[str, Any]] = Field(
+        default=[], description="Ansible tasks, run on the controller, that restart a host; else it is rebooted."
+    )
+    logs: str | None = Field(
+        default=None, min_length=1, description="Directory that keeps the full output of the scripts."
+    )
+    ansible_cfg: str | None = Field(default=None, min_length=1, description="The ansible.cfg to be used.")
+    ansible_args: list[str] = Field(
+        default=[], description="Further arguments of ansible-playbook, as --vault-password-file=…"
+    )
+    extra_vars: dict[str, Any] = Field(default={}, description="Extra variables of Ansible.")
+    pass_env: list[str] = Field(default=[], description="Further environment variables that Ansible may see.")
+
+    ssh_hostname: str | None = Field(default=None, min_length=1, description="Default of the parameter of this name.")
+    ssh_port: int | None = Field(default=None, ge=1, le=65535, description="Port of hosts given as ssh_hostname.")
+    ssh_username: str | None = Field(default=None, description="User on hosts given as ssh_hostname.")
+    ssh_priv_key_path: str | None = Field(default=None, description="Private key for hosts given as ssh_hostname.")
+    ssh_known_hosts_path: str | None = Field(
+        default=None,
+        description="known_hosts file for hosts given as ssh_hostname. If it is set to null, their keys are not "
+        "checked; absent, they are, against the usual files.",
+    )
+    ssh_known_hosts_file: str | None = Field(default=None, description="The same, under its other name.")
+    ssh_keepalive_interval: float | None = Field(
+        default=None, ge=1, description="Seconds between signs of life on a quiet connection."
+    )
+    ssh_request_timeout: float | None = Field(
+        default=None, ge=1, description="Deadline of each script, as exec_timeout."
+    )
+    ssh_shell: str | None = Field(default=None, min_length=1, description="Shell of the scripts, as shell.")
+
+    @classmethod
+    def read(cls, config: Mapping[str, Any]) -> Self:
+        """Read a service's configuration.
+
+        Raises:
+            ConfigError: with everything that is wrong in it; mlos_bench's own validation may have been turned off.
+        """
+        try:
+            return cls.model_validate(dict(config))
+        except ValidationError as error:
+            raise ConfigError([_problem(item, list(cls.model_fields)) for item in error.errors()]) from None
+
+    def called_with(self, params: Mapping[str, Any]) -> Self:
+        """Return the settings of one call, in which some parameters go before the configuration.
+
+        Raises:
+            ConfigError: such a parameter has a value that cannot be used.
+        """
+        given = {name: params[name] for name in CALL_KEYS if params.get(name) is not None}
+        if isinstance(given.get("ssh_port"), str) and given["ssh_port"].isdecimal():
+            given["ssh_port"] = int(given["ssh_port"])  # globals from a command line are text
+        return type(self).read({**self.model_dump(exclude_unset=True), **given}) if given else self
+
+    @property
+    def deadline(self) -> float | None:
+        """Seconds that a script may take."""
+        return self.exec_timeout if self.exec_timeout is not None else self.ssh_request_timeout
+
+    @property
+    def interpreter(self) -> str:
+        """The shell of the scripts."""
+        return self.shell or self.ssh_shell or "bash"
+
+
+def _problem(item: Any, known: list[str]) -> Problem:
+    key = ".".join(map(str, item["loc"]))
+    if item["type"] == "extra_forbidden":
+        return Problem("unknown key", key, hint=nearest(key, known))
+    return Problem(item["msg"], key)

@@ -73,7 +73,8 @@ class Fleet(ABC):
             raise ConfigError(f"{self.name}: there are no trials to be run")
         for request in requests:
             self.assign(request.values, request.globals)
-        pool = self.pool(hosts, hosts_per_trial=hosts_per_trial, artifacts=artifacts)
+        prepare = kept_in(artifacts) if artifacts is not None else None
+        pool = self.pool(hosts, hosts_per_trial=hosts_per_trial, prepare=prepare)
         return observed(pool.run(Planned(numbered(requests))), on_result)
 
     def pool(
@@ -82,9 +83,9 @@ class Fleet(ABC):
         *,
         hosts_per_trial: int = 1,
         prepare: Prepare | None = None,
-        artifacts: Path | None = None,
+        on_lost: Callable[[TrialResult], object] | None = None,
     ) -> Pool:
-        """Return hosts that work through trials: for `run_trials`, and for `ansible_env.tuning`.
+        """Return hosts that work through trials: for `run_trials`, and for `ansible_env.tuning`; see `Pool`.
 
         Raises:
             LifecycleError: outside the context.
@@ -96,11 +97,11 @@ class Fleet(ABC):
         if not 1 <= hosts_per_trial <= len(wanted):
             raise ConfigError(f"{self.name}: {hosts_per_trial} hosts for each trial, and there are {len(wanted)}")
         cancel = self._begin_trials()
-        prepare = prepare or (kept_in(artifacts) if artifacts is not None else None)
         return Pool(
             lambda chosen: self.on(chosen, cancel=cancel),
             wanted,
             hosts_per_trial=hosts_per_trial,
             cancel=cancel,
             prepare=prepare,
+            on_lost=on_lost,
         )

@@ -42,6 +42,7 @@ class Pool:
         hosts_per_trial: int = 1,
         cancel: threading.Event | None = None,
         prepare: Prepare | None = None,
+        on_lost: Callable[[TrialResult], object] | None = None,
     ) -> None:
         """Take hosts, and how an environment on some of them is made.
 
@@ -51,12 +52,14 @@ class Pool:
             hosts_per_trial: how many of them each trial needs.
             cancel: ends the trials under way, and lets none begin.
             prepare: called, in the trial's own thread, when its parameters are known and before it touches a host.
+            on_lost: called with the result of an attempt that was in vain: the trial goes back to the queue.
         """
         self._open_env = open_env
         self._idle = list(hosts)
         self._per_trial = hosts_per_trial
         self._cancel = cancel or threading.Event()
         self._prepare = prepare
+        self._on_lost = on_lost
         self._done: queue.SimpleQueue[tuple[TrialResult, BaseException | None]] = queue.SimpleQueue()
         self._running: dict[int, TrialEnv | None] = {}
         self._strikes: dict[str, int] = {}
@@ -158,6 +161,8 @@ class Pool:
             logger.warning(
                 "trial %d goes back to the queue: %s", result.request.number, "; ".join(_reasons(result)) or "lost"
             )
+            if self._on_lost is not None:
+                self._on_lost(result)
             source.put_back(replace(result.request, attempt=result.attempts + 1))
         return again
 

@@ -18,6 +18,7 @@ from ansible_env.cli.options import (
     DoctorOptions,
     RenderOptions,
     Running,
+    SweepOptions,
     TrialOptions,
     ValidateOptions,
     takes,
@@ -25,6 +26,7 @@ from ansible_env.cli.options import (
 from ansible_env.cli.output import stop_printing
 from ansible_env.cli.session import run_session
 from ansible_env.cli.show import rendered, validated
+from ansible_env.cli.sweep import run_sweep
 from ansible_env.config import json_schema
 
 app = typer.Typer(
@@ -70,6 +72,17 @@ def trial(options: TrialOptions) -> None:
     """
     with guarded(options):
         raise typer.Exit(run_session(options, trials=options.trials))
+
+
+@app.command(epilog=EPILOG)
+@takes(SweepOptions)
+def sweep(options: SweepOptions) -> None:
+    """Run many trials at once, each on hosts of its own: every point of a grid, or one on every host.
+
+    A host that is free takes the next trial; one whose host is lost is begun again on another.
+    """
+    with guarded(options):
+        raise typer.Exit(run_sweep(options))
 
 
 @app.command(epilog=EPILOG)

@@ -23,13 +23,24 @@ class Artifacts:
         self._origin = Origin.of(env.config)
         self.path = (chosen.expanduser() if chosen else new_call(experiment_of(env))).absolute()
 
-    def trial(self, number: int, env: RemoteEnv) -> Bundle:
+    def begin(self) -> None:
+        """Make the directory of the call.
+
+        Raises:
+            ConfigError: it cannot be made.
+        """
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise _not_here(self.path, error) from error
+
+    def trial(self, number: int, env: RemoteEnv, attempt: int = 1) -> Bundle:
         """Make the directory of a trial, whose parameters the environment has by now.
 
         Raises:
             ConfigError: it cannot be made, or holds another result.
         """
-        path = self.path / f"trial-{number}"
+        path = self.path / (f"trial-{number}" + (f"-attempt-{attempt}" if attempt > 1 else ""))
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.mkdir(mode=0o700)
@@ -38,12 +49,16 @@ class Artifacts:
             where = path if path.exists() else self.path
             raise ConfigError(Problem("exists already: choose another directory for results", file=where)) from None
         except OSError as error:
-            what = f"no directory for results can be made here: {error.strerror}"
-            raise ConfigError(Problem(what, file=path, hint="--artifacts DIR")) from error
+            raise _not_here(path, error) from error
 
     def call(self, options: Running, phases: tuple[str, ...]) -> None:
         """Keep how the call was made, for `attach`."""
         write_private(self.path / CALL_FILE, to_json(call_data(options, phases), indent=2) + "\n")
+
+
+def _not_here(path: Path, error: OSError) -> ConfigError:
+    what = f"no directory for results can be made here: {error.strerror}"
+    return ConfigError(Problem(what, file=path, hint="--artifacts DIR"))
 
 
 def experiment_of(env: RemoteEnv) -> str:

@@ -201,6 +201,37 @@ class TrialOptions(Running):
 
 
 @dataclass(kw_only=True)
+class SweepOptions(Running):
+    """Those of `sweep`."""
+
+    grid: Annotated[
+        list[str] | None,
+        _option(
+            "--grid",
+            panel=_PARAMETERS,
+            metavar="NAME=V1,V2",
+            help="Values of a parameter. Repeatable: every combination is a configuration.",
+        ),
+    ] = None
+    repeat: Annotated[
+        int,
+        typer.Option("--repeat", metavar="N", min=1, rich_help_panel=_PARAMETERS, help="How often each is run."),
+    ] = 1
+    seed: Annotated[
+        int | None,
+        _option("--seed", panel=_PARAMETERS, metavar="N", help="Of the order. Default: another one each time."),
+    ] = None
+    calibrate: Annotated[
+        bool,
+        _option("--calibrate", panel=_PARAMETERS, help="Run one configuration on every host, and compare the hosts."),
+    ] = False
+    hosts_per_trial: Annotated[
+        int,
+        typer.Option("--hosts-per-trial", metavar="N", min=1, rich_help_panel=_HOSTS, help="Hosts that a trial needs."),
+    ] = 1
+
+
+@dataclass(kw_only=True)
 class AttachOptions(Telling):
     """Those of `attach`."""
 

@@ -1,0 +1,159 @@
+"""`ansible-env sweep` with an engine that runs nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from ansible_env import pool
+from ansible_env.cli import context
+from ansible_env.cli.app import app
+from ansible_env.cli.sweep import parse_axis
+from ansible_env.errors import ParameterError
+from ansible_env.store import Store
+from ansible_env.testing import FakeEngine
+
+ENVIRONMENT = {
+    "name": "bench",
+    "run": ["measure"],
+    "teardown": ["clean"],
+    "const_args": {"rows": 10},
+    "tunables": {
+        "g": {
+            "cost": 1,
+            "params": {
+                "cache": {"type": "int", "range": [1, 100], "default": 7},
+                "sync": {"type": "categorical", "values": ["OFF", "FULL"], "default": "FULL"},
+            },
+        }
+    },
+    "shell_env_params": ["rows", "cache", "sync", "trial_id"],
+}
+
+
+def answer(phase: str, host: str, task: Any) -> dict[str, Any]:
+    if phase != "run":
+        return {}
+    env = task["env"]
+    bias = {"a": 0, "b": 10}[host]
+    return {"metrics": {"score": int(env["cache"]) * (2 if env["sync"] == "OFF" else 1) + int(env["rows"]) + bias}}
+
+
+@pytest.fixture
+def sweep(tmp_path, monkeypatch):
+    def call(*arguments: str, answer: Any = answer) -> Any:
+        monkeypatch.setattr(context, "make_engine", lambda *_: FakeEngine("ab", answer))
+        return CliRunner().invoke(app, ["sweep", str(tmp_path / "env.yml"), *arguments])
+
+    monkeypatch.setattr(pool, "REST", 0.01)
+    monkeypatch.setenv("ANSIBLE_ENV_ARTIFACTS", str(tmp_path / "kept"))
+    monkeypatch.setenv("ANSIBLE_ENV_STORE", str(tmp_path / "store.sqlite"))
+    (tmp_path / "env.yml").write_text(yaml.safe_dump(ENVIRONMENT))
+    return call
+
+
+def trials(done: Any) -> list[dict[str, Any]]:
+    assert done.exit_code == 0, done.output
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_every_point_of_the_grid_and_each_repetition_once(sweep, tmp_path):
+    done = sweep("--grid", "cache=1,2,4", "--grid", "sync=OFF,FULL", "--repeat", "2", "-o", "jsonl", "-p", "rows=0")
+    found = trials(done)
+    points = [(t["params"]["cache"], t["params"]["sync"], t["repeat"]) for t in found]
+    assert sorted(points) == sorted((c, s, r) for c in (1, 2, 4) for s in ("FULL", "OFF") for r in (1, 2))
+    for trial in found:
+        bias = {"a": 0, "b": 10}[trial["ran_on"][0]]
+        assert trial["metrics"]["score"] == trial["params"]["cache"] * (1 + (trial["params"]["sync"] == "OFF")) + bias
+    assert "12 trials on 2 hosts, seed " in done.stderr
+    assert "[12 of 12] trial " in done.stderr
+    kept = next((tmp_path / "kept" / "bench").iterdir())
+    assert len(list(kept.glob("trial-*/result.json"))) == 12
+    assert (kept / "call.json").is_file()
+    with Store(tmp_path / "store.sqlite") as store:
+        assert len(store.trials("bench")) == 12
+
+
+def test_a_table_has_a_line_for_each_configuration(sweep):
+    done = sweep("--grid", "cache=1,2", "--repeat", "2", "--seed", "3")
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert lines[0] == ["cache", "ok", "score"]
+    # Repetitions are on different hosts, whose values differ by 10: (11 + 21) / 2, ± the coefficient of variation.
+    assert lines[2:] == [["1", "2/2", "16", "±44.2%"], ["2", "2/2", "17", "±41.6%"]]
+
+
+def test_the_order_is_that_of_the_seed(sweep):
+    def order(*arguments: str) -> list[int]:
+        grid = "cache=" + ",".join(map(str, range(1, 9)))
+        found = trials(sweep("--grid", grid, "-o", "jsonl", *arguments))
+        return [t["configuration"] for t in sorted(found, key=lambda t: t["trial"])]
+
+    assert order("--seed", "1") == order("--seed", "1") != order("--seed", "2")
+
+
+def test_constants_are_an_axis_too(sweep):
+    assert {t["params"]["rows"] for t in trials(sweep("--grid", "rows=1,2", "-o", "jsonl"))} == {1, 2}
+
+
+def test_calibrate_compares_the_hosts(sweep):
+    done = sweep("--calibrate", "--repeat", "2", "-p", "cache=13", "-p", "rows=2")
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert lines[0] == ["host", "ok", "score", "bias"]
+    assert lines[2:] == [["a", "2/2", "15", "±0.0%", "-25.0%"], ["b", "2/2", "25", "±0.0%", "+25.0%"]]
+
+
+def test_a_lost_attempt_is_kept_beside_the_one_that_counts(sweep, tmp_path):
+    failed: list[str] = []
+
+    def flaky(phase: str, host: str, task: Any) -> dict[str, Any]:
+        if phase == "run" and host == "b":
+            failed.append(task["env"]["trial_id"])
+            return {"kind": "unreachable", "rc": None}
+        return answer(phase, host, task)
+
+    def call() -> Any:
+        return sweep("--grid", "cache=1,2,3,4,5,6", "-o", "jsonl", answer=flaky)
+
+    found = trials(call())
+    assert sorted(t["params"]["cache"] for t in found) == list(range(1, 7))
+    assert {t["attempts"] for t in found if str(t["trial"]) in failed} == {2}
+    kept = next((tmp_path / "kept" / "bench").iterdir())
+    assert {path.parent.name for path in kept.glob("trial-*-attempt-2/result.json")} == {
+        f"trial-{number}-attempt-2" for number in failed
+    }
+
+
+def test_a_failed_trial_is_told_of_and_is_the_exit_code(sweep):
+    done = sweep("--grid", "cache=1,2", answer=lambda phase, host, task: {"rc": 1} if phase == "run" else {})
+    assert done.exit_code == 1
+    assert "0/1" in done.stdout
+    assert "exit status 1" in done.stderr or "exit" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--grid", "cache"], "must be name=value,value"),
+        (["--grid", "cache=1,,2"], "must be name=value,value"),
+        (["--grid", "cache=1,1"], "a value is given twice"),
+        (["--grid", "cache=1", "--grid", "cache=2"], "a parameter is given twice"),
+        (["--grid", "cache=1,1000"], "--grid cache: '1000' is not a whole number from 1 to 100"),
+        (["--grid", "cahce=1"], "did you mean 'cache'"),
+        (["--hosts-per-trial", "3"], "3 hosts for each trial, and there are 2"),
+        (["--calibrate", "--grid", "cache=1"], "without --grid"),
+    ],
+)
+def test_what_is_refused(sweep, arguments, words):
+    done = sweep(*arguments)
+    assert done.exit_code == 2
+    assert words in done.stderr
+
+
+def test_axes():
+    assert parse_axis('x=["a,b", off]') == ("x", ["a,b", "off"])
+    with pytest.raises(ParameterError):
+        parse_axis("x=[")

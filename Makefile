@@ -22,7 +22,7 @@ IN_VENV = PATH="$(abspath $(BIN)):$$PATH"
 # program:Debian package. The tests that want a program are skipped without it.
 PROGRAMS = sshd:openssh-server ssh:openssh-client ip:iproute2 sudo:sudo busybox:busybox unshare:util-linux ps:procps
 
-.PHONY: help demo store-scale test test-all lint check format venv packages clean
+.PHONY: help demo store-scale test test-all bench lint check format venv packages clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
@@ -62,6 +62,14 @@ lint: check ## also the Ansible content: ansible-lint, ansible-doc, the collecti
 
 test-all: venv packages ## the tests on every supported pair of Python and ansible-core that is here
 	$(BIN)/nox
+
+bench: venv packages ## what a phase costs, beside other ways to run it (half an hour; BENCH='1 16' for some scenarios)
+	@test -x .bench/others/bin/pyinfra || { $(BIN)/python -m venv .bench/others && \
+	  .bench/others/bin/pip install --quiet --disable-pip-version-check -r tests/benchmarks/requirements.txt; }
+	@test -d .bench/mitogen/lib || { $(BIN)/python -m venv .bench/mitogen && \
+	  .bench/mitogen/bin/pip install --quiet --disable-pip-version-check mitogen==0.3.54 \
+	  "$$($(BIN)/pip freeze | grep -i '^ansible-core==')"; }
+	$(BIN)/python -m tests.benchmarks --json .bench/report.json $(BENCH)
 
 format: venv ## let ruff put the code in order
 	$(BIN)/ruff check --fix .
@@ -106,5 +114,5 @@ packages: ## programs for the tests that start real ssh servers; installs them w
 	echo "make: not installed:$$missing. Tests that need one of them will be skipped." >&2
 
 clean: ## remove what was made here, .venv too
-	rm -rf $(VENV) .nox build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .ansible
+	rm -rf $(VENV) .bench .nox build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .ansible
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

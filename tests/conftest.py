@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -12,6 +13,10 @@ import pytest
 from tests.hosts import Host, Hosts, MissingProgram, NeedsRoot, namespace_problem
 
 MakeHosts = Callable[..., Hosts]
+
+for _number in (signal.SIGINT, signal.SIGQUIT):  # ignored by what is started with `&`, and so by every local script
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 
 
 def _skip(error: Exception) -> None:

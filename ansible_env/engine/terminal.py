@@ -1,20 +1,47 @@
-"""The pseudo-terminal that ansible-runner reads from, without the tenth of a second it sleeps after each run."""
+"""The pseudo-terminal that ansible-runner reads from.
+
+Two things differ from pexpect's own: no tenth of a second is slept after each run, and what is to be started by a
+client of the fork server is asked of the server from here, which saves the process and start of that client.
+"""
 
 from __future__ import annotations
 
+import _socket
+import fcntl
+import os
+import select
+import struct
+import termios
 import time
 import types
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ansible_runner.runner
 import pexpect
+import ptyprocess
+
+from ansible_env.engine.warm import client
 
 GRACE = 0.1
 """Seconds that ptyprocess waits for a process to end after its output has: always, while most need a millisecond."""
+PATIENCE = 60.0
+"""Seconds for the fork server to load Ansible and fork."""
+SERVER_GONE = 250
+"""Exit status of a process whose fork server has ended."""
 
 
 class _Spawn(pexpect.spawn):  # type: ignore[misc]
     """`pexpect.spawn`, but `close()` looks often instead of sleeping once (ptyprocess `delayafterclose`)."""
+
+    def _spawnpty(self, args: Sequence[bytes], **options: Any) -> Any:
+        asked = client.asked([os.fsdecode(arg) for arg in args])
+        if asked is not None:
+            socket_path, arguments = asked
+            forked = _fork(socket_path, arguments, options["env"] or os.environ, options["cwd"] or os.getcwd())  # noqa: PTH109
+            if forked is not None:
+                return forked
+        return super()._spawnpty(args, **options)
 
     def close(self, force: bool = True) -> None:
         """Close the terminal as soon as the process has ended."""
@@ -23,6 +50,60 @@ class _Spawn(pexpect.spawn):  # type: ignore[misc]
             time.sleep(0.001)
         self.ptyproc.delayafterclose = 0 if not self.isalive() else GRACE
         super().close(force)
+
+
+class _Forked(ptyprocess.PtyProcess):  # type: ignore[misc]
+    """A process on a terminal of ours whose parent is the fork server: that says when and how it ended."""
+
+    terminated: bool
+
+    def __init__(self, pid: int, fd: int, connection: _socket.socket) -> None:
+        self._connection = connection
+        super().__init__(pid, fd)
+
+    def isalive(self) -> bool:
+        """Whether the process has not ended; at the end of its output, wait for its end (as ptyprocess does)."""
+        if self.terminated:
+            return False
+        if not select.select([self._connection], [], [], None if self.flag_eof else 0)[0]:
+            return True
+        status = client.word(self._connection)
+        self.terminated = True
+        if status < 0:
+            self.exitstatus = SERVER_GONE
+        elif os.WIFSIGNALED(status):
+            self.signalstatus = os.WTERMSIG(status)
+        else:
+            self.exitstatus = os.WEXITSTATUS(status)
+        self.status = status
+        return False
+
+    def close(self, force: bool = True) -> None:
+        """Close the terminal and the connection; the server ends a process that is still there."""
+        super().close(force)
+        self._connection.close()
+
+
+def _fork(path: str, arguments: list[str], environ: Mapping[str, str], cwd: str) -> _Forked | None:
+    """Return a process that the fork server has forked on a new terminal, or None if it does not answer."""
+    master, slave = os.openpty()
+    try:
+        attributes = termios.tcgetattr(slave)
+        attributes[3] &= ~termios.ECHO
+        termios.tcsetattr(slave, termios.TCSANOW, attributes)
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        variables = {os.fsencode(name): os.fsencode(value) for name, value in environ.items()}
+        connection = client.request(path, arguments, variables, cwd, [slave] * 3)
+        if not select.select([connection], [], [], PATIENCE)[0] or (pid := client.word(connection)) < 0:
+            connection.close()
+            os.close(master)
+            return None
+    except OSError:
+        os.close(master)
+        return None
+    finally:
+        os.close(slave)
+    return _Forked(pid, master, connection)
 
 
 def install() -> None:

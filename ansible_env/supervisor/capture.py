@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote
 
 RESULT_LIMIT = 64 * 1024
 """Bytes of a stream that a result carries: the first quarter and the last three quarters of that."""
+PIECE = 1024 * 1024
+"""Bytes read at a time."""
 MASK = b"********"
 
 
@@ -80,11 +83,14 @@ class Stream:
         """Bytes printed by this script so far."""
         return self.path.stat().st_size - self._start
 
-    def read(self) -> str:
-        """Return all that this script printed; bytes that are no UTF-8 become U+FFFD."""
+    def pieces(self) -> Iterator[str]:
+        """Yield all that this script printed; bytes that are no UTF-8 become U+FFFD."""
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
         with self.path.open("rb") as file:
             file.seek(self._start)
-            return file.read().decode("utf-8", "replace")
+            while data := file.read(PIECE):
+                yield decoder.decode(data)
+        yield decoder.decode(b"", final=True)
 
     def excerpt(self, limit: int = RESULT_LIMIT) -> tuple[str, bool]:
         """Return the text, or its beginning and end, and whether something was left out."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -79,7 +79,7 @@ def task_result(
 
 
 def judge_metrics(
-    kind: Kind, message: str, stdout: str, *, pattern: str | None, json_line: bool, required: Sequence[str]
+    kind: Kind, message: str, stdout: Iterable[str], *, pattern: str | None, json_line: bool, required: Sequence[str]
 ) -> tuple[Kind, str, dict[str, Value]]:
     """Parse the metrics, and let a success be one only if it has those that it owes."""
     try:

@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 
-SUPERVISOR = files(__package__).joinpath("supervisor.sh").read_text(encoding="utf-8")
+SUPERVISOR = re.sub(r"^(\s*#.*\n|\s+)", "", files(__package__).joinpath("supervisor.sh").read_text("utf-8"), flags=re.M)
+"""Without its comments and indentation: some shells read what is piped to them byte by byte."""
 MARKER = "ANSIBLE_ENV_RUN_ID"
 """Environment variable by which every process of a script can be told."""
 RETENTION = 24 * 3600
@@ -23,6 +24,9 @@ CHUNK = 4 * 1024 * 1024
 """Bytes of one stream fetched in one round trip at the most: Ansible's ssh plugin is quadratic in what it reads."""
 
 _FIRST = f"_{string.ascii_letters}{string.digits}%+,-./:=@^~"
+
+_ARGUMENT = 16 * 1024
+"""Characters; each may be four bytes, and a quote becomes four."""
 
 _SETSID = "perl -MPOSIX -e POSIX::setsid();exec@ARGV --"
 _DETACH = "perl -MPOSIX -e fork&&exit;POSIX::setsid();exec@ARGV --"
@@ -65,14 +69,14 @@ def start_payload(script: Script, nonce: str, *, wait: int, tick: int, chunk: in
     return _START.format(
         nonce=nonce,
         dir=shlex.quote(directory),
+        conf=_quote(_conf(script, directory)),
         shell=shlex.quote(script.shell),
         perl=shlex.quote(_SETSID),
         detach=shlex.quote(_DETACH),
-        conf=_here(_conf(script, directory), f"{mark}_c"),
-        supervisor=_here(SUPERVISOR, f"{mark}_s"),
-        go=_here(_go(script, directory), f"{mark}_g"),
-        env=_here(_exports(script), f"{mark}_e"),
-        script=_here(script.text, f"{mark}_t"),
+        supervisor=_write(SUPERVISOR, "supervisor", f"{mark}_s"),
+        go=_write(_go(script, directory), "go", f"{mark}_g"),
+        env=_write(_exports(script), "env", f"{mark}_e"),
+        script=_write(script.text, "script", f"{mark}_t"),
         poll=f"poll {nonce} 0 0 {wait} {tick} {chunk} 1",
         # Here, and not just before the script: by these variables the supervisor, too, would be taken for a part of the
         # controller's own run, and ended with it.
@@ -127,7 +131,7 @@ def _go(script: Script, directory: str) -> str:
         # Whoever ends us writes `why` and then looks for `pid`: one of the two sees the other.
         f". ./conf\nprintf '%s\\n' \"$$\" >pid\n[ ! -e why ] || exit 143\n"
         f'exec >&3 2>&4 3>&- 4>&-\numask "$mask"\n{start}\nunset OLDPWD\n'
-        f". {env}\nrm -f -- {env}\nexec {shlex.quote(script.shell)} {shlex.quote(directory + '/script')}\n"
+        f". {env}\n: >{env}\nexec {shlex.quote(script.shell)} {shlex.quote(directory + '/script')}\n"
     )
 
 
@@ -149,11 +153,16 @@ def _first(text: str) -> str:
     return next((first for first in _FIRST if first not in taken), _FIRST[0])
 
 
-def _here(text: str, mark: str) -> str:
-    """Return a here-document that gives the text and, where it has none, a final newline; a command has to follow."""
-    mark = _first(text) + mark
+def _write(text: str, name: str, mark: str) -> str:
+    """Return what writes a text and, where it has none, a final newline to a file; a command has to follow.
+
+    Most shells have `printf` built in, which saves a process. To the others an argument may have 128 KiB (Linux).
+    """
     end = "" if text.endswith("\n") or not text else "\n"
-    return f"<<'{mark}' &&\n{text}{end}{mark}"
+    if len(text) < _ARGUMENT:
+        return f'printf %s {_quote(text + end)} >"$d/{name}" &&'
+    mark = _first(text) + mark
+    return f"cat >\"$d/{name}\" <<'{mark}' &&\n{text}{end}{mark}"
 
 
 _FIND_SETSID = f"""if command -v setsid >/dev/null 2>&1; then s=setsid; else s={shlex.quote(_SETSID)}; fi"""
@@ -189,12 +198,11 @@ fi
 # What is run out of it has to be ours: anybody may make a directory, or a link, of this name in /tmp.
 [ -O "$d" ] && [ ! -L "$d" ] || say error
 if [ "$o" = 1 ]; then
-{{ cat >"$d/conf" {conf}
-printf "mask=%s\\nboot=%s\\nsetsid='%s'\\n" "$m" "$b" "$s" >>"$d/conf" &&
-cat >"$d/supervisor" {supervisor}
-cat >"$d/go" {go}
-cat >"$d/env" {env}
-cat >"$d/script" {script}
+{{ printf "%smask=%s\\nboot=%s\\nsetsid='%s'\\n" {conf} "$m" "$b" "$s" >"$d/conf" &&
+{supervisor}
+{go}
+{env}
+{script}
 : >"$d/out" && : >"$d/err"; }} || {{ rm -rf -- "$d"; say error; }}
 p=$({unset}$f /bin/sh "$d/supervisor" run </dev/null 2>/dev/null)
 echo "$p" >"$d/sup"

@@ -14,10 +14,9 @@ set -u
 cd "${0%/*}" || exit 97
 . ./conf
 
-now() { # seconds since the epoch; with a fraction where `date` knows one
+now() { # t: seconds since the epoch; with a fraction where `date` knows one
   t=$(date +%s.%N)
   case $t in '' | *[!0-9.]*) t=$(date +%s) ;; esac
-  printf %s "$t"
 }
 
 nap() { # and count tenths of a second in i; not every sleep knows fractions
@@ -67,10 +66,10 @@ end_helpers() { # the watchdog and its sleep, where somebody has killed `run`; i
 }
 
 stop() { # the first reason given is the one that counts
-  [ -e result ] && return 0
+  [ -s result ] && return 0
   (set -C; printf '%s\n' "$1" >why) 2>/dev/null
   i=0
-  while [ ! -s pid ] && [ ! -e result ] && [ "$i" -lt 20 ]; do nap; done
+  while [ ! -s pid ] && [ ! -s result ] && [ "$i" -lt 20 ]; do nap; done
   end_session
   : >stopped
 }
@@ -87,12 +86,24 @@ collect() { # to a file by way of a pipe: a script that opens /dev/stdout anew w
   ) 2>/dev/null &
 }
 
+read_up() { # whether these children have ended, as they do at once if nobody else has the pipes
+  for c in "$@"; do
+    i=0
+    while :; do
+      { read -r stat <"/proc/$c/stat"; } 2>/dev/null || return 1
+      case ${stat##*) } in Z* | X*) break ;; esac
+      [ "$((i += 1))" -lt 100 ] || return 1
+    done
+  done
+}
+
 run() {
   echo "$$" # for whoever started us; see script.py
   exec >/dev/null
   trap ':' HUP INT QUIT USR1
   if [ -n "$timeout" ]; then watch </dev/null >/dev/null 2>&1 & fi
-  begin=$(now)
+  now
+  begin=$t
   printf '%s\n' "$begin" >begin
   printf '%04096d' 0 >room # given up for the result, should the script's output fill the disk
   c1='' c2=''
@@ -101,7 +112,6 @@ run() {
     # Opened for both first: an end that waits for the other to be opened could wait for ever. Not for the script,
     # though: who holds the reading end, too, blocks instead of failing when the collector has failed.
     exec 3<>out.p 4<>err.p 5<out.p 6<err.p 3>out.p 4>err.p
-    rm -f out.p err.p
     collect out 5 && c1=$!
     collect err 6 && c2=$!
     exec 5<&- 6<&-
@@ -113,13 +123,15 @@ run() {
   # shellcheck disable=SC2086
   $setsid "$sh" ./go </dev/null >/dev/null
   rc=$?
-  end=$(now)
+  now
+  end=$t
   exec 2>/dev/null 3>&- 4>&-
   # It ended by itself, unless there is a reason already: one that comes now is too late.
   if ! (set -C; : >why) && [ -s why ]; then
     i=0
     while [ ! -e stopped ] && [ "$i" -lt "$((grace * 10 + 30))" ]; do nap; done
-    end=$(now)
+    now
+    end=$t
   elif [ "$reap" = 1 ] && [ -s pid ]; then
     read -r sid <pid
     # After a short script its pid is the lowest of the session; a full look at /proc costs some ms.
@@ -129,7 +141,7 @@ run() {
   fi
   lost=0
   if [ -n "$c1" ]; then # all has been read when nobody has the pipes any more, or else after 2 s
-    (sleep 2; kill -USR1 "$$") &
+    read_up "$c1" "$c2" || (sleep 2; kill -USR1 "$$") &
     for c in "$c1" "$c2"; do
       wait "$c"
       r=$?
@@ -146,9 +158,10 @@ run() {
   [ "$lost" = 0 ] || why=output
   left=
   [ -e left ] && read -r left <left
-  rm -f room
-  printf 'rc=%s\nsig=%s\nwhy=%s\nbegin=%s\nend=%s\nleft="%s"\n' \
-    "$rc" "$sig" "$why" "$begin" "$end" "$left" >result.new && mv -f result.new result
+  : >room
+  # One write of less than a page: whoever finds the file not empty finds all of it.
+  printf 'rc=%s\nsig=%s\nwhy=%s\nbegin=%s\nend=%s\nleft="%.3500s"\n' \
+    "$rc" "$sig" "$why" "$begin" "$end" "$left" >result
   for w in w.*; do # a waiter may have been killed, and its pid be somebody else's by now
     x=
     read -r x <"/proc/${w#w.}/cmdline"
@@ -168,9 +181,16 @@ sweep() { # run directories of ours whose controllers were killed, a day after t
   done
 }
 
-size() { n=$(wc -c <"$1") && printf %s "$((n))"; }
+sizes() { # no, ne: bytes that there are of stdout and of stderr
+  no=0 ne=0
+  if [ -s out ] || [ -s err ]; then
+    # shellcheck disable=SC2046
+    set -- $(wc -c out err)
+    no=$1 ne=$3
+  fi
+}
 
-fresh() { [ "$(size out)" -gt "$out" ] || [ "$(size err)" -gt "$err" ]; }
+fresh() { sizes; [ "$no" -gt "$out" ] || [ "$ne" -gt "$err" ]; }
 
 running() {
   [ -s sup ] || return 0
@@ -179,21 +199,20 @@ running() {
   case ${stat##*) } in Z* | X*) return 1 ;; esac # that nobody has reaped
 }
 
-boot_id() {
+boot_id() { # b: which boot of the host this is
   b=-
   [ -r /proc/sys/kernel/random/boot_id ] && read -r b </proc/sys/kernel/random/boot_id
-  printf %s "$b"
 }
 
 wait_news() { # until the end of the script (it wakes us), new output (looked for each $tick s), or $wait s
   trap ':' USR1
   look=1 # once in any case, unless the end is near: what was printed since the last answer may be older than w.PID
   : >"w.$$"
-  while [ ! -e result ] && [ "$i" -lt "$wait" ]; do
+  while [ ! -s result ] && [ "$i" -lt "$wait" ]; do
     sleep "$tick" </dev/null >/dev/null 2>&1 &
     wait "$!"
     kill "$!" 2>/dev/null
-    [ -e result ] && break
+    [ -s result ] && break
     running || break
     i=$((i + tick))
     [ ! -s why ] || look=0
@@ -203,17 +222,23 @@ wait_news() { # until the end of the script (it wakes us), new output (looked fo
       fresh && break
     fi
   done
+  [ ! -s result ] || [ "$drop" = 0 ] || return 0 # removed with all else
   rm -f "w.$$"
 }
 
-chunk() { [ "$3" -eq 0 ] || tail -c "+$(($2 + 1))" "$1" | head -c "$3"; }
+chunk() { # chunk FILE OFFSET BYTES
+  if [ "$3" -eq 0 ]; then return; fi
+  if [ "$2" -eq 0 ]; then head -c "$3" "$1"; else tail -c "+$(($2 + 1))" "$1" | head -c "$3"; fi
+}
 
 poll() {
   nonce=$1 out=$2 err=$3 wait=$4 tick=$5 max=$6 drop=$7 i=0
-  state=running rc='' sig=0 why='' begin='' end='' left='' now_boot=$(boot_id)
+  state=running rc='' sig=0 why='' begin='' end='' left='' more=0
+  boot_id
+  now_boot=$b
   if [ "$wait" -gt 0 ] && [ "$boot" = "$now_boot" ]; then wait_news; fi
   [ -s begin ] && read -r begin <begin
-  if [ -e result ]; then
+  if [ -s result ]; then
     . ./result
     state=done
   elif [ "$boot" != "$now_boot" ] || ! running; then
@@ -225,17 +250,19 @@ poll() {
     fi
     [ -e left ] && read -r left <left
   fi
-  no=$(($(size out) - out)) ne=$(($(size err) - err)) more=0
-  [ "$no" -ge 0 ] || no=0 # a kept process's own doing: it may truncate its stdout
-  [ "$ne" -ge 0 ] || ne=0
+  sizes
+  [ "$((no -= out))" -ge 0 ] || no=0 # a kept process's own doing: it may truncate its stdout
+  [ "$((ne -= err))" -ge 0 ] || ne=0
   if [ "$ne" -gt "$max" ]; then ne=$max more=1; fi
   if [ "$no" -gt "$max" ]; then no=$max more=1; fi
+  pids=
+  for p in $left; do pids=$pids,$p; done
   # What is written here may never arrive, and who finds no directory starts the script anew. So drop it now only
   # after a short script, where there was hardly time for a connection to break; else let the reader ask for it.
   if [ "$state" != done ] || [ "$more" = 1 ] || [ -e keep ] || [ "$i" -gt 1 ]; then drop=0; fi
   printf 'ansible_env:%s state=%s rc=%s sig=%s why=%s begin=%s end=%s boot=%s left=%s more=%s drop=%s out=%s err=%s\n' \
     "$nonce" "$state" "$rc" "$sig" "$why" "$begin" "$end" "$now_boot" \
-    "$(printf %s "$left" | tr ' ' ,)" "$more" "$drop" "$no" "$ne" &&
+    "$pids" "$more" "$drop" "$no" "$ne" &&
     chunk out "$out" "$no" && chunk err "$err" "$ne" && [ "$drop" = 1 ] && drop
   return 0
 }

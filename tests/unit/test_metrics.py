@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
 import time
 import tracemalloc
 import warnings
+from unittest import mock
 
 import pytest
 from hypothesis import example, given
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 
 from ansible_env import metrics
 from ansible_env.errors import AnsibleEnvError, MetricsPatternError, MetricsTimeoutError
-from ansible_env.metrics import MetricsParseError, clean, compile_pattern, parse, parse_value
+from ansible_env.metrics import MetricsParseError, clean, compile_pattern, parse, parse_value, search
 
 PAIRS = r"^(\w+)=(\S+)$"
 
@@ -227,9 +229,34 @@ def test_the_limit_covers_all_matches_together() -> None:
         parse("a=1 " * 1_000_000, compile_pattern(r"(\w)=(\d)"), timeout=0.01)
 
 
-def test_much_output_gets_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "TIMEOUT_CHARS", 1)
-    assert parse("a=1 " * 100_000, compile_pattern(r"(\w)=(\d)"), timeout=0.001) == {"a": 1}
+LINES = st.lists(st.text("ab=1 \n\r\x1bé", max_size=12), max_size=30)
+
+
+@given(LINES, st.sampled_from([r"^(\w+)=(\d)", r"(\w)=(\d+)$", r"(a)\n(b)", r"(?P<a>a=\d*)|(?P<b>^b)"]), st.booleans())
+def test_output_in_windows_gives_what_the_whole_gives(lines: list[str], pattern: str, feed: bool) -> None:
+    pieces = [line + "\n" * feed for line in lines]
+    compiled = compile_pattern(pattern)
+    whole = list(search.Search(compiled, 5).findings(["".join(pieces)]))
+    with mock.patch.object(search, "WINDOW", 40), mock.patch.object(search, "OVERLAP", 30):
+        found = search.Search(compiled, 5)
+        assert list(found.findings(pieces)) == whole or max(map(len, clean("".join(pieces)).split("\n"))) > 30
+        assert clean("".join(pieces)).endswith(found.tail) or not feed
+
+
+def test_the_json_line_of_a_large_output_is_found() -> None:
+    lines = ("x" * 99 + "\n" for _ in range(search.WINDOW // 50))
+    pattern = compile_pattern(PAIRS)
+    assert parse(itertools.chain(["a=1\n"], lines, ['{"b":', " 2}\n"]), pattern, json_line=True) == {"a": 1, "b": 2}
+
+
+def test_memory_for_a_large_output_is_bounded() -> None:
+    line = "x" * 99 + "\n"
+    pieces = (line * 10_000 for _ in range(80))  # 80 MB
+    tracemalloc.start()
+    assert parse(itertools.chain(pieces, ["a=1\n"]), compile_pattern(PAIRS)) == {"a": 1}
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6 * search.WINDOW
 
 
 def test_too_many_metrics_are_refused() -> None:

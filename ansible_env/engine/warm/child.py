@@ -6,12 +6,16 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import importlib
 import os
 import secrets
 import signal
 import sys
 import tempfile
+import termios
+import time
+import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +33,12 @@ IMPORTS = (
     "ansible.executor.playbook_executor",
     "ansible.executor.process.worker",
     "ansible.executor.task_executor",
+    "ansible.playbook.handler_task_include",
     "ansible.inventory.manager",
+    "ansible.plugins.doc_fragments.default_callback",
+    "ansible.plugins.doc_fragments.vars_plugin_staging",
     "ansible.plugins.strategy.linear",
+    "ansible.plugins.vars.host_group_vars",
     "ansible.template",
     "ansible.vars.manager",
     "ansible_env.metrics",
@@ -40,6 +48,8 @@ IMPORTS = (
     "ansible_env.supervisor.record",
     "ansible_env.supervisor.report",
     "ansible_env.supervisor.verdict",
+    "multiprocessing.popen_fork",
+    "multiprocessing.synchronize",
 )
 PLUGINS = {
     "action_loader": ("ansible_env.bench.phase", "ansible.builtin.command", "ansible.builtin.gather_facts"),
@@ -50,8 +60,9 @@ PLUGINS = {
 }
 ALL = ("become_loader", "callback_loader", "connection_loader", "shell_loader")
 """Loaders of which Ansible wants every plugin at each start (executor/playbook_executor.py, task_queue_manager.py)."""
-POLL = 0.01
-"""Seconds between two looks of Ansible's strategy for results; its own 0.001 costs 3 % of a core while it waits."""
+SHORTEST, LONGEST = 0.001, 0.05
+"""Seconds between two looks of Ansible's strategy for results. Its own 0.001 costs 3 % of a core while it waits, so
+the looks get rarer in the course of a wait: a short one is noticed at once, a long one costs next to nothing."""
 
 
 def load() -> None:
@@ -70,7 +81,23 @@ def load() -> None:
     # A child configures the same finder with the same paths; the second time Ansible would only warn about it.
     loader._configure_collection_loader = lambda prefix_collections_path: None
     if C.config.get_config_value_and_origin("DEFAULT_INTERNAL_POLL_INTERVAL")[1] == "default":
-        C.DEFAULT_INTERNAL_POLL_INTERVAL = POLL
+        strategy: Any = importlib.import_module("ansible.plugins.strategy")
+        strategy.time = types.SimpleNamespace(**{**vars(time), "sleep": Naps().sleep})
+
+
+class Naps:
+    """Stands in for `time.sleep` where it is called again and again until something has come about."""
+
+    def __init__(self) -> None:
+        self._begun = self._ended = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep for a twentieth of the time waited so far, but within bounds; the caller's wish does not count."""
+        now = time.monotonic()
+        if now - self._ended > LONGEST:  # there was work in between
+            self._begun = now
+        time.sleep(min(max((now - self._begun) / 20, SHORTEST), LONGEST))
+        self._ended = time.monotonic()
 
 
 def run(request: Request) -> int:
@@ -79,7 +106,9 @@ def run(request: Request) -> int:
     for number, fd in enumerate(request.fds):
         os.dup2(fd, number)
         os.close(fd)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1):
+    with contextlib.suppress(OSError):  # it is somebody else's, or none
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as pexpect starts ansible-playbook for ansible-runner

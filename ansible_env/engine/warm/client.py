@@ -1,6 +1,7 @@
 """Stands in for ansible-playbook: hands its arguments, environment, directory and terminal to the fork server.
 
 Run as `python -I -S client.py SOCKET PROGRAM ARGUMENTS…`. Only built-in modules: a start costs a few milliseconds.
+ansible-runner's runs do without even that: see engine/terminal.py.
 """
 
 import _socket
@@ -10,6 +11,17 @@ import sys
 NOT_STARTED = 213
 """Exit status that says that nothing was run, so that it may be run in another way."""
 SCM_RIGHTS, SOL_SOCKET = _socket.SCM_RIGHTS, _socket.SOL_SOCKET
+
+
+def command(socket: str, program: str) -> list[str]:
+    """Return the command that stands in for a program."""
+    return [sys.executable, "-I", "-S", __file__, socket, program]
+
+
+def asked(arguments: list[str]) -> "tuple[str, list[str]] | None":
+    """Return the socket, and the command to be run, if these are the arguments of a client."""
+    start = command("", "")[1:4]
+    return (arguments[4], arguments[5:]) if arguments[1:4] == start else None
 
 
 def pack(items: list[bytes]) -> bytes:

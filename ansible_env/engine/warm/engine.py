@@ -81,7 +81,8 @@ class WarmEngine(ColdEngine):
         except (OSError, subprocess.SubprocessError) as error:
             self._give_up(error)
             return super()._command(program, env)
-        return sys.executable, ["-I", "-S", client.__file__, str(server.socket), ansible_program(program)]
+        first, *others = client.command(str(server.socket), ansible_program(program))
+        return first, others
 
     def _server(self, env: Mapping[str, str]) -> _Server:
         """Return the server for an environment; one that has died is replaced."""

@@ -17,14 +17,10 @@ import select
 import signal
 import socket
 import sys
-import time
 from typing import Any
 
 from ansible_env.engine.warm import child
 from ansible_env.engine.warm.wire import Request, RequestError, receive
-
-PATIENCE = 5.0
-"""Seconds between SIGTERM and SIGKILL for a process whose client has gone."""
 
 
 class Server:
@@ -34,7 +30,6 @@ class Server:
         self._listener = listener
         self._owner = owner
         self._clients: dict[int, socket.socket] = {}
-        self._deadlines: dict[int, float] = {}
         self._wake, wake = os.pipe()
         os.set_blocking(wake, False)
         os.set_blocking(self._wake, False)
@@ -45,8 +40,7 @@ class Server:
         """Serve until the owner is gone."""
         while True:
             sources: list[Any] = [self._listener, self._owner, self._wake, *self._clients.values()]
-            timeout = 0.2 if self._deadlines else None
-            ready, _, _ = select.select(sources, [], [], timeout)
+            ready, _, _ = select.select(sources, [], [])
             if self._wake in ready:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._wake, 4096)
@@ -57,8 +51,7 @@ class Server:
                 self._accept()
             for pid, client in list(self._clients.items()):
                 if client in ready:  # a client says nothing after its request: it has gone
-                    self._terminate(pid)
-            self._expire()
+                    self._kill(pid)
 
     def _accept(self) -> None:
         client, _ = self._listener.accept()
@@ -98,32 +91,25 @@ class Server:
                 return
             if pid == 0:
                 return
-            self._deadlines.pop(pid, None)
             client = self._clients.pop(pid, None)
             if client is not None:
                 with contextlib.suppress(OSError):
                     client.sendall(status.to_bytes(4, "big"))
                 client.close()
 
-    def _terminate(self, pid: int) -> None:
-        client = self._clients.pop(pid)
-        client.close()
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)  # ansible-playbook hands it on to its workers
-        self._deadlines[pid] = time.monotonic() + PATIENCE
+    def _kill(self, pid: int) -> None:
+        """End a process that nobody waits for, as a killed controller would leave it.
 
-    def _expire(self) -> None:
-        for pid, deadline in list(self._deadlines.items()):
-            if time.monotonic() > deadline:
-                del self._deadlines[pid]
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(pid, signal.SIGKILL)
+        Not by SIGTERM: that cancels the scripts, which somebody may yet want to attach to.
+        """
+        self._clients.pop(pid).close()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
 
     def _end(self) -> None:
-        """The owner has gone: what runs is left as after any killed controller, scripts under their own watchdogs."""
-        for pid in [*self._clients, *self._deadlines]:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(pid, signal.SIGKILL)
+        """The owner has gone: what runs is left to the scripts' own watchdogs."""
+        for pid in list(self._clients):
+            self._kill(pid)
 
 
 def main() -> None:

@@ -106,9 +106,9 @@ class Channel:
         connection = self._action._connection
         become = connection.become
         if connection.has_pipelining and (not become or getattr(become, "pipelining", True)):
-            # Naming the executable keeps Ansible from adding `sleep 0` for connections with a terminal.
+            # No executable: it would be a shell more, and Ansible adds `sleep 0` to the default one.
             return self._action._low_level_execute_command(
-                "exec /bin/sh -s", in_data=payload.encode("utf-8", "surrogateescape"), executable="/bin/sh"
+                "exec /bin/sh -s", in_data=payload.encode("utf-8", "surrogateescape"), executable=""
             )
         return self._send_as_file(payload)
 
@@ -245,7 +245,7 @@ class ActionModule(ActionBase):
         kind, message, metrics = judge_metrics(
             kind,
             message,
-            capture.out.read() if arguments["results_stdout_pattern"] or arguments["results_json"] else "",
+            capture.out.pieces() if arguments["results_stdout_pattern"] or arguments["results_json"] else (),
             pattern=arguments["results_stdout_pattern"],
             json_line=arguments["results_json"],
             required=arguments["required_metrics"],

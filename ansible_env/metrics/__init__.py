@@ -1,0 +1,136 @@
+"""From a script's stdout to `{name: typed value}`. Pure: no Ansible, no files, no processes.
+
+The rules are those of mlos_bench 0.6.2 (`environments/script_env.py:120-139`, `util.py:try_parse_val`), with
+what it lacks: named groups, a JSON line, text as a terminal would leave it, limits on time and size. Output
+and patterns are not trusted with our time: `re` cannot be interrupted, so `regex` does the matching, made to
+agree with `re` where the two differ (see `pattern._for_regex`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+
+from ansible_env.errors import AnsibleEnvError
+from ansible_env.metrics.pattern import Pattern, compile_pattern
+from ansible_env.metrics.search import Search
+from ansible_env.metrics.terminal import clean
+
+__all__ = [
+    "DEFAULT_TIMEOUT",
+    "MAX_JSON_CHARS",
+    "MAX_METRICS",
+    "MetricsParseError",
+    "Pattern",
+    "Value",
+    "clean",
+    "compile_pattern",
+    "parse",
+    "parse_value",
+]
+
+Value = int | float | str | bool | None
+
+DEFAULT_TIMEOUT = 5.0
+"""Seconds of CPU time that a pattern may take in a window of the output (see `search.WINDOW`)."""
+MAX_METRICS = 10_000
+"""More names than this from one script is a pattern that matches the log, not metrics."""
+MAX_JSON_CHARS = 500_000
+"""All metrics of one script as JSON; ansible-runner silently drops a task result of more than 700 kB."""
+
+
+class MetricsParseError(AnsibleEnvError, ValueError):
+    """The output of a script is not what was agreed on: no or bad JSON line, or far too many metrics."""
+
+
+def parse_value(text: str) -> int | float | str:
+    """Type a value as mlos_bench's `try_parse_val`: 10 int, 1.0, 1e3, nan float, 1_000 1000, else str.
+
+    An integer that a float cannot hold (2**53 + 1) becomes a float there, so it does here.
+    """
+    try:
+        as_float = float(text)
+    except ValueError:
+        return text
+    try:
+        as_int = int(text)
+    except (ValueError, OverflowError):
+        return as_float
+    return as_int if as_int == as_float else as_float
+
+
+def parse(
+    stdout: str | Iterable[str],
+    pattern: Pattern | None,
+    *,
+    json_line: bool = False,
+    timeout: float = DEFAULT_TIMEOUT,
+) -> dict[str, Value]:
+    """Return the metrics in a script's stdout, which is cleaned first. Of equal names, the last one wins.
+
+    The stdout is a text, or comes in pieces of any length; what is above `WINDOW` is searched window by window.
+
+    With `json_line`, the last line that is not blank is a JSON object; its scalars are metrics, those
+    of objects inside it under dotted names (`latency.p99`). With both, JSON wins. With neither, there are none.
+
+    `timeout` is in seconds of CPU time for each window.
+    Raises MetricsTimeoutError when the pattern takes longer, and MetricsParseError for a missing or unusable
+    JSON line and for more than `MAX_METRICS` metrics or `MAX_JSON_CHARS` of them. No match is no error here:
+    `required_metrics` judges that.
+    """
+    search = Search(pattern, timeout)
+    found = _last_of_each(search.findings([stdout] if isinstance(stdout, str) else stdout))
+    metrics: dict[str, Value] = {name: parse_value(str(text)) for name, text in found.items()}
+    if json_line:
+        metrics.update(_last_of_each(_json_findings(search.tail)))
+    if len(metrics) > MAX_METRICS or len(json.dumps(metrics)) > MAX_JSON_CHARS:
+        raise _too_much()
+    return metrics
+
+
+def _last_of_each(findings: Iterable[tuple[str, Value]]) -> dict[str, Value]:
+    """Return the last value of each name; hold no more than the limits, however many or long they are."""
+    kept: dict[str, Value] = {}
+    size = 0
+    for name, value in findings:
+        size += len(str(value)) - len(str(kept[name])) if name in kept else len(name) + len(str(value))
+        kept[name] = value
+        if size > MAX_JSON_CHARS or len(kept) > MAX_METRICS:
+            raise _too_much()
+    return kept
+
+
+def _too_much() -> MetricsParseError:
+    limits = f"more than {MAX_METRICS} metrics, or {MAX_JSON_CHARS} characters of them"
+    return MetricsParseError(f"{limits}: the pattern matches more than metrics, or the script prints too many")
+
+
+def _json_findings(stdout: str) -> Iterator[tuple[str, Value]]:
+    """Yield the scalars of the JSON object on the last line that is not blank, with dotted names."""
+    line = stdout.rstrip().rpartition("\n")[2].strip()
+    if not line:
+        raise MetricsParseError("results_json: nothing was printed; the last line must be a JSON object")
+    try:
+        data = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise _bad_json(line, f"is not JSON ({error})") from error
+    if not isinstance(data, dict):
+        raise _bad_json(line, "is not a JSON object")
+    path: list[str] = []
+    stack = [iter(data.items())]
+    while stack:  # no recursion: the depth of the object is the script's choice
+        key, value = next(stack[-1], (None, None))
+        if key is None:
+            stack.pop()
+            del path[-1:]
+        elif isinstance(value, dict):
+            stack.append(iter(value.items()))
+            path.append(key)
+        elif isinstance(value, list):
+            raise _bad_json(line, f"has an array at {'.'.join([*path, key])[:80]!r}; a metric is one value")
+        else:
+            yield ".".join([*path, key]), value
+
+
+def _bad_json(line: str, why: str) -> MetricsParseError:
+    return MetricsParseError(f"results_json: the last line {why}: {line[:80]!r}")

@@ -35,18 +35,27 @@ def unpack(archive: Path, target: Path) -> list[Path]:
         for member in tar:
             if PurePosixPath(member.name) == PurePosixPath("."):
                 continue  # the directory itself has its mode already
+            _forget_link(target, PurePosixPath(member.name))
             try:
                 safe = tarfile.data_filter(member, os.fspath(target)).replace(mode=member.mode & 0o777, deep=False)
             except tarfile.FilterError as error:
                 logger.warning("left out of a download: %s", error)
                 continue
             path = target / safe.name
-            if not safe.isdir() and (path.is_symlink() or path.is_file()):
-                path.unlink()  # never write through a link, or into a file that another name leads to
+            if not safe.isdir() and path.is_file():
+                path.unlink()  # never write into a file that another name leads to
             tar.extract(safe, target, filter="fully_trusted")
             if not safe.isdir():
                 written.append(path)
     return written
+
+
+def _forget_link(target: Path, name: PurePosixPath) -> None:
+    """Remove a link that is where something is to be written: never write through it."""
+    path = target / name
+    inside = not name.is_absolute() and ".." not in name.parts
+    if inside and path.is_symlink() and path.parent.resolve().is_relative_to(target.resolve()):
+        path.unlink()
 
 
 def place(file: Path, target: Path, mode: int) -> Path:

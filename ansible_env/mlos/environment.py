@@ -6,6 +6,7 @@ import logging
 import string
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -14,6 +15,8 @@ from mlos_bench.environments.status import Status as MlosStatus
 from mlos_bench.services.base_service import Service
 from mlos_bench.tunables.tunable_groups import TunableGroups
 
+from ansible_env.config import EnvironmentConfig
+from ansible_env.documents import read_document
 from ansible_env.environment import RemoteEnv
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.mlos.compat import to_mlos
@@ -24,6 +27,11 @@ from ansible_env.mlos.work import Work, log_failure
 logger = logging.getLogger(__name__)
 
 register_schemas()
+
+FILE_KEY = "environment_file"
+"""The key that names an environment file of ours, whose keys count where the configuration does not say otherwise."""
+_NOT_FOR_MLOS = ("name", "description", "tunables", "include_tunables", "include_services", "experiment_id", "$schema")
+_LISTS = ("required_args", "tunable_params")
 
 
 @runtime_checkable
@@ -55,6 +63,7 @@ class AnsibleEnv(Environment):
         Raises:
             ConfigError: something in this is wrong, or no AnsibleService is among the services.
         """
+        config = _with_file(config, service)
         super().__init__(name=name, config=config, global_config=global_config, tunables=tunables, service=service)
         provider: object = service
         if not isinstance(provider, SupportsAnsible):
@@ -62,17 +71,17 @@ class AnsibleEnv(Environment):
             raise ConfigError(Problem(f"{name}: an AnsibleEnv needs an AnsibleService", hint=hint))
         params = {**(global_config or {}), **self._params}
         work = _work(provider, name, config.get("hosts"), params)
-        work.announce()
-        own = {key: value for key, value in config.items() if key != "hosts"}
+        own = {key: value for key, value in config.items() if key not in ("hosts", FILE_KEY)}
+        form = {**own, **_defaults(work.settings, own), "hosts": work.target.pattern}
         self._env = RemoteEnv(
-            config={
-                "class": ENVIRONMENT_CLASSES[0],
-                "name": name,
-                "config": {**own, **_defaults(work.settings, own), "hosts": work.target.pattern},
-            },
+            config=EnvironmentConfig.from_mapping(
+                {"class": ENVIRONMENT_CLASSES[0], "name": name, "config": form},
+                source=Path(config[FILE_KEY]) if FILE_KEY in config else None,
+            ),
             global_config=global_config,
             tunables=tunables,
             inventory=work.target.inventory,
+            hosts=work.target.hosts,
             engine=work.engine,
             options=work.options,
         )
@@ -130,6 +139,28 @@ class AnsibleEnv(Environment):
         for phase in phases:
             if phase in self._env.results:
                 log_failure(self.name, self._env.results[phase])
+
+
+def _with_file(config: dict[str, Any], service: Service | None) -> dict[str, Any]:
+    """Return a configuration with the keys of the environment file that it names, if it names one.
+
+    Raises:
+        ConfigError: the file is wrong, in any way.
+    """
+    name = config.get(FILE_KEY)
+    if name is None:
+        return config
+    path = Path(service.config_loader_service.resolve_path(str(name)) if service is not None else str(name))
+    loaded = EnvironmentConfig.load(path)
+    data = read_document(path).data
+    found = {key: value for key, value in data.get("config", data).items() if key not in _NOT_FOR_MLOS}
+    found.setdefault("tunable_params", [] if "class" in data else list(loaded.tunables.groups))
+    merged = {**found, **config, FILE_KEY: str(path)}
+    merged["const_args"] = {**found.get("const_args", {}), **config.get("const_args", {})}
+    for key in _LISTS:  # one item may stand for a list of one in our files, and mlos_bench reads some of them itself
+        if key in merged and not isinstance(merged[key], list):
+            merged[key] = [merged[key]]
+    return merged
 
 
 def _work(service: SupportsAnsible, name: str, hosts: str | None, params: Mapping[str, Any]) -> Work:

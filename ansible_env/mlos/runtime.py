@@ -94,13 +94,6 @@ class Listed(Engine):
                 self._known.append((key, found))
         return found
 
-    def tell(self, inventory: Inventory, pattern: str, options: Options, hosts: tuple[str, ...]) -> None:
-        """Say which hosts a pattern stands for, where that is known."""
-        key = (inventory, pattern, None, options)
-        with self._lock:
-            if all(known != key for known, _ in self._known):
-                self._known.append((key, hosts))
-
     def run(self, job: Job, *, listener: Listener | None = None, cancel: Cancellation | None = None) -> EngineRun:
         """Run a job to its end. See `Engine.run`."""
         return self._engine.run(job, listener=listener, cancel=cancel)

@@ -68,6 +68,10 @@ def _environment_schema() -> dict[str, Any]:
     document = json_schema()
     fields = document["$defs"]["MlosEnvironment"]["properties"]["config"]["properties"]
     properties = {name: field for name, field in fields.items() if name not in _NOT_IN_MLOS}
+    properties["environment_file"] = {
+        "type": "string",
+        "description": "An environment file of ansible_env, whose keys count where there are no others here.",
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"{_OURS}environment.json",

@@ -37,12 +37,15 @@ class Memory:
     written: list[tuple[Path, Any, tuple[str, str], list[Path]]] = field(default_factory=list)
     """Files from downloads: the directory, the trial, from where, and the files."""
 
-    def forget_others(self, directory: Path, trial: Any, source: tuple[str, str]) -> None:
-        """Remove the files of other trials from a directory: a file that is missing in this one must be missing."""
+    def forget(self, directory: Path, trial: Any, source: tuple[str, str]) -> None:
+        """Remove files of other trials, and of an earlier look at the same source: what is gone there has to go here.
+
+        LocalFileShareEnv fetches also to tell its status, before a trial has written anything.
+        """
         kept = []
         for entry in self.written:
             where, of, origin, files = entry
-            if where == directory and (of != trial if None not in (of, trial) else origin == source):
+            if where == directory and (origin == source or (None not in (of, trial) and of != trial)):
                 for path in files:
                     path.unlink(missing_ok=True)
             else:
@@ -107,7 +110,7 @@ def download(
         if not res["archive"]:
             place(fetched, into, int(res["mode"], 8))
             return
-        memory.forget_others(into, trial, source)
+        memory.forget(into, trial, source)
         memory.written.append((into, trial, source, unpack(fetched, into)))
         if made:
             into.chmod(int(res["mode"], 8))

@@ -65,20 +65,14 @@ class Work:
         }
         return EnvironmentConfig.from_mapping({**data, **more})
 
-    def announce(self) -> None:
-        """Tell the engine which hosts are meant, where that is known."""
-        if self.target.hosts is not None:
-            self.engine.tell(self.target.inventory, self.target.pattern, self.options, self.target.hosts)
-
     def hosts(self) -> tuple[str, ...]:
         """Return the hosts that the call means.
 
         Raises:
             InventoryError: the inventory cannot be read, or no host in it matches.
         """
-        self.announce()
         target = self.target
-        return tuple(self.engine.hosts(target.inventory, target.pattern, None, self.options))
+        return target.hosts or tuple(self.engine.hosts(target.inventory, target.pattern, None, self.options))
 
     def run(
         self,
@@ -93,8 +87,8 @@ class Work:
             InventoryError: the inventory cannot be read, or no host in it matches.
             EngineError: Ansible could not be started.
         """
-        self.hosts()
-        runner = PhaseRunner(config, self.engine, self.target.inventory, None, self.options, listener)
+        target = self.target
+        runner = PhaseRunner(config, self.engine, target.inventory, None, self.options, listener, target.hosts)
         playbook = playbook or render(config, self.phase, {}, self.env)
         secrets = {"env": dict(self.env.secret), "params": {}} if self.env.secret else {}
         logs = Path(tempfile.mkdtemp(prefix="ansible_env-mlos-"))

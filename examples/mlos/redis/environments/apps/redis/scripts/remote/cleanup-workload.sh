@@ -1,0 +1,2 @@
+#!/bin/bash
+# redis-benchmark leaves nothing behind.

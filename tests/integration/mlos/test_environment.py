@@ -1,0 +1,140 @@
+"""AnsibleEnv, and whole experiments by the command."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("mlos_bench", reason="needs the extra `mlos`")
+
+from mlos_bench.tunables.tunable_groups import TunableGroups
+
+from ansible_env.mlos import AnsibleEnv
+from tests.hosts import Hosts
+from tests.integration.mlos.conftest import MakeService
+
+pytestmark = [pytest.mark.ssh]
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
+TUNABLES = {"g": {"cost": 1, "params": {"n": {"type": "int", "range": [1, 10], "default": 2}}}}
+
+
+def ansible_env(make_service: MakeService, **config: Any) -> AnsibleEnv:
+    globals_ = {"experiment_id": "E", "trial_id": 1}
+    tunables = TunableGroups(TUNABLES)
+    return AnsibleEnv(
+        name="group", config=config, global_config=globals_, tunables=tunables, service=make_service({}, globals_)
+    )
+
+
+def test_a_group_has_aggregates_and_its_own_hosts(make_service: MakeService) -> None:
+    env = ansible_env(
+        make_service,
+        hosts="h1:h2",
+        tunable_params=["g"],
+        shell_env_params=["n", "trial_id"],
+        setup=["echo $n >/tmp/n"],
+        run=['echo "score=$(( $(cat /tmp/n) * $(hostname | tr -d h) )) trial=$trial_id"'],
+        teardown=["rm /tmp/n"],
+        results_stdout_pattern=r"(\w+)=(\d+)",
+        required_metrics=["score"],
+        per_host_metrics=True,
+    )
+    tunables = TunableGroups(TUNABLES)
+    for trial, n in ((1, 2), (2, 8)):  # main enters the contexts anew for each trial
+        tunables["n"] = n
+        with env:
+            assert env.setup(tunables, {"experiment_id": "E", "trial_id": trial})
+            status, timestamp, metrics = env.run()
+            assert status.name == "SUCCEEDED"
+            assert metrics is not None
+            assert metrics["score"] == n * 1.5
+            assert metrics["score{h2}"] == n * 2
+            assert metrics["trial"] == trial
+            assert timestamp.tzinfo is not None
+            assert env.status()[0].name == "READY"
+    with env:
+        env.teardown()
+        assert env.run()[0].name == "PENDING"
+    assert env.remote.results["teardown"].status.is_succeeded()
+
+
+def test_a_failure_has_no_metrics(make_service: MakeService, caplog: pytest.LogCaptureFixture) -> None:
+    env = ansible_env(
+        make_service,
+        hosts="h1",
+        run=["echo x=1", "echo why >&2"],
+        results_stdout_pattern=r"(\w+)=(\d)",
+        required_metrics=["y"],
+    )
+    with env, caplog.at_level(logging.WARNING):
+        assert env.setup(TunableGroups({}))
+        status, _, metrics = env.run()
+    assert (status.name, metrics) == ("FAILED", None)
+    assert "h1: metrics_missing: not in the output: y" in caplog.text
+    assert "why" in caplog.text
+    env = ansible_env(make_service, hosts="h1", setup=["exit 5"], run=["true"])
+    with env:
+        assert env.setup(TunableGroups({})) is False
+    assert "h1: exit: exit status 5" in caplog.text
+
+
+@pytest.fixture
+def experiment(ssh_hosts: Hosts, tmp_path: Path) -> Path:
+    """The example in a git repository with a remote, as mlos_bench 0.6.2 wants its configurations to be."""
+    for name in ("mlos", "sqlite"):
+        shutil.copytree(EXAMPLES / name, tmp_path / name)
+    shutil.copy(ssh_hosts.inventory(), tmp_path / "mlos/inventory.yml")
+    (tmp_path / "mlos/optimizer.jsonc").write_text(
+        json.dumps(
+            {
+                "class": "mlos_bench.optimizers.MockOptimizer",
+                "config": {"optimization_targets": {"score": "max"}, "max_suggestions": 2, "seed": 7},
+            }
+        )
+    )
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.invalid"]
+    for words in (
+        ["init", "-q"],
+        ["add", "-A"],
+        ["commit", "-qm", "x"],
+        ["remote", "add", "origin", "https://example.invalid/x.git"],
+    ):
+        subprocess.run([*git, *words], cwd=tmp_path, check=True)
+    return tmp_path / "mlos"
+
+
+def mlos_bench(directory: Path, program: str = "ansible-env-mlos", *words: str, **env: str) -> str:
+    """Run the command, and return what it said."""
+    command = [str(Path(sys.executable).with_name(program)), "--config", "cli.jsonc", *words]
+    done = subprocess.run(
+        command, cwd=directory, capture_output=True, text=True, check=False, env={**os.environ, **env}
+    )
+    return f"{done.returncode} {done.stdout[-5000:]} {done.stderr[-5000:]}"
+
+
+def test_an_experiment_of_the_command(experiment: Path, ssh_hosts: Hosts) -> None:
+    said = mlos_bench(experiment)
+    assert said.startswith("0 "), said
+    with sqlite3.connect(experiment / "mlos_bench.sqlite") as store:
+        trials = store.execute("SELECT trial_id, status FROM trial").fetchall()
+        assert trials == [(1, "SUCCEEDED"), (2, "SUCCEEDED")]
+        scores = store.execute("SELECT metric_value FROM trial_result WHERE metric_id = 'score'").fetchall()
+    assert all(float(score) > 0 for (score,) in scores)
+    assert [host.exec("ls /var/tmp | grep ansible-env", check=False).stdout for host in ssh_hosts] == ["", "", ""]
+
+
+def test_the_stock_command_knows_our_classes_only_without_its_schemas(experiment: Path) -> None:
+    said = mlos_bench(experiment, "mlos_bench")
+    assert said.startswith("1 ")
+    assert "Failed to validate config" in said
+    said = mlos_bench(experiment, "mlos_bench", "--max-suggestions", "1", MLOS_BENCH_SKIP_SCHEMA_VALIDATION="1")
+    assert said.startswith("0 "), said

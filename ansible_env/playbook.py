@@ -65,10 +65,13 @@ class Playbook:
 
     def to_yaml(self) -> str:
         """Return what `ansible-playbook` runs."""
-        text: str = yaml.dump(
-            list(self.plays), Dumper=_Dumper, sort_keys=False, explicit_start=True, allow_unicode=True, width=10_000
-        )
-        return text
+        return to_yaml(list(self.plays))
+
+
+def to_yaml(data: Any) -> str:
+    """Return plays, tasks or variables as YAML that Ansible reads, with what is unsafe marked."""
+    text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, explicit_start=True, allow_unicode=True, width=10_000)
+    return text
 
 
 def render(

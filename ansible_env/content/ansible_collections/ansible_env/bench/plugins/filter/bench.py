@@ -1,0 +1,98 @@
+# Copyright (c) the ansible_env maintainers
+# GNU General Public License v3.0 or later (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filters for what scripts print, and for results."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ansible.errors import AnsibleFilterError
+
+try:
+    from ansible_env import aggregate as aggregates
+    from ansible_env.config import EnvironmentConfig
+    from ansible_env.errors import AnsibleEnvError
+    from ansible_env.inplay import group_result, judge
+    from ansible_env.metrics import compile_pattern, parse
+except ImportError as error:  # the collection was installed without the library
+    LIBRARY_ERROR = error
+else:
+    LIBRARY_ERROR = None
+
+
+def _plain(value):
+    """Return plain data for values of Ansible's own types."""
+    return json.loads(json.dumps(value, default=str))
+
+
+def _checked(function):
+    """Return a filter that says what is wrong in Ansible's way."""
+
+    def checked(*arguments, **named):
+        if LIBRARY_ERROR is not None:
+            raise AnsibleFilterError(f"the ansible_env library is needed: pip install ansible-env ({LIBRARY_ERROR})")
+        try:
+            return function(*arguments, **named)
+        except AnsibleEnvError as problem:
+            raise AnsibleFilterError(str(problem)) from problem
+
+    return checked
+
+
+@_checked
+def metrics(text, pattern=None, json_line=False):
+    """Return the metrics in what a script has printed."""
+    return parse(str(text), compile_pattern(str(pattern)) if pattern else None, json_line=bool(json_line))
+
+
+@_checked
+def aggregate(sets, how=None):
+    """Return one set of metrics for those of several hosts or repetitions."""
+    how = {"*": how} if isinstance(how, str) else dict(how or {})
+    unknown = [name for name in how.values() if aggregates.function(str(name)) is None]
+    if unknown:
+        raise AnsibleFilterError(f"there is no aggregate {unknown[0]!r}: {', '.join(aggregates.NAMES)}")
+    return aggregates.group_metrics([_plain(item) for item in sets], _plain(how))
+
+
+@_checked
+def outcome(results, phase, host, failure=None, file=None):
+    """Return what a phase came to on a host."""
+    required = EnvironmentConfig.load(Path(str(file))).required_metrics if file else ()
+    return judge(str(host), [_plain(item) for item in results], _plain(failure), _plain(phase), required)
+
+
+@_checked
+def group(hosts, hostvars, phase):
+    """Return what a phase came to on a group of hosts that the role has run on."""
+    seen = {host: hostvars[host] for host in hosts if "environment_trial" in hostvars[host]}
+    found = {host: told for host in seen if (told := _told(host, seen[host], str(phase)))}
+    if not found:
+        return {}
+    file = Path(str(next(iter(seen.values()))["environment_trial"]["file"]))
+    brief = {host: {key: told.get(key) for key in ("status", "kind", "message", "metrics")} for host, told in found.items()}
+    return {**group_result(EnvironmentConfig.load(file), str(phase), found), "hosts": brief}
+
+
+def _told(host, variables, phase):
+    """Return the result of a host, from what is left of one that Ansible lost on the way, or of the setup that failed."""
+    results = variables["environment_results"] if "environment_results" in variables else {}
+    for name in dict.fromkeys(["setup" if phase == "run" else phase, phase]):
+        if name in results:
+            told = _plain(results[name])
+        else:
+            trial = variables["environment_trial"]["roles"].get(name)
+            registered = [variables[v] if v in variables else {} for v in (trial["registers"] if trial else ())]
+            told = judge(host, [_plain(item) for item in registered], None, _plain(trial)) if any(registered) else None
+        if told and (name == phase or told["status"] != "SUCCEEDED"):
+            return told
+    return None
+
+
+class FilterModule:
+    """The filters, by name."""
+
+    def filters(self):
+        return {"metrics": metrics, "aggregate": aggregate, "outcome": outcome, "group": group}

@@ -1,0 +1,208 @@
+"""An environment inside somebody's own play: what the role of the collection `ansible_env.bench` is made of.
+
+Each phase becomes a role in a directory, which the play includes: the same tasks as in the playbook that an engine
+would run, each with its result in a variable. `judge` makes of those what an engine's events would have given.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible_env.config import EnvironmentConfig
+from ansible_env.errors import ConfigError, ParameterError, Problem
+from ansible_env.expand import references
+from ansible_env.fold import fold_hosts
+from ansible_env.outcomes import OUTCOMES, Kind
+from ansible_env.params import ShellEnv, known_names, public, resolve, selected_groups, shell_env
+from ansible_env.playbook import PHASE_TASK, render, to_yaml
+from ansible_env.result import HostResult, phase_result
+from ansible_env.text import nearest
+
+__all__ = ["PlayEnvironment", "group_result", "judge"]
+
+_OF_A_ROLE = {"tasks", "handlers", "vars", "defaults", "meta"}
+
+
+@dataclass(frozen=True, slots=True)
+class PlayEnvironment:
+    """An environment with its parameters for one trial."""
+
+    config: EnvironmentConfig
+    params: Mapping[str, Any]
+    env: ShellEnv
+
+    @classmethod
+    def load(cls, path: Path, params: Mapping[str, Any]) -> PlayEnvironment:
+        """Read an environment file, for a trial with these parameters.
+
+        Raises:
+            ConfigError: something is wrong with the file.
+            ParameterError: a parameter is not known, is missing, or has a value that it cannot have.
+        """
+        config = EnvironmentConfig.load(path)
+        known = known_names(config, selected_groups(config, None, params.get("tunable_params_map")))
+        known |= references(list(config.const_args.values()))
+        problems = [
+            Problem("there is no parameter of this name", str(name), path, hint=nearest(name, known))
+            for name in params
+            if name not in known and name != "tunable_params_map"
+        ]
+        if problems:
+            raise ParameterError(problems)
+        trial = {"experiment_id": config.experiment_id or config.name, "trial_id": 1, "trial_runner_id": 1}
+        trial |= {name: params[name] for name in trial if name in params}
+        resolved = resolve(config, global_config=params, trial=trial)
+        return cls(config, resolved, shell_env(config, resolved))
+
+    def describe(self) -> dict[str, Any]:
+        """Return what is known of the environment, as plain data without secrets."""
+        config = self.config
+        return {
+            "name": config.name,
+            "file": str(config.source.absolute()) if config.source else None,
+            "hosts": config.hosts,
+            "gather_facts": config.gather_facts,
+            "params": public(config, self.params),
+            "phases": list(config.phases),
+        }
+
+    def secrets(self) -> dict[str, Any]:
+        """Return the values of secrets, as the tasks of a phase want them."""
+        names = self.config.secret_params
+        found = {name: str(self.params[name]) for name in names if name in self.params}
+        return {"env": dict(self.env.secret), "params": found}
+
+    def roles(self, directory: Path, token: str) -> dict[str, Any]:
+        """Write each phase as a role below a directory; return where it is, and which variables get its results.
+
+        Args:
+            directory: where roles may be written; nobody else may write there.
+            token: is in the variables' names, which tells one trial of a play from the next.
+
+        Raises:
+            ConfigError: a phase cannot be tasks in somebody else's play.
+        """
+        return {phase: self._role(phase, directory, token) for phase in self.config.phases}
+
+    def _role(self, phase: str, directory: Path, token: str) -> dict[str, Any]:
+        playbook = render(self.config, phase, self.params, self.env)
+        if len(playbook.plays) != 1 or "tasks" not in playbook.plays[0]:
+            what = f"{phase!r} has plays of its own, which cannot be in a role"
+            hint = "run it with ansible-env, or import the playbook before the role"
+            raise ConfigError(Problem(what, phase, self.config.source, hint=hint))
+        (play,) = playbook.plays
+        tasks, registers = _registered(play["tasks"], f"environment_{phase}_{token}")
+        become = {key: value for key, value in play.items() if key.startswith("become")}
+        block = {"name": play["name"], **become, "block": [_with_neighbour(t, self.config.base_dir) for t in tasks]}
+        files = {
+            "tasks/main.yml": to_yaml([block]),
+            "handlers/main.yml": to_yaml(list(play.get("handlers", ()))),
+            "vars/main.yml": to_yaml(dict(play.get("vars", {}))),
+        }
+        path = _written(directory, files, self.config.base_dir.absolute())
+        return {"role": str(path), "registers": registers, "scripts": playbook.scripts, "finish": playbook.finish}
+
+
+def judge(
+    host: str,
+    results: Sequence[Mapping[str, Any]],
+    failure: Mapping[str, Any] | None,
+    phase: Mapping[str, Any],
+    required_metrics: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Return what a phase came to on a host, as `HostResult.to_dict` has it.
+
+    Args:
+        host: its name in the inventory.
+        results: of the phase's own tasks, as far as they were run, in their order.
+        failure: `task`, `action` and `result` of the task that failed, if one did.
+        phase: what `PlayEnvironment.roles` says of the phase.
+        required_metrics: names without which a success is none.
+    """
+    names = [""] * (len(phase["registers"]) - 1) + [str(phase["finish"])]
+    told = zip(names, phase["registers"], results, strict=False)
+    events = [_event(host, PHASE_TASK, name, uuid, result) for name, uuid, result in told if result]
+    if failure:
+        name, action = str(failure.get("task") or ""), str(failure.get("action") or "")
+        events.append(_event(host, action, name, "failure", {**failure["result"], "failed": True}))
+    events = [{**event, "counter": number} for number, event in enumerate(events, 1)]
+    (found,) = fold_hosts(
+        events, (host,), scripts=phase["scripts"], finish=phase["finish"], required_metrics=required_metrics
+    )
+    return found.to_dict()
+
+
+def group_result(config: EnvironmentConfig, phase: str, hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return status and metrics of a group for what `judge` says of its hosts."""
+    results = [
+        HostResult(name, _kind(host), str(host.get("message", "")), metrics=host.get("metrics") or {})
+        for name, host in hosts.items()
+    ]
+    found = phase_result(phase, results, policy=config.group_policy)
+    return {"status": found.status.name, "metrics": dict(found.metrics)}
+
+
+def _kind(host: Mapping[str, Any]) -> Kind:
+    kind = host.get("kind")
+    return Kind(kind) if kind in OUTCOMES else Kind.NOT_RUN
+
+
+def _event(host: str, action: str, name: str, uuid: str, result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the event that an engine would have had for the result of a task."""
+    event = "runner_on_ok"
+    if result.get("skipped"):
+        event = "runner_on_skipped"
+    elif result.get("unreachable"):
+        event = "runner_on_unreachable"
+    elif result.get("failed"):
+        event = "runner_on_failed"
+    data = {"host": host, "task": name, "task_action": action, "task_uuid": uuid, "res": dict(result)}
+    return {"event": event, "event_data": data}
+
+
+def _registered(tasks: Iterable[Mapping[str, Any]], prefix: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return tasks with those of ours registered, and the names of the variables."""
+    found: list[dict[str, Any]] = []
+    names: list[str] = []
+    for task in tasks:
+        if PHASE_TASK in task:  # one of the author's may be registered already
+            names.append(str(task.get("register") or f"{prefix}_{len(names) + 1}"))
+            task = {**task, "register": names[-1]}
+        found.append(dict(task))
+    return found, names
+
+
+def _with_neighbour(task: dict[str, Any], base_dir: Path) -> dict[str, Any]:
+    """Name a role that lies beside the environment file by its path: Ansible looks beside the play's playbook."""
+    for action in ("ansible.builtin.import_role", "ansible.builtin.include_role"):
+        arguments = task.get(action)
+        if isinstance(arguments, Mapping) and (path := base_dir.absolute() / "roles" / str(arguments["name"])).is_dir():
+            return {**task, action: {**arguments, "name": str(path)}}
+    return task
+
+
+def _written(directory: Path, files: Mapping[str, str], base_dir: Path) -> Path:
+    """Write a role, once, under a name that is made from what is in it: forks may do so at the same time."""
+    key = hashlib.sha256(json.dumps([str(base_dir), files]).encode()).hexdigest()[:16]
+    path = directory / f"environment-{key}"
+    if path.is_dir():
+        return path
+    scratch = Path(tempfile.mkdtemp(prefix="new-", dir=directory))
+    for name, text in files.items():
+        (scratch / name).parent.mkdir()
+        (scratch / name).write_text(text, encoding="utf-8")
+    for entry in base_dir.iterdir():  # templates and files of its tasks
+        if entry.name not in _OF_A_ROLE:
+            (scratch / entry.name).symlink_to(entry)
+    with contextlib.suppress(OSError):  # another one was faster
+        scratch.rename(path)
+    shutil.rmtree(scratch, ignore_errors=True)
+    return path

@@ -97,3 +97,32 @@ def test_no_package_files_in_the_collection() -> None:
 def test_gpl_files_say_so() -> None:
     for path in (BENCH / "plugins").rglob("*.py"):
         assert "SPDX-License-Identifier: GPL-3.0-or-later" in path.read_text(encoding="utf-8"), path
+
+
+PLUGINS = [path for kind in ("lookup", "callback") for path in sorted((BENCH / "plugins" / kind).glob("*.py"))]
+
+
+@pytest.mark.parametrize("path", PLUGINS, ids=lambda path: path.stem)
+def test_plugins_have_a_page(path: Path) -> None:
+    page = yaml.safe_load(constants(path)["DOCUMENTATION"])
+    assert page["name"] == path.stem
+    assert page["version_added"]
+    assert "EXAMPLES" in constants(path)
+
+
+def test_each_filter_has_a_page() -> None:
+    source = (BENCH / "plugins/filter/bench.py").read_text(encoding="utf-8")
+    (line,) = (line for line in source.splitlines() if line.strip().startswith("return {") and "metrics" in line)
+    names = set(re.findall(r'"(\w+)":', line))
+    pages = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in BENCH.glob("plugins/filter/*.yml")}
+    assert pages.keys() == names
+    for name, page in pages.items():
+        assert page["DOCUMENTATION"]["name"] == name
+        assert {"EXAMPLES", "RETURN"} <= page.keys()
+
+
+def test_the_roles_arguments_have_the_defaults_that_they_say() -> None:
+    role = BENCH / "roles/environment"
+    options = yaml.safe_load((role / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    defaults = yaml.safe_load((role / "defaults/main.yml").read_text())
+    assert {name: option["default"] for name, option in options.items() if "default" in option} == defaults

@@ -72,19 +72,21 @@ def group(hosts, hostvars, phase):
     if not found:
         return {}
     file = Path(str(next(iter(seen.values()))["environment_trial"]["file"]))
-    brief = {host: {key: told.get(key) for key in ("status", "kind", "message", "metrics")} for host, told in found.items()}
+    brief = {
+        host: {key: told.get(key) for key in ("status", "kind", "message", "metrics")} for host, told in found.items()
+    }
     return {**group_result(EnvironmentConfig.load(file), str(phase), found), "hosts": brief}
 
 
 def _told(host, variables, phase):
-    """Return the result of a host, from what is left of one that Ansible lost on the way, or of the setup that failed."""
-    results = variables["environment_results"] if "environment_results" in variables else {}
+    """Return the result of a host, also of one that Ansible lost on the way; that of setup, if it had failed."""
+    results = variables.get("environment_results", {})
     for name in dict.fromkeys(["setup" if phase == "run" else phase, phase]):
         if name in results:
             told = _plain(results[name])
         else:
             trial = variables["environment_trial"]["roles"].get(name)
-            registered = [variables[v] if v in variables else {} for v in (trial["registers"] if trial else ())]
+            registered = [variables.get(v, {}) for v in (trial["registers"] if trial else ())]
             told = judge(host, [_plain(item) for item in registered], None, _plain(trial)) if any(registered) else None
         if told and (name == phase or told["status"] != "SUCCEEDED"):
             return told

@@ -49,8 +49,11 @@ EXAMPLES = r"""
         environment_file: redis.yml
 
 - name: Show the parameters of a trial
-  ansible.builtin.debug:
-    msg: "{{ lookup('ansible_env.bench.environment', 'redis.yml', params={'io_threads': 4}).params }}"
+  hosts: localhost
+  tasks:
+    - name: Read the file
+      ansible.builtin.debug:
+        msg: "{{ lookup('ansible_env.bench.environment', 'redis.yml', params={'io_threads': 4}).params }}"
 """
 
 RETURN = r"""
@@ -66,7 +69,7 @@ _raw:
 import json
 from pathlib import Path
 
-from ansible import constants as C
+from ansible import constants
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
@@ -99,7 +102,7 @@ class LookupModule(LookupBase):
             token = self.get_option("token")
             if token is not None:
                 # Ansible makes this directory for itself and removes it when it ends.
-                found["roles"] = environment.roles(Path(C.DEFAULT_LOCAL_TMP), str(token))
+                found["roles"] = environment.roles(Path(constants.DEFAULT_LOCAL_TMP), str(token))
         except AnsibleEnvError as problem:
             raise AnsibleLookupError(str(problem)) from problem
         return found
@@ -108,5 +111,7 @@ class LookupModule(LookupBase):
         path = self.find_file_in_search_path(variables or {}, "files", term, ignore_missing=True)
         path = Path(path) if path else Path(term).expanduser()
         if not path.is_file():
-            raise AnsibleLookupError(f"there is no environment file {term!r}, neither beside the play nor in {Path.cwd()}")
+            raise AnsibleLookupError(
+                f"there is no environment file {term!r}, neither beside the play nor in {Path.cwd()}"
+            )
         return path

@@ -36,6 +36,10 @@ store-scale: venv ## 10,000 trials in a store: how long it takes to write one an
 test: venv packages check ## static checks and all tests (some minutes)
 	$(IN_VENV) pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
+.PHONY: test-cookbook test-docs
+test-cookbook: venv packages ## every example on real hosts, with packages from Debian (some minutes)
+	$(IN_VENV) pytest -m cookbook tests/cookbook $(PYTEST_ARGS)
+
 check: venv ## the quick static checks: ruff, mypy, import layers, yamllint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

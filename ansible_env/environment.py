@@ -6,7 +6,6 @@ The life cycle and the return values are those of mlos_bench's RemoteEnv
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -21,14 +20,16 @@ from ansible_env.engine.inventory import Source
 from ansible_env.errors import ConfigError, LifecycleError
 from ansible_env.fleet import Fleet
 from ansible_env.journal import Journal
+from ansible_env.logs import about, get_logger
 from ansible_env.metrics import Value
 from ansible_env.params import Tunables
 from ansible_env.phases import PhaseRunner, Place
 from ansible_env.playbook import PHASES, Playbook, render, render_boot
 from ansible_env.result import PhaseResult
 from ansible_env.status import Status
+from ansible_env.tracing import TrialTrace
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 ENGINES = {"warm": WarmEngine, "cold": ColdEngine}
 
@@ -106,6 +107,7 @@ class RemoteEnv(Fleet):
         self._teardown_cancel = Cancellation()
         self._in_context = False
         self._ready = False
+        self._trace = TrialTrace(self.name)
         self.results: dict[str, PhaseResult] = {}
         """The last result of each phase."""
 
@@ -128,6 +130,7 @@ class RemoteEnv(Fleet):
     ) -> None:
         self._in_context = False
         self._ready = False
+        self._trace.end()
         if self._own_engine:
             self._engine.close()
 
@@ -209,6 +212,7 @@ class RemoteEnv(Fleet):
         Raises:
             ParameterError: a value cannot be used.
         """
+        self._trace.end()
         self._assignment.assign(tunables, global_config)
 
     def run_phase(self, phase: str) -> PhaseResult:
@@ -296,12 +300,20 @@ class RemoteEnv(Fleet):
             raise LifecycleError(f"{self.name}: {method}() outside of the context: use `with RemoteEnv(...) as env:`")
 
     def _run_playbook(self, playbook: Playbook, key: str | None = None) -> PhaseResult:
-        result = self._runner.run(
-            playbook,
-            secrets=self._assignment.secrets,
-            place=Place(self.logs, self.journal),
-            cancel=self._teardown_cancel if playbook.phase == "teardown" else self._cancel,
-            key=key,
-        )
-        self.results[playbook.phase] = result
+        phase, params = playbook.phase, self.params
+        with (
+            about(environment=self.name, trial=params.get("trial_id", ""), phase=phase),
+            self._trace.phase(phase, params) as traced,
+        ):
+            result = self._runner.run(
+                playbook,
+                secrets=self._assignment.secrets,
+                place=Place(self.logs, self.journal),
+                cancel=self._teardown_cancel if phase == "teardown" else self._cancel,
+                key=key,
+            )
+            traced.end(result)
+        if phase == "teardown":
+            self._trace.end()
+        self.results[phase] = result
         return result

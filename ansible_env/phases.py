@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
 import secrets as random
 import time
@@ -18,11 +17,12 @@ from ansible_env.engine.cold import MAX_FORKS
 from ansible_env.fold import controller_message, fold_hosts
 from ansible_env.halt import HaltOnFailure
 from ansible_env.journal import Journal
+from ansible_env.logs import about, get_logger
 from ansible_env.outcomes import Kind
 from ansible_env.playbook import Playbook
 from ansible_env.result import HostResult, PhaseResult, phase_result
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 SLACK = 15.0
 """Seconds beyond a script's own deadline and grace until a run is ended from here: connecting takes time, too."""
@@ -130,6 +130,9 @@ class PhaseRunner:
         )
         if name in ("boot", "setup"):
             self._dropped[name] = {host.host: host for host in result.failed_hosts}
+        for host in result.hosts.values():
+            with about(host=host.host):
+                logger.info("%s: %s%s", name, host.kind, f": {host.message}" if host.message else "")
         if place.journal is not None:
             place.journal.remember("dropped", [host for phase in self._dropped.values() for host in phase])
             place.journal.end_phase(name, result.status.name)

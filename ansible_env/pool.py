@@ -7,7 +7,6 @@ next trial of the queue, so a slow one takes fewer.
 from __future__ import annotations
 
 import contextlib
-import logging
 import queue
 import threading
 import time
@@ -15,13 +14,14 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 
 from ansible_env.errors import AnsibleEnvError
+from ansible_env.logs import get_logger
 from ansible_env.schedule import Request, Source
 from ansible_env.status import Status
 from ansible_env.trials import Prepare, TrialEnv, TrialResult, run_trial
 
 __all__ = ["Pool", "observed"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 MAX_ATTEMPTS = 3
 """How often a trial is begun before what came of it last counts, whoever was to blame."""

@@ -68,7 +68,7 @@ def _say(error: AnsibleEnvError, options: Common) -> None:
 def _set_up_logging(verbosity: int) -> None:
     logger = logging.getLogger("ansible_env")
     handler = _Handler()
-    handler.setFormatter(_Formatter(f"{PROGRAM}: %(levelname)s: %(message)s"))
+    handler.setFormatter(_Formatter(f"{PROGRAM}: %(levelname)s: %(about)s%(message)s"))
     for former in [h for h in logger.handlers if getattr(h, "of_the_command", False)]:
         logger.removeHandler(former)
     handler.of_the_command = True  # type: ignore[attr-defined]
@@ -90,4 +90,6 @@ class _Formatter(logging.Formatter):
     """A log message may quote a host."""
 
     def format(self, record: logging.LogRecord) -> str:
+        about = [f"trial {trial}" if (trial := getattr(record, "trial", "")) else "", getattr(record, "host", "")]
+        record.about = "".join(f"{text}: " for text in about if text)
         return "\n".join(map(visible, super().format(record).split("\n")))

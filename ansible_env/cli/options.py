@@ -139,6 +139,15 @@ class Telling(Common):
             "terminal that of the only host (-v: of all), elsewhere of all.",
         ),
     ] = None
+    prometheus: Annotated[
+        Path | None,
+        _option(
+            "--prometheus",
+            panel=_RESULTS,
+            metavar="FILE.prom",
+            help="Write the last trial for node_exporter's textfile collector. Needs ansible-env[prometheus].",
+        ),
+    ] = None
     progress: Annotated[
         ProgressForm,
         typer.Option(

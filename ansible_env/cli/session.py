@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ansible_env.bundle import Bundle
-from ansible_env.cli import context
+from ansible_env.cli import context, otel
 from ansible_env.cli.artifacts import Artifacts
 from ansible_env.cli.calling import ansible_options
 from ansible_env.cli.exits import Exit, worst_exit
@@ -35,6 +36,9 @@ from ansible_env.environment import RemoteEnv
 from ansible_env.errors import AnsibleEnvError, ConfigError, Problem
 from ansible_env.journal import Journal
 from ansible_env.text import nearest
+
+if TYPE_CHECKING:
+    from ansible_env.cli.prometheus import Textfile
 
 T = TypeVar("T")
 
@@ -74,6 +78,7 @@ def prepare(
         follow=options.follow or (),
     )
     stack.callback(progress.stop)
+    stack.enter_context(otel.exported())
     engine = stack.enter_context(contextlib.closing(context.make_engine(options.engine)))
     cancel = threading.Event()
     env = RemoteEnv(
@@ -93,8 +98,18 @@ def prepare(
     keeper = open_keeper(options, phases, stack)
     writer = make_writer(options.output, sys.stdout)
     session = Session(env, values, phases, trials, progress, place, writer, interrupts, cancel, options.quiet, keeper)
+    session.textfile = _textfile(options.prometheus) if options.prometheus else None
     session.on_begin = lambda: place.call(options, phases) if artifacts is None else None
     return session
+
+
+def _textfile(path: Path) -> Textfile:
+    try:
+        made: Textfile = import_module("ansible_env.cli.prometheus").Textfile(path)
+    except ImportError as error:
+        hint = "pip install 'ansible-env[prometheus]'"
+        raise ConfigError(Problem("needs a package that is not installed", "--prometheus", hint=hint)) from error
+    return made
 
 
 def check_followed(patterns: Sequence[str], hosts: Sequence[str]) -> None:
@@ -132,6 +147,8 @@ class Session:
     keeper: Keeper
     begun: str = ""
     """The phase that is under way."""
+    textfile: Textfile | None = None
+    """What Prometheus reads."""
     pace: Pace = field(init=False)
     """How long the trials take."""
     on_begin: Callable[[], None] = lambda: None
@@ -304,6 +321,9 @@ class Session:
             trial.bundle.write_result(trial.to_dict(output=True))
         self.keeper.finish(trial)
         self.writer.add(trial)
+        if self.textfile is not None:
+            with self._errors_kept(trial):
+                self.textfile.write(trial)
 
     # Interrupts: called from a signal handler
 

@@ -140,13 +140,16 @@ class PhaseView:
         last = next((text for line in reversed(lines) if (text := visible_line(line)).strip()), None)
         if (view := self.hosts.get(host)) is not None and last is not None:
             view.line = last
-            self._start(view)
+            if view.state is State.WAITING:  # the last output may come after the end
+                self._start(view)
 
     def on_event(self, event: Mapping[str, Any]) -> None:
         """Take an event of ansible-runner."""
         kind, data = str(event.get("event")), event.get("event_data")
         view = self.hosts.get(str(data.get("host"))) if isinstance(data, Mapping) else None
-        if view is None or not isinstance(data, Mapping) or view.state is State.FAILED:
+        if view is None or not isinstance(data, Mapping):
+            return
+        if view.state is State.FAILED and kind != "runner_on_start":  # that would be another attempt
             return
         ours = data.get("task_action") == PHASE_TASK
         res = data.get("res")
@@ -165,8 +168,8 @@ class PhaseView:
                 view.metrics |= res["metrics"]
 
     def _start(self, view: HostView) -> None:
-        """A host that was done with one task may be given another one."""
-        if view.state in (State.WAITING, State.DONE):
+        """A host that was done with one task may be given another one, and one that failed another attempt."""
+        if view.state in (State.WAITING, State.DONE, State.FAILED):
             view.state, view.ended = State.RUNNING, None
             view.started = view.started or time.monotonic()
 

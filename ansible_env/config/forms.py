@@ -6,7 +6,6 @@ Ours is flat: every key at the top. That of mlos_bench is `{class, name, config:
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +14,13 @@ from typing import Any
 from ansible_env.config.fields import Fault
 from ansible_env.documents import Document, KeyPath, key_text, read_document
 from ansible_env.errors import ConfigError, Problem
+from ansible_env.logs import get_logger
 from ansible_env.text import kind_of, nearest
 from ansible_env.tunables import TunableGroups, parse_groups
 
 __all__ = ["FLAT_EXTRA_KEYS", "MLOS_CLASSES", "MLOS_KEYS", "Form", "read_form"]
 
-_log = logging.getLogger("ansible_env")
+_log = get_logger("ansible_env")
 
 MLOS_CLASSES = (
     "mlos_bench.environments.RemoteEnv",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import logging
+import functools
 import os
 import re
 import secrets
@@ -13,6 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,11 @@ from ansible_env.engine.protocol import Cancellation, Engine, EngineRun, Event, 
 from ansible_env.engine.sweep import OWNER, make_base, remove_base, sweep
 from ansible_env.engine.watch import Watch
 from ansible_env.errors import EngineError
+from ansible_env.logs import get_logger
 from ansible_env.owner import Owner
 from ansible_env.playbook import SECRETS_VAR
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 MAX_FORKS = 50
 POLL = 0.2
@@ -156,7 +158,8 @@ class _Run:
 
     def run(self) -> EngineRun:
         """Run it in a thread of its own, so that Ctrl-C in the main thread finds us waiting and nothing half done."""
-        thread = threading.Thread(target=self._drive, name=f"ansible_env-{self.id[:8]}", daemon=True)
+        drive = functools.partial(copy_context().run, self._drive)  # its log records are about the same
+        thread = threading.Thread(target=drive, name=f"ansible_env-{self.id[:8]}", daemon=True)
         thread.start()
         try:
             # Not join(): one that was interrupted takes the thread for ended (https://github.com/python/cpython/issues/90882).

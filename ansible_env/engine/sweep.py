@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import shutil
 import signal
 import subprocess
@@ -12,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ansible_env.engine import processes
+from ansible_env.logs import get_logger
 from ansible_env.owner import Owner
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 PREFIX = "ae-"
 OWNER = "ANSIBLE_ENV_OWNER"

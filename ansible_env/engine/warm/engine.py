@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import logging
 import os
 import socket
 import subprocess
@@ -21,8 +20,9 @@ from ansible_env.engine.inventory import Inventory
 from ansible_env.engine.listing import NotStartedError
 from ansible_env.engine.protocol import Cancellation, EngineRun, Job, Listener, Options
 from ansible_env.engine.warm import client
+from ansible_env.logs import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _PER_RUN = {
     MARKER, PRIVATE_DIR, "ANSIBLE_LOCAL_TEMP", "ANSIBLE_ENV_LOG_DIR", "ANSIBLE_ENV_RUN_KEY", "ANSIBLE_ENV_RESULTS_DIR",

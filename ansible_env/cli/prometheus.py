@@ -1,0 +1,75 @@
+"""The last trial as a file for the textfile collector of Prometheus' node_exporter.
+
+https://github.com/prometheus/node_exporter#textfile-collector. Importing this needs the extra `prometheus`.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
+
+from ansible_env.cli.record import Trial
+from ansible_env.errors import ConfigError, Problem
+from ansible_env.metrics import Value
+
+
+class Textfile:
+    """Writes the file anew after each trial: whole, or not at all."""
+
+    def __init__(self, path: Path) -> None:
+        """Check that it can be written.
+
+        Raises:
+            ConfigError: it cannot.
+        """
+        self._path = path.expanduser().absolute()
+        if path.suffix != ".prom":
+            raise ConfigError(Problem("must end with .prom: node_exporter reads no other", "--prometheus", path))
+        if not self._path.parent.is_dir():
+            raise ConfigError(Problem("there is no such directory", "--prometheus", self._path.parent))
+
+    def write(self, trial: Trial) -> None:
+        """Write what came of a trial.
+
+        Raises:
+            ConfigError: the file cannot be written.
+        """
+        registry = CollectorRegistry()
+        of = {"environment": trial.environment}
+        _gauge(registry, "trial", "Number of the last trial.", of, trial.number)
+        _gauge(registry, "trial_success", "Whether it succeeded.", of, trial.status.is_succeeded())
+        _gauge(registry, "trial_duration_seconds", "How long it took.", of, trial.elapsed)
+        end = (trial.end or trial.begin).timestamp()
+        _gauge(registry, "trial_finished_timestamp_seconds", "When it ended.", of, end)
+        host_success = _labelled(registry, "host_success", "Whether a host succeeded.", "environment", "host", "kind")
+        value = _labelled(registry, "metric", "A metric of a host.", "environment", "host", "metric")
+        group = _labelled(registry, "group_metric", "A metric of all hosts together.", "environment", "metric")
+        for host in trial.hosts.values():
+            host_success.labels(trial.environment, host.host, str(host.kind)).set(host.status.is_succeeded())
+            for name, found in _numbers(host.metrics):
+                value.labels(trial.environment, host.host, name).set(found)
+        for name, found in _numbers(trial.deciding.metrics if trial.deciding else {}):
+            group.labels(trial.environment, name).set(found)
+        try:
+            write_to_textfile(str(self._path), registry)
+        except OSError as error:
+            raise ConfigError(Problem(f"cannot be written: {error.strerror}", "--prometheus", self._path)) from error
+
+
+def _labelled(registry: CollectorRegistry, name: str, text: str, *labels: str) -> Gauge:
+    return Gauge(f"ansible_env_{name}", text, labels, registry=registry)
+
+
+def _gauge(registry: CollectorRegistry, name: str, text: str, labels: dict[str, str], value: float) -> None:
+    _labelled(registry, name, text, *labels).labels(*labels.values()).set(value)
+
+
+def _numbers(metrics: object) -> list[tuple[str, float]]:
+    found: dict[str, Value] = dict(metrics)  # type: ignore[call-overload]
+    return [
+        (name, float(value))
+        for name, value in found.items()
+        if isinstance(value, int | float) and not (isinstance(value, float) and math.isnan(value))
+    ]

@@ -40,6 +40,9 @@ test: venv packages check ## static checks and all tests (some minutes)
 test-cookbook: venv packages ## every example on real hosts, with packages from Debian (some minutes)
 	$(IN_VENV) pytest -m cookbook tests/cookbook $(PYTEST_ARGS)
 
+test-docs: venv packages ## each command of README and docs, and the report in Chromium (some minutes)
+	$(IN_VENV) pytest -m docs tests/docs $(PYTEST_ARGS)
+
 check: venv ## the quick static checks: ruff, mypy, import layers, yamllint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -79,7 +79,10 @@ def _harmonic(numbers: Sequence[float]) -> float | None:
     floats = [_float(number) for number in numbers]
     if any(number < 0 for number in floats):
         return None
-    return 0.0 if 0 in floats else len(floats) / math.fsum(1 / number for number in floats)
+    if 0 in floats:
+        return 0.0
+    total = math.fsum(1 / number for number in floats)
+    return len(floats) / total if total else math.inf
 
 
 def _geometric(numbers: Sequence[float]) -> float | None:

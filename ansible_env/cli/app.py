@@ -17,6 +17,7 @@ from ansible_env.cli.options import (
     AttachOptions,
     DoctorOptions,
     RenderOptions,
+    ReportOptions,
     Running,
     SweepOptions,
     TrialOptions,
@@ -24,6 +25,7 @@ from ansible_env.cli.options import (
     takes,
 )
 from ansible_env.cli.output import stop_printing
+from ansible_env.cli.report import reported
 from ansible_env.cli.session import run_session
 from ansible_env.cli.show import rendered, validated
 from ansible_env.cli.sweep import run_sweep
@@ -115,6 +117,14 @@ def attach(options: AttachOptions) -> None:
     """Take up a trial whose controller was killed: follow what still runs, and finish it with its true result."""
     with guarded(options):
         raise typer.Exit(run_attach(options))
+
+
+@app.command()
+@takes(ReportOptions)
+def report(options: ReportOptions) -> None:
+    """Make a report of an experiment: a page to look at, JUnit XML for CI, or Markdown for a pull request."""
+    with guarded(options):
+        print_data(reported(options))
 
 
 @app.command()

@@ -254,6 +254,36 @@ class AttachOptions(Telling):
     ] = None
 
 
+class ReportForm(enum.StrEnum):
+    """Forms of a report."""
+
+    HTML = "html"
+    JUNIT = "junit"
+    MARKDOWN = "markdown"
+
+
+@dataclass(kw_only=True)
+class ReportOptions(Common):
+    """Those of `report`."""
+
+    experiment: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="Its name in the store.", show_default=False)]
+    file: Annotated[
+        Path | None,
+        _option("-o", "--output", metavar="FILE", help="Where to write it; without it, to stdout."),
+    ] = None
+    form: Annotated[
+        ReportForm | None,
+        _option("--format", help="By default that of FILE's name: .html, .xml (JUnit) or .md; else html."),
+    ] = None
+    best: Annotated[
+        str | None,
+        _option("--best", metavar="METRIC:max|min", help="What is to be reached. Default: score:max, where it is."),
+    ] = None
+    store: Annotated[
+        str | None, _option("--store", metavar="URL", help="Database of results. Default: $ANSIBLE_ENV_STORE.")
+    ] = None
+
+
 @dataclass(kw_only=True)
 class RenderOptions(Parameters):
     """Those of `render`."""
@@ -284,9 +314,9 @@ _COMMON = ("verbose", "debug")
 
 def _place(field: Field[Any]) -> int:
     """Arguments first, and last what every command has."""
-    return (
-        0 if field.name in ("environment", "trial") else 2 + _COMMON.index(field.name) if field.name in _COMMON else 1
-    )
+    if field.name in ("environment", "trial", "experiment"):
+        return 0
+    return 2 + _COMMON.index(field.name) if field.name in _COMMON else 1
 
 
 def takes(model: type[T]) -> Callable[[Callable[[T], None]], Callable[..., None]]:

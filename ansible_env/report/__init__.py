@@ -1,0 +1,33 @@
+"""Reports of an experiment in the store: a page, JUnit XML, Markdown.
+
+with Store() as store:
+Path("report.html").write_text(html(collect(store, "sqlite", best="score:max")))
+"""
+
+from __future__ import annotations
+
+from ansible_env.report.data import ReportData, collect
+from ansible_env.report.junit import Check, Suite, junit
+from ansible_env.report.markdown import markdown
+from ansible_env.report.page import html
+
+__all__ = ["Check", "ReportData", "Suite", "collect", "html", "junit", "junit_of", "markdown"]
+
+
+def junit_of(data: ReportData) -> str:
+    """Return the trials of a report as JUnit XML; hosts are known of the newest trials only."""
+    hosts: dict[int, list[object]] = {}
+    for host in data.hosts:
+        hosts.setdefault(host.trial, []).append(host)
+    return junit(
+        Suite(
+            trial.experiment,
+            trial.number,
+            trial.started,
+            trial.elapsed,
+            hosts.get(trial.id, []),  # type: ignore[arg-type]
+            dict(trial.metrics),
+            error=trial.error,
+        )
+        for trial in data.trials
+    )

@@ -1,0 +1,269 @@
+"""The plots of a report: which of them there are, and what is in them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median, quantiles
+
+from ansible_env.display import duration, number, visible
+from ansible_env.report.data import Goal, ReportData, as_number
+from ansible_env.report.svg import (
+    BOTTOM,
+    HEIGHT,
+    LEFT,
+    MOST_TITLED,
+    RIGHT,
+    TOP,
+    WIDTH,
+    Bands,
+    Linear,
+    Log,
+    Point,
+    Scale,
+    axes,
+    box,
+    clipped,
+    dots,
+    line,
+    svg,
+    text,
+)
+from ansible_env.store import StoredTrial
+
+MOST_METRICS = 12
+MOST_PARAMS = 12
+MOST_GOALS = 2
+"""Metrics that are drawn over each parameter."""
+MOST_BOXES = 6
+"""Values of a parameter, up to which each has a box."""
+MOST_HOSTS = 64
+MOST_SERIES = 9
+MOST_LINES = 300
+"""Trials in the parallel coordinates: the best ones, and others between them."""
+_X = (LEFT, WIDTH - RIGHT)
+_Y = (HEIGHT - BOTTOM, TOP)
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A plot and what is written above it."""
+
+    title: str
+    svg: str
+    note: str = ""
+    wide: bool = False
+    legend: Sequence[str] = ()
+    """Names of the lines, in the order of their colours."""
+
+
+def by_trial(data: ReportData) -> Iterator[Chart]:
+    """Yield each metric over the trials, with the best value so far or the median of its neighbourhood."""
+    failed = [
+        float(trial.number) for trial in data.trials if trial.status.is_completed() and not trial.status.is_succeeded()
+    ]
+    for name in data.metrics()[:MOST_METRICS]:
+        points = _points(data.succeeded, name)
+        if not points:
+            continue
+        x = Linear.over([point.x for point in points] + failed, *_X)
+        y = Linear.over([point.y for point in points], *_Y)
+        goal = data.goal if data.goal and data.goal.metric == name else None
+        trend, note = _best_so_far(points, goal) if goal else _running_median(points)
+        ticks = "".join(f"M{x.at(number):.1f} {_Y[0]}v-6" for number in failed)
+        marks = [f'<path class="failed" d="{ticks}"/>'] if failed else []
+        parts = [*axes(x, y, "trial"), *marks, *dots(points, x, y), line(trend, x, y)]
+        yield Chart(name, svg(parts, f"{name} by trial"), note + ("; red: trials that failed" if failed else ""))
+
+
+def by_param(data: ReportData) -> Iterator[Chart]:
+    """Yield the first metrics over each parameter that was changed."""
+    for name in data.metrics(varied=True)[:MOST_GOALS]:
+        measured = [(t, value) for t in data.succeeded if (value := as_number(t.metrics.get(name))) is not None]
+        if not measured:
+            continue
+        y = Linear.over([value for _, value in measured], *_Y)
+        for param in data.params()[:MOST_PARAMS]:
+            pairs = [(t, t.params[param], value) for t, value in measured if param in t.params]
+            drawn = _over(pairs, name, param, y)
+            if drawn:
+                yield Chart(f"{name} by {param}", svg(drawn, f"{name} by {param}"))
+
+
+def _over(pairs: Sequence[tuple[StoredTrial, object, float]], name: str, param: str, y: Scale) -> list[str]:
+    """Return a metric over a parameter: boxes for a few values, points for many; nothing for only one."""
+    floats = [as_number(value) for _, value, _ in pairs]
+    known = sorted({value for value in floats if value is not None})
+    if None in floats or len(known) <= MOST_BOXES:
+        groups: dict[str, list[float]] = {}
+        for _, value, measured in sorted(pairs, key=lambda pair: (as_number(pair[1]) or 0, str(pair[1]))):
+            groups.setdefault(str(value), []).append(measured)
+        return list(_boxes(groups, y, param)) if len(groups) > 1 else []
+    x = Log.over(known, *_X) if Log.fits(known) else Linear.over(known, *_X)
+    few = len(pairs) <= MOST_TITLED
+    points = [
+        Point(at, measured, _words(trial, name) if few else "")
+        for at, (trial, _, measured) in zip(floats, pairs, strict=True)
+        if at is not None
+    ]
+    return [*axes(x, y, param), *dots(points, x, y)]
+
+
+def by_host(data: ReportData) -> Iterator[Chart]:
+    """Yield the values of each metric on each host."""
+    hosts = list(dict.fromkeys(host.host for host in data.hosts))[:MOST_HOSTS]
+    for name in data.metrics(varied=True)[:MOST_METRICS] if len(hosts) > 1 else ():
+        groups: dict[str, list[float]] = {host: [] for host in hosts}
+        for host in data.hosts:
+            value = as_number(host.metrics.get(name))
+            if value is not None and host.host in groups and host.status.is_succeeded():
+                groups[host.host].append(value)
+        if sum(map(bool, groups.values())) > 1:
+            y = Linear.over([value for found in groups.values() for value in found], *_Y)
+            yield Chart(name, svg(_boxes(groups, y, "host"), f"{name} by host"))
+
+
+def parallel(data: ReportData) -> Chart | None:
+    """Return the parameters that were changed and a metric side by side, with a line for each trial."""
+    metrics, params = data.metrics(), data.params()[: MOST_PARAMS - 1]
+    if not metrics or len(params) < 2:
+        return None
+    metric = metrics[0]
+    whole = [
+        t for t in data.succeeded if all(p in t.params for p in params) and as_number(t.metrics.get(metric)) is not None
+    ]
+    if len(whole) < 2:
+        return None
+    goal = data.goal or Goal(metric, up=True)
+    ranked = goal.best(whole) if goal.metric == metric else whole
+    best = ranked[: max(1, min(10, len(ranked) // 10))]
+    rest = ranked[len(best) :]
+    rest = rest[:: max(1, len(rest) // MOST_LINES)]
+    width = max(2 * WIDTH, 140 * (len(params) + 1))
+    shown = [*best, *rest]
+    columns = [(p, [t.params[p] for t in shown]) for p in params] + [(metric, [t.metrics[metric] for t in shown])]
+    above, places = _columns(columns, width)
+    parts: list[str] = []
+    lines = list(zip(*places, strict=True))
+    for index in reversed(range(len(shown))):
+        kind = "thread best" if index < len(best) and data.goal else "thread"
+        title = f"<title>{text(_words(shown[index], metric))}</title>"
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in lines[index])
+        parts.append(f'<polyline class="{kind}" points="{path}">{title}</polyline>')
+    note = f"{len(shown)} of {len(whole)} trials" + (f"; coloured: the best {len(best)}" if data.goal else "")
+    return Chart("Parameters side by side", svg([*parts, *above], "parallel coordinates", width), note, wide=True)
+
+
+def telemetry(data: ReportData) -> Iterator[Chart]:
+    """Yield each quantity over one run, with a line for each host."""
+    if data.telemetry is None:
+        return
+    samples = data.telemetry[1]
+    begin = min(sample.time for sample in samples)
+    by_name: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for sample in samples:
+        value = as_number(sample.value)
+        if value is not None:
+            of_host = by_name.setdefault(sample.name, {}).setdefault(sample.host, [])
+            of_host.append(((sample.time - begin).total_seconds(), value))
+    for name, hosts in itertools.islice(by_name.items(), MOST_METRICS):
+        every = [point for found in hosts.values() for point in found]
+        x = Linear.over([at for at, _ in every], *_X)
+        y = Linear.over([value for _, value in every], *_Y)
+        shown = list(hosts.items())[:MOST_SERIES]
+        lines = [line(found, x, y, f"line s{index % 9}") for index, (_, found) in enumerate(shown)]
+        names = [clipped(visible(host or "group"), 24) for host, _ in shown]
+        yield Chart(name, svg([*axes(x, y, "seconds"), *lines], f"{name} over a run"), legend=names)
+
+
+def failures(data: ReportData) -> Chart | None:
+    """Return how often hosts ended in which kind of failure."""
+    kinds = data.kinds().most_common(12)
+    if not kinds:
+        return None
+    height = 24 * len(kinds) + 10
+    x = Linear(0, kinds[0][1], 110, WIDTH - 45)
+    parts = []
+    for index, (kind, count) in enumerate(kinds):
+        top = 5 + 24 * index
+        parts.append(f'<text class="tick end" x="104" y="{top + 13}">{text(kind)}</text>')
+        parts.append(f'<rect class="bad" x="110" y="{top}" width="{x.at(count) - 110:.1f}" height="18"/>')
+        parts.append(f'<text class="tick" x="{x.at(count) + 5:.1f}" y="{top + 13}">{count}</text>')
+    return Chart("Hosts by kind of failure", svg(parts, "failures by kind", WIDTH, height))
+
+
+def _points(trials: Sequence[StoredTrial], name: str) -> list[Point]:
+    found = ((trial, as_number(trial.metrics.get(name))) for trial in trials)
+    few = len(trials) <= MOST_TITLED
+    return [Point(t.number, value, _words(t, name) if few else "") for t, value in found if value is not None]
+
+
+def _words(trial: StoredTrial, name: str) -> str:
+    return f"trial {trial.number}: {name} {number(trial.metrics.get(name))}, {duration(trial.elapsed)}"
+
+
+def _best_so_far(points: Sequence[Point], goal: Goal) -> tuple[list[tuple[float, float]], str]:
+    best = itertools.accumulate((point.y for point in points), max if goal.up else min)
+    trend = [(point.x, value) for point, value in zip(points, best, strict=True)]
+    steps: list[tuple[float, float]] = []
+    for now, later in itertools.pairwise(trend):
+        steps += [now, (later[0], now[1])]
+    return _thin([*steps, trend[-1]]), f"line: the best so far ({'more' if goal.up else 'less'} is better)"
+
+
+def _running_median(points: Sequence[Point]) -> tuple[list[tuple[float, float]], str]:
+    window = max(3, len(points) // 20)
+    middle = [
+        (points[index].x, median(point.y for point in points[max(0, index - window) : index + window + 1]))
+        for index in range(0, len(points), max(1, window // 3))
+    ]
+    return middle, "line: median of the neighbourhood"
+
+
+def _thin(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Leave out the points inside of a level part."""
+    kept = [
+        here
+        for before, here, after in zip(points, points[1:], points[2:], strict=False)
+        if not before[1] == here[1] == after[1]
+    ]
+    return [points[0], *kept, points[-1]]
+
+
+def _boxes(groups: dict[str, list[float]], y: Scale, label: str) -> Iterator[str]:
+    x = Bands(list(groups), *_X)
+    yield from axes(x, y, label)
+    for index, (name, values) in enumerate(groups.items()):
+        if not values:
+            continue
+        middle = quantiles(values, n=4, method="inclusive") if len(values) > 1 else [values[0]] * 3
+        words = f"{name}: median {number(middle[1])}, {len(values)} values"
+        yield box(x.at(index), min(16, x.step * 0.35), [min(values), *middle, max(values)], y, words)
+
+
+def _columns(
+    columns: Sequence[tuple[str, list[object]]], width: int
+) -> tuple[list[str], list[list[tuple[float, float]]]]:
+    """Return the axes of parallel coordinates, and the places of each trial on each of them."""
+    parts: list[str] = []
+    places: list[list[tuple[float, float]]] = []
+    for index, (name, values) in enumerate(columns):
+        at = 55 + index * (width - 110) / (len(columns) - 1)
+        floats = [as_number(value) for value in values]
+        names = sorted({str(value) for value in values})
+        scale: Scale
+        if None in floats:
+            scale = Bands(names, *_Y)
+            spots = [scale.at(names.index(str(value))) for value in values]
+        else:
+            known = [value for value in floats if value is not None]
+            scale = Log.over(known, *_Y) if Log.fits(known) else Linear.over(known, *_Y)
+            spots = [scale.at(value) for value in floats if value is not None]
+        parts.append(f'<line class="axis" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
+        for value, tick in scale.ticks():
+            place = f'x="{at + 4:.1f}" y="{scale.at(value) + 3:.1f}"'
+            parts.append(f'<text class="tick over" {place}>{text(clipped(tick, 14))}</text>')
+        parts.append(f'<text class="label mid" x="{at:.1f}" y="{HEIGHT - 14}">{text(clipped(name, 20))}</text>')
+        places.append([(at, spot) for spot in spots])
+    return parts, places

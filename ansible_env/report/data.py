@@ -1,0 +1,145 @@
+"""What a report is about: the trials of an experiment, and what can be drawn of them."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+
+from ansible_env.errors import ConfigError
+from ansible_env.store import Sample, Store, StoredHost, StoredTrial, parse_best
+from ansible_env.text import nearest
+
+MOST_FOR_HOSTS = 1000
+"""The newest trials, of which the values of each host are read."""
+MOST_CATEGORIES = 30
+"""A parameter of text with more values than this is the name of something, and no setting."""
+_OF_THE_TRIAL = ("trial_id", "trial_runner_id", "experiment_id")
+_USUAL_GOALS = ("score",)
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What is to be reached."""
+
+    metric: str
+    up: bool
+    """Whether more is better."""
+
+    def __str__(self) -> str:
+        return f"{self.metric}, {'more' if self.up else 'less'} is better"
+
+    def best(self, trials: Iterable[StoredTrial]) -> list[StoredTrial]:
+        """Return those that succeeded and have the metric, the best first."""
+        found = [(as_number(trial.metrics.get(self.metric)), trial) for trial in trials if trial.status.is_succeeded()]
+        known = [(value, trial) for value, trial in found if value is not None]
+        return [trial for _, trial in sorted(known, key=lambda pair: -pair[0] if self.up else pair[0])]
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """The trials of an experiment."""
+
+    experiment: str
+    trials: list[StoredTrial]
+    """The oldest first."""
+    hosts: list[StoredHost] = field(default_factory=list)
+    """Of the newest trials, in the phase that speaks for each."""
+    telemetry: tuple[StoredTrial, list[Sample]] | None = None
+    """Of the best trial that has some, or of the last one."""
+    goal: Goal | None = None
+    store: str = ""
+    made: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @cached_property
+    def succeeded(self) -> list[StoredTrial]:
+        """The trials with a result to be believed."""
+        return [trial for trial in self.trials if trial.status.is_succeeded()]
+
+    def metrics(self, *, varied: bool = False) -> list[str]:
+        """Return the metrics that are numbers: the goal first, then those that most trials have.
+
+        `varied` leaves those out that are the same in all trials.
+        """
+        names = [name for name, found in self._metrics.items() if not varied or found]
+        first = [self.goal.metric] if self.goal and self.goal.metric in names else []
+        return [*first, *(name for name in names if name not in first)]
+
+    @cached_property
+    def _metrics(self) -> dict[str, bool]:
+        """The metrics, those that most trials have first, and whether they differ."""
+        counts: Counter[str] = Counter()
+        values: dict[str, set[float]] = {}
+        for trial in self.trials:
+            for name, value in trial.metrics.items():
+                if (found := as_number(value)) is not None:
+                    counts[name] += 1
+                    values.setdefault(name, set()).add(found)
+        return {name: len(values[name]) > 1 for name, _ in counts.most_common()}
+
+    def params(self) -> list[str]:
+        """Return the parameters that are not the same in all trials, and settings rather than names."""
+        return self._params
+
+    @cached_property
+    def _params(self) -> list[str]:
+        values: dict[str, set[str]] = {}
+        numeric: dict[str, bool] = {}
+        for trial in self.trials:
+            for name, value in trial.params.items():
+                values.setdefault(name, set()).add(str(value))
+                numeric[name] = numeric.get(name, True) and as_number(value) is not None
+        return [
+            name
+            for name, found in values.items()
+            if name not in _OF_THE_TRIAL and len(found) > 1 and (numeric[name] or len(found) <= MOST_CATEGORIES)
+        ]
+
+    def kinds(self) -> Counter[str]:
+        """Return how often a host ended in each kind, but for success."""
+        return Counter(host.kind for host in self.hosts if not host.status.is_succeeded())
+
+
+def collect(store: Store, experiment: str, best: str | None = None) -> ReportData:
+    """Return what a report of an experiment is made from.
+
+    Args:
+        store: where the trials are.
+        experiment: its name.
+        best: `metric:max` or `metric:min`; without it a metric called `score` is to become more, if there is one.
+
+    Raises:
+        ConfigError: there is no such experiment, or nothing in it has the metric.
+        StoreError: the store cannot be read.
+    """
+    trials = store.trials(experiment)
+    if not trials:
+        names = [known.name for known in store.experiments()]
+        hint = nearest(experiment, names) or (f"there are: {', '.join(names[:10])}" if names else "it is empty")
+        raise ConfigError(f"the store {store.name} has no experiment {experiment!r} ({hint})")
+    goal = _goal(trials, best)
+    candidates = [*(goal.best(trials)[:1] if goal else []), *reversed(trials[-20:])]
+    telemetry = next(((trial, found) for trial in candidates if (found := store.telemetry(trial))), None)
+    newest = trials[-MOST_FOR_HOSTS:]
+    return ReportData(experiment, trials, store.hosts(newest), telemetry, goal, store.name)
+
+
+def _goal(trials: list[StoredTrial], best: str | None) -> Goal | None:
+    known = dict.fromkeys(name for trial in trials for name in trial.metrics)
+    if best is not None:
+        metric, direction = parse_best(best)
+        if metric not in known:
+            hint = nearest(metric, known) or "run a trial that has it"
+            raise ConfigError(f"--best {best}: no trial has the metric {metric!r} ({hint})")
+        return Goal(metric, direction == "max")
+    return next((Goal(name, up=True) for name in _USUAL_GOALS if name in known), None)
+
+
+def as_number(value: object) -> float | None:
+    """Return a value that can be drawn, or None."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,196 @@
+"""A report as one page: no script, nothing from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from ansible_env import __version__
+from ansible_env.display import duration, number, plural, some, visible
+from ansible_env.report import charts
+from ansible_env.report.charts import Chart
+from ansible_env.report.data import MOST_FOR_HOSTS, ReportData, as_number
+from ansible_env.store import StoredHost, StoredTrial
+
+MOST_BEST = 10
+MOST_FAILURES = 50
+MOST_ROWS = 500
+MOST_COLUMNS = 8
+_KINDS = {"SUCCEEDED": "good", "TIMED_OUT": "warn", "CANCELED": "warn", "RUNNING": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell of a table."""
+
+    text: str
+    kind: str = ""
+    """Classes of the page's style."""
+    more: str = ""
+    """What stands below, as it was printed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """The head of a column."""
+
+    title: str
+    number: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table; a folded one opens by its title."""
+
+    head: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+    title: str = ""
+    folded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the page."""
+
+    id: str
+    title: str
+    charts: Sequence[Chart] = ()
+    tables: Sequence[Table] = ()
+    note: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.charts or self.tables)
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A number at the top."""
+
+    name: str
+    value: str
+    kind: str = field(default="")
+
+
+def html(data: ReportData) -> str:
+    """Return the page."""
+    environment = Environment(
+        loader=PackageLoader("ansible_env.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        finalize=_shown,
+    )
+    return environment.get_template("page.html.j2").render(
+        version=__version__,
+        title=data.experiment,
+        subtitle=_subtitle(data),
+        tiles=list(_tiles(data)),
+        sections=[_safe(section) for section in _sections(data) if section],
+    )
+
+
+def _shown(value: object) -> object:
+    """Return what may be shown; what is escaped already was made visible, too."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return "\n".join(map(visible, value.split("\n")))
+    return value
+
+
+def _safe(section: Section) -> Section:
+    """Mark the plots as what they are; all that comes from a host was escaped where they were drawn."""
+    safe = [replace(c, svg=Markup(c.svg)) for c in section.charts]  # noqa: S704
+    return Section(section.id, section.title, safe, section.tables, section.note)
+
+
+def _sections(data: ReportData) -> Iterator[Section]:
+    if data.goal is not None:
+        best = data.goal.best(data.trials)[:MOST_BEST]
+        yield Section("best", "Best trials", tables=[_trials(data, best)] if best else [], note=str(data.goal))
+    yield Section("trials", "Metrics by trial", list(charts.by_trial(data)))
+    yield Section("parameters", "Metrics by parameter", list(charts.by_param(data)))
+    side_by_side = charts.parallel(data)
+    yield Section("parallel", "Parallel coordinates", [side_by_side] if side_by_side else [])
+    newest = len(data.trials) > MOST_FOR_HOSTS
+    note = f"of the newest {MOST_FOR_HOSTS:,} trials" if newest else ""
+    yield Section("hosts", "Metrics by host", list(charts.by_host(data)), note=note)
+    of = f"trial {data.telemetry[0].number}" if data.telemetry else ""
+    yield Section("telemetry", "Telemetry over a run", list(charts.telemetry(data)), note=of)
+    failures = charts.failures(data)
+    failed = [host for host in data.hosts if not host.status.is_succeeded()]
+    yield Section(
+        "failures", "Failures", [failures] if failures else [], [_failures(data, failed)] if failed else [], note
+    )
+    shown = data.trials[: -MOST_ROWS - 1 : -1]
+    title = plural(len(shown), "trial") + (
+        f" of {len(data.trials):,}, the newest" if len(shown) < len(data.trials) else ""
+    )
+    yield Section("all", "All trials", tables=[_trials(data, shown, title)])
+
+
+def _subtitle(data: ReportData) -> str:
+    first, last = data.trials[0], data.trials[-1]
+    names = some(dict.fromkeys(trial.environment for trial in data.trials), 3)
+    versions = some((f"{name} {version}" for name, version in last.versions.items()), 6)
+    return f"{names} · {_moment(first.started)} to {_moment(last.finished or last.started)} · {versions}".rstrip(" ·")
+
+
+def _tiles(data: ReportData) -> Iterator[Tile]:
+    states = [trial.state for trial in data.trials]
+    yield Tile("trials", f"{len(states):,}")
+    for state in dict.fromkeys(["SUCCEEDED", "FAILED", *states]):
+        if state in states:
+            yield Tile(state.lower().replace("_", " "), f"{states.count(state):,}", _KINDS.get(state, "bad"))
+    if hosts := {host.host for host in data.hosts}:
+        yield Tile("hosts", str(len(hosts)))
+    if data.goal and (best := data.goal.best(data.trials)):
+        yield Tile(f"best {data.goal.metric}", number(best[0].metrics[data.goal.metric]))
+    spent = [trial.elapsed for trial in data.trials if trial.elapsed is not None]
+    if spent:
+        yield Tile("a trial takes", duration(sorted(spent)[len(spent) // 2]))
+
+
+def _trials(data: ReportData, trials: Iterable[StoredTrial], title: str = "") -> Table:
+    metrics, params = data.metrics()[:MOST_COLUMNS], data.params()[:MOST_COLUMNS]
+    head = [Column("trial", number=True), Column("status")]
+    head += [Column(name, number=True) for name in [*metrics, *params]]
+    head += [Column("time", number=True), Column("begun")]
+    rows = [
+        [
+            Cell(str(trial.number), "number"),
+            Cell(trial.state, _KINDS.get(trial.state, "bad")),
+            *(_value(trial.metrics.get(name)) for name in metrics),
+            *(_value(trial.params.get(name)) for name in params),
+            Cell(duration(trial.elapsed), "number"),
+            Cell(_moment(trial.started), "moment"),
+        ]
+        for trial in trials
+    ]
+    return Table(head, rows, title, folded=bool(title))
+
+
+def _failures(data: ReportData, failed: Sequence[StoredHost]) -> Table:
+    numbers = {trial.id: trial.number for trial in data.trials}
+    head = [Column("trial", number=True), Column("host"), Column("phase"), Column("kind"), Column("what happened")]
+    rows = [
+        [
+            Cell(str(numbers.get(host.trial, "")), "number"),
+            Cell(host.host),
+            Cell(host.phase),
+            Cell(host.kind, _KINDS.get(host.status.name, "bad")),
+            Cell(host.message, "words", "\n".join(host.last_words.splitlines()[-5:])),
+        ]
+        for host in reversed(failed[-MOST_FAILURES:])
+    ]
+    return Table(head, rows, f"the last {len(rows)} of {len(failed)}", folded=len(failed) > 10)
+
+
+def _value(value: object) -> Cell:
+    return Cell(number(value), "number" if as_number(value) is not None or value is None else "")
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"

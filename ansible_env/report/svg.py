@@ -1,0 +1,207 @@
+"""Plots as SVG that takes its colours from the page: light, dark and printed alike.
+
+Written by hand: what draws on a canvas or fixes its colours cannot do that, and a page of a library is megabytes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Protocol
+
+from ansible_env.display import visible
+
+WIDTH, HEIGHT = 420, 240
+LEFT, RIGHT, TOP, BOTTOM = 50, 10, 10, 40
+MOST_TITLED = 1500
+"""Points, up to which each is an element of its own, with words that a pointer brings up."""
+_CHARACTER = 5.6
+"""Width of a character of an axis, in pixels, about."""
+SPREAD = 100
+"""Factor between the smallest and the largest value from which a scale is logarithmic."""
+_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A point with words about it."""
+
+    x: float
+    y: float
+    words: str = ""
+
+
+class Scale(Protocol):
+    """From values to pixels."""
+
+    def at(self, value: float) -> float:
+        """Return the place of a value."""
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Return the values that are named, and their names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """Equal steps, from pixel `start` to pixel `end`."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    @classmethod
+    def over(cls, values: Iterable[float], start: float, end: float) -> Linear:
+        """Return the scale that holds all values, with some room."""
+        found = list(values) or [0.0, 1.0]
+        low, high = min(found), max(found)
+        room = (high - low) * 0.05 or abs(low) * 0.05 or 1.0
+        # Numbers that are not far from nothing are shown with it: else noise looks like a difference.
+        bottom = 0.0 if 0 <= low <= 0.5 * high else low - room
+        return cls(bottom, high + room, start, end)
+
+    def at(self, value: float) -> float:
+        """Return the place of a value."""
+        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Return round values."""
+        step = 10 ** math.floor(math.log10((self.high - self.low) / 4))
+        step *= next(factor for factor in (1, 2, 2.5, 5, 10) if (self.high - self.low) / (step * factor) <= 5)
+        first = math.ceil(self.low / step)
+        values = [n * step for n in range(first, math.floor(self.high / step) + 1)]
+        return [(value, short_number(value, step, max(map(abs, values), default=0))) for value in values]
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Equal factors."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    @classmethod
+    def fits(cls, values: Sequence[float]) -> bool:
+        """Whether values lie so far apart that most of them would be in one corner otherwise."""
+        return min(values) > 0 and max(values) / min(values) >= SPREAD
+
+    @classmethod
+    def over(cls, values: Sequence[float], start: float, end: float) -> Log:
+        """Return the scale that holds all values, with some room."""
+        room = (max(values) / min(values)) ** 0.05
+        return cls(min(values) / room, max(values) * room, start, end)
+
+    def at(self, value: float) -> float:
+        """Return the place of a value."""
+        return self.start + math.log(value / self.low) / math.log(self.high / self.low) * (self.end - self.start)
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Return powers of ten, or of two where those are few."""
+        for base in (10.0, 2.0):
+            first, last = math.ceil(math.log(self.low, base)), math.floor(math.log(self.high, base))
+            if last - first >= 2:
+                break
+        every = math.ceil((last - first + 1) / 7)
+        return [(base**n, short_number(base**n)) for n in range(first, last + 1, every)]
+
+
+@dataclass(frozen=True, slots=True)
+class Bands:
+    """A band for each name."""
+
+    names: Sequence[str]
+    start: float
+    end: float
+
+    @property
+    def step(self) -> float:
+        """Width of a band."""
+        return abs(self.end - self.start) / max(1, len(self.names))
+
+    def at(self, value: float) -> float:
+        """Return the middle of a band, by its index."""
+        return self.start + (value + 0.5) / max(1, len(self.names)) * (self.end - self.start)
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Return the names, as many as there is room for."""
+        every = math.ceil(max(map(len, self.names), default=1) * _CHARACTER / self.step) if len(self.names) > 8 else 1
+        return [(index, name) for index, name in enumerate(self.names) if index % every == 0]
+
+
+def short_number(value: float, step: float = 0, largest: float = 0) -> str:
+    """Return a number for an axis; `step` to the next one says how many digits are needed, `largest` the unit."""
+    size = largest or abs(value)
+    if not value:
+        return "0"
+    factor, prefix = next(((f, p) for f, p in _PREFIXES if size >= f * 10), (1.0, ""))
+    scaled, scaled_step = value / factor, step / factor
+    if scaled and (abs(scaled) < 1e-4 or abs(scaled) >= 1e5):
+        return f"{scaled:.3g}{prefix}"
+    digits = max(0, math.ceil(-math.log10(scaled_step) - 1e-9)) if scaled_step else 3
+    text = f"{scaled:.{min(digits + 1, 6)}f}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text) + prefix
+
+
+def text(value: object) -> str:
+    """Return text as it may stand in a page: nothing that a host says acts on it."""
+    return escape(visible(str(value)))
+
+
+def clipped(value: str, size: int) -> str:
+    """Return text with its end left out where it is too long."""
+    return value if len(value) <= size else value[: size - 1] + "…"
+
+
+def svg(parts: Iterable[str], label: str, width: int = WIDTH, height: int = HEIGHT) -> str:
+    """Return a whole plot."""
+    head = f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{text(label)}">'
+    return head + "".join(parts) + "</svg>"
+
+
+def axes(x: Scale, y: Scale, x_label: str, width: int = WIDTH, height: int = HEIGHT) -> Iterable[str]:
+    """Yield a grid, and what its lines stand for."""
+    bottom = height - BOTTOM
+    for value, name in y.ticks():
+        at = y.at(value)
+        yield f'<line class="grid" x1="{LEFT}" x2="{width - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>'
+        yield f'<text class="tick end" x="{LEFT - 5}" y="{at + 3.5:.1f}">{text(clipped(name, 9))}</text>'
+    ticks = x.ticks()
+    room = max(2, int((width - LEFT - RIGHT) / max(1, len(ticks)) / _CHARACTER))
+    for value, name in ticks:
+        place = f'x="{x.at(value):.1f}" y="{bottom + 14}"'
+        yield f'<text class="tick mid" {place}>{text(clipped(name, room))}</text>'
+    yield f'<line class="axis" x1="{LEFT}" x2="{width - RIGHT}" y1="{bottom}" y2="{bottom}"/>'
+    yield f'<text class="label mid" x="{(LEFT + width - RIGHT) / 2}" y="{height - 6}">{text(x_label)}</text>'
+
+
+def dots(points: Sequence[Point], x: Scale, y: Scale, kind: str = "dot") -> Iterable[str]:
+    """Yield points: one element each where they are few, all in one where they are many."""
+    if len(points) > MOST_TITLED:
+        places = "".join(f"M{x.at(p.x):.1f} {y.at(p.y):.1f}h0" for p in points)
+        yield f'<path class="{kind} many" d="{places}"/>'
+        return
+    for point in points:
+        title = f"<title>{text(point.words)}</title>" if point.words else ""
+        yield f'<circle class="{kind}" cx="{x.at(point.x):.1f}" cy="{y.at(point.y):.1f}" r="2.5">{title}</circle>'
+
+
+def line(points: Iterable[tuple[float, float]], x: Scale, y: Scale, kind: str = "line") -> str:
+    """Return a line through points."""
+    places = " ".join(f"{x.at(a):.1f},{y.at(b):.1f}" for a, b in points)
+    return f'<polyline class="{kind}" points="{places}"/>'
+
+
+def box(at: float, half: float, quantiles: Sequence[float], y: Scale, words: str = "") -> str:
+    """Return a box from quartile to quartile around the median, with lines to minimum and maximum."""
+    low, first, middle, third, high = (y.at(value) for value in quantiles)
+    lines = f"M{at:.1f} {low:.1f}V{first:.1f}M{at:.1f} {third:.1f}V{high:.1f}"
+    tall = max(first - third, 0.5)
+    return (
+        f'<g class="box"><title>{text(words)}</title><path class="whisker" d="{lines}"/>'
+        f'<rect x="{at - half:.1f}" y="{third:.1f}" width="{2 * half:.1f}" height="{tall:.1f}"/>'
+        f'<path class="median" d="M{at - half:.1f} {middle:.1f}H{at + half:.1f}"/></g>'
+    )

@@ -202,9 +202,10 @@ class RemoteEnv(Fleet):
             logger.warning("%s: %s", self.name, result.summary())
 
     def status(self) -> tuple[Status, datetime, Telemetry]:
-        """Return whether the environment is ready, and telemetry."""
+        """Return whether the environment is ready, and the telemetry of the last run."""
         self._check_context("status")
-        return (Status.READY if self._ready else Status.PENDING), datetime.now(UTC), []
+        telemetry = self.results["run"].telemetry if "run" in self.results else []
+        return (Status.READY if self._ready else Status.PENDING), datetime.now(UTC), telemetry
 
     def assign(self, tunables: Any = None, global_config: Mapping[str, Any] | None = None) -> None:
         """Work out the parameters of the next trial, as setup does: for phases that are run alone, and for render.

@@ -209,6 +209,7 @@ def _of_script(host: str, event: Mapping[str, Any]) -> HostResult:
         stdout_log=_text(res.get("stdout_log")),
         stderr_log=_text(res.get("stderr_log")),
         reconnects=_int(res.get("reconnects")) or 0,
+        telemetry=_telemetry(res.get("telemetry")),
         left_running=tuple(pid for pid in left if _int(pid) is not None) if isinstance(left, list | tuple) else (),
     )
 
@@ -259,6 +260,15 @@ def _kind(name: Any) -> Kind:
 
 def _int(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _telemetry(found: Any) -> tuple[tuple[datetime, str, Any], ...]:
+    """Read samples; those that are none are left out."""
+    samples = []
+    for item in found if isinstance(found, list) else ():
+        if isinstance(item, list) and len(item) == 3 and isinstance(item[1], str) and (time := _time(item[0])):
+            samples.append((time, item[1], item[2]))
+    return tuple(samples)
 
 
 def _text(value: Any) -> str | None:

@@ -227,6 +227,8 @@ def _metrics_arguments(config: EnvironmentConfig, step: int, steps: int) -> dict
         arguments["results_stdout_pattern"] = Unsafe(config.results_stdout_pattern)
     if config.results_json and step == steps:
         arguments["results_json"] = True
+    if config.telemetry:
+        arguments["telemetry"] = unsafe([probe.model_dump(exclude_none=True) for probe in config.telemetry])
     if (
         config.required_metrics and steps == 1
     ):  # of several scripts, each may give some of them: they are counted at the end

@@ -43,6 +43,8 @@ class HostResult:
     """How often the connection broke while the script was followed."""
     left_running: tuple[int, ...] = ()
     """Processes on the host that could not be ended."""
+    telemetry: tuple[tuple[datetime, str, Value], ...] = ()
+    """Samples from the time of the script: when by the host's clock, the metric, and its value."""
     attempts: int = 1
     """How often the phase was tried on the host, by `retries` of the environment file."""
 
@@ -70,6 +72,7 @@ class HostResult:
             "started": self.started.isoformat() if self.started else None,
             "finished": self.finished.isoformat() if self.finished else None,
             "left_running": list(self.left_running),
+            "telemetry": [[time.isoformat(), name, value] for time, name, value in self.telemetry],
         }
         return data
 
@@ -87,6 +90,17 @@ class PhaseResult:
     """What Ansible said, where it failed as a whole."""
     dropped: Mapping[str, HostResult] = field(default_factory=dict)
     """Hosts that were not asked, since setup had failed there, with what had come of it. They count for the status."""
+
+    @property
+    def telemetry(self) -> list[tuple[datetime, str, Value]]:
+        """The samples of all hosts, in time; of several hosts, under the names `metric{host}`."""
+        several = len(self.hosts) > 1
+        found = [
+            (time, f"{name}{{{host.host}}}" if several else name, value)
+            for host in self.hosts.values()
+            for time, name, value in host.telemetry
+        ]
+        return sorted(found, key=lambda sample: sample[0])
 
     @property
     def finished(self) -> datetime:
@@ -203,4 +217,5 @@ def combine(results: Sequence[HostResult]) -> HostResult:
         task=told.task,
         reconnects=sum(result.reconnects for result in results),
         left_running=tuple(pid for result in results for pid in result.left_running),
+        telemetry=tuple(sample for result in results for sample in result.telemetry),
     )

@@ -34,6 +34,7 @@ from ansible_env.config.fields import (
 from ansible_env.config.forms import FLAT_EXTRA_KEYS, Form, ambiguous_faults, read_form
 from ansible_env.config.groups import Aggregate, NotNegative, Order, Positive, RetryOn, Serial, Share, SuccessField
 from ansible_env.config.items import path_faults
+from ansible_env.config.telemetry import Probes
 from ansible_env.config.times import Timeouts
 from ansible_env.documents import Document, KeyPath, TaggedValue, key_text, read_document
 from ansible_env.errors import ConfigError, Problem
@@ -143,6 +144,12 @@ class EnvironmentConfig(BaseModel):
     forks: Positive | None = Field(default=None, description="Hosts worked on at once; all, up to 50, if absent.")
     serial: Serial = Field(default=(), description="Ansible's: the hosts in batches, one after the other.")
     order: Order | None = Field(default=None, description="Ansible's: the order in which hosts are worked on.")
+
+    telemetry: Probes = Field(
+        default=(),
+        description="What to look at on the hosts while `run` runs. Items with `command`, `pattern` and `every`; "
+        "without a command, cpu, memory, disks and network. true stands for those, each second.",
+    )
 
     timeouts: Timeouts = Field(default=Timeouts(), description="Deadlines.")
     fail_fast: bool = Field(

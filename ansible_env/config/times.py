@@ -11,11 +11,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from ansible_env.config.fields import refuse_one
 from ansible_env.text import kind_of
 
-__all__ = ["Timeouts"]
+__all__ = ["Every", "Timeouts"]
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _MAX_SECONDS = 1e9
 """A lock or a sleep cannot take much more; it is 31 years."""
+
+
+MIN_EVERY = 0.1
+"""Seconds: who looks more often measures himself."""
 
 
 def _seconds(value: Any) -> float | None:
@@ -54,6 +58,16 @@ Deadline = Annotated[
 Grace = Annotated[
     float, BeforeValidator(_grace), WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, _TIME_SCHEMA[1]]})
 ]
+
+
+def _every(value: Any) -> float:
+    seconds = _seconds(value)
+    if seconds is None or seconds < MIN_EVERY:
+        refuse_one(f"must be at least {MIN_EVERY:g} seconds")
+    return seconds
+
+
+Every = Annotated[float, BeforeValidator(_every), WithJsonSchema({"anyOf": _TIME_SCHEMA})]
 
 
 class Timeouts(BaseModel):

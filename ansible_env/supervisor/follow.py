@@ -16,6 +16,7 @@ from ansible_env.supervisor.script import (
     Script,
     drop_payload,
     poll_payload,
+    samples_payload,
     start_payload,
     stop_payload,
 )
@@ -95,6 +96,8 @@ class Ending:
     """Words of the transport that stayed broken until we gave up."""
     reconnects: int = 0
     first_boot_id: str = ""
+    samples: bytes = b""
+    """Telemetry, as the target wrote it."""
     stopped: str = ""
     """`canceled` or `timeout` where we ended the script, or had to leave that to the target."""
 
@@ -212,10 +215,25 @@ class Follower:
             ending.reply = replace(reply, out=b"", err=b"")
         ending.started = ending.reply.state not in (State.NO_SHELL, State.NO_SETSID, State.ERROR)
         if reply is not None and reply.state in (State.DONE, State.LOST) and not self._dropped:
+            if self._script.probes:
+                self._fetch_samples()
             self._drop()
         if ending.reply.state is State.DONE and not ending.stopped:
             self._settle()
         return ending
+
+    def _fetch_samples(self) -> None:
+        """Bring the telemetry; what cannot be brought is none, and changes nothing of how the script ended."""
+        script, more = self._script, True
+        while more:
+            offset = len(self._ending.samples)
+            payload = samples_payload(script.base, script.run_id, self._nonce, offset=offset)
+            try:
+                reply = parse_reply(self._transport.exchange(payload, ANSWER), self._nonce)
+            except (Disconnected, ReplyError, Stop):
+                return
+            self._ending.samples += reply.out
+            more = reply.more and bool(reply.out)
 
     def _settle(self) -> None:
         """Wait for the restart that a script may have asked for, and for the host to be back: its boot id tells."""

@@ -13,6 +13,7 @@ from ansible_env.outcomes import OUTCOMES, Kind
 from ansible_env.supervisor.capture import Capture
 from ansible_env.supervisor.follow import Ending
 from ansible_env.supervisor.script import Script
+from ansible_env.supervisor.telemetry import Sample
 
 RESULT_VERSION = 1
 """Of the `ansible_env` mark in a task result, by which the events of our own tasks are known."""
@@ -49,6 +50,7 @@ def task_result(
     *,
     metrics: Mapping[str, Value],
     keep_logs: bool,
+    telemetry: Iterable[Sample] = (),
 ) -> dict[str, Any]:
     """Return the result of a script that was started, or may have been."""
     stdout, cut_out = capture.out.excerpt()
@@ -73,6 +75,8 @@ def task_result(
     }
     if ending.reply.begin and ending.reply.end:
         result["elapsed"] = (ending.reply.end - ending.reply.begin).total_seconds()
+    if script.probes:
+        result["telemetry"] = [[time.isoformat(), name, value] for time, name, value in telemetry]
     if keep_logs:
         result |= {"stdout_log": str(capture.out.path), "stderr_log": str(capture.err.path)}
     return result

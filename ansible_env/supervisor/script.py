@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 
+from ansible_env.supervisor.telemetry import Probe, sampler
+
 SUPERVISOR = re.sub(r"^(\s*#.*\n|\s+)", "", files(__package__).joinpath("supervisor.sh").read_text("utf-8"), flags=re.M)
 """Without its comments and indentation: some shells read what is piped to them byte by byte."""
 MARKER = "ANSIBLE_ENV_RUN_ID"
@@ -51,6 +53,8 @@ class Script:
     """Directory to start in; the user's home otherwise, as over ssh."""
     unset: Sequence[str] = ()
     """Variables of the controller that a script on the `local` connection must not inherit."""
+    probes: Sequence[Probe] = ()
+    """What is looked at while the script runs."""
     base: str = "/tmp"  # noqa: S108 - the directory made in it has a random name and mode 0700
 
 
@@ -77,6 +81,8 @@ def start_payload(script: Script, nonce: str, *, wait: int, tick: int, chunk: in
         go=_write(_go(script, directory), "go", f"{mark}_g"),
         env=_write(_exports(script), "env", f"{mark}_e"),
         script=_write(script.text, "script", f"{mark}_t"),
+        # `keep`, since the samples have to be fetched before the directory is removed.
+        sampler=_write(_sampler(script), "sampler", f"{mark}_m") + ' : >"$d/keep" &&' if script.probes else "",
         poll=f"poll {nonce} 0 0 {wait} {tick} {chunk} 1",
         # Here, and not just before the script: by these variables the supervisor, too, would be taken for a part of the
         # controller's own run, and ended with it.
@@ -107,6 +113,23 @@ def stop_payload(base: str, run_id: str, nonce: str, reason: str, *, out: int, e
 def drop_payload(base: str, run_id: str, nonce: str) -> str:
     """Return what removes a run directory."""
     return _guarded(base, run_id, nonce, f"/bin/sh \"$d/supervisor\" drop; printf 'ansible_env:{nonce} state=gone\\n'")
+
+
+def samples_payload(base: str, run_id: str, nonce: str, *, offset: int, chunk: int = CHUNK) -> str:
+    """Return what fetches telemetry from an offset on, as if it were stdout."""
+    return _guarded(
+        base,
+        run_id,
+        nonce,
+        f'[ {offset} -gt 0 ] || cat "$d"/samples.* >"$d/samples" 2>/dev/null\n'
+        f'n=$(($(wc -c <"$d/samples") - {offset})) m=0\nif [ "$n" -gt {chunk} ]; then n={chunk} m=1; fi\n'
+        f'printf \'ansible_env:{nonce} state=done more=%s out=%s\\n\' "$m" "$n"\n'
+        f'tail -c +{offset + 1} "$d/samples" | head -c "$n"',
+    )
+
+
+def _sampler(script: Script) -> str:
+    return sampler(script.probes, exports=_exports(script), shell=script.shell, mark=script.run_id)
 
 
 def _guarded(base: str, run_id: str, nonce: str, action: str) -> str:
@@ -203,6 +226,7 @@ if [ "$o" = 1 ]; then
 {go}
 {env}
 {script}
+{sampler}
 : >"$d/out" && : >"$d/err"; }} || {{ rm -rf -- "$d"; say error; }}
 p=$({unset}$f /bin/sh "$d/supervisor" run </dev/null 2>/dev/null)
 echo "$p" >"$d/sup"

@@ -8,7 +8,7 @@
 # Files in the run directory: conf (settings), env, script, go (which becomes the script), sup (pid of `run`),
 # pid (the script's session), out, err (what it printed), why (timeout or
 # canceled; empty where the script ended by itself), left (pids that would not end), result (how it ended), w.PID (a
-# waiter), keep (somebody else reads: do not drop).
+# waiter), keep (somebody else reads: do not drop), sampler and samples.N (telemetry).
 
 set -u
 cd "${0%/*}" || exit 97
@@ -79,6 +79,8 @@ watch() {
   stop timeout
 }
 
+sample() { . ./sampler; } # telemetry; in this process group, and ended with it
+
 collect() { # to a file by way of a pipe: a script that opens /dev/stdout anew would truncate a file
   (
     trap '' HUP INT QUIT TERM # whoever lives on with the pipe in hand must not lose its reader
@@ -102,6 +104,7 @@ run() {
   exec >/dev/null
   trap ':' HUP INT QUIT USR1
   if [ -n "$timeout" ]; then watch </dev/null >/dev/null 2>&1 & fi
+  if [ -s sampler ]; then sample </dev/null >/dev/null 2>&1 & fi
   now
   begin=$t
   printf '%s\n' "$begin" >begin

@@ -128,7 +128,9 @@ def test_an_experiment_of_the_command(experiment: Path, ssh_hosts: Hosts) -> Non
         trials = store.execute("SELECT trial_id, status FROM trial").fetchall()
         assert trials == [(1, "SUCCEEDED"), (2, "SUCCEEDED")]
         scores = store.execute("SELECT metric_value FROM trial_result WHERE metric_id = 'score'").fetchall()
+        telemetry = store.execute("SELECT trial_id, metric_id FROM trial_telemetry").fetchall()
     assert all(float(score) > 0 for (score,) in scores)
+    assert {(trial, f"cpu_percent{{{host.name}}}") for trial in (1, 2) for host in ssh_hosts} <= set(telemetry)
     assert [host.exec("ls /var/tmp | grep ansible-env", check=False).stdout for host in ssh_hosts] == ["", "", ""]
 
 

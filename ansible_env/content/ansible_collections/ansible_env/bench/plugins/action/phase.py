@@ -23,10 +23,11 @@ from ansible.utils.display import Display
 try:
     from ansible_env.outcomes import Kind, connection_kind, never_connected
     from ansible_env.supervisor import Disconnected, Follower, NeverConnected, Pace, Script, Stop, wait_for_host
-    from ansible_env.supervisor.capture import Capture
+    from ansible_env.supervisor.capture import Capture, Masker
     from ansible_env.supervisor.interrupts import Interrupts
     from ansible_env.supervisor.record import Record
     from ansible_env.supervisor.report import judge_metrics, nothing_to_run, one_line, refused, task_result
+    from ansible_env.supervisor.telemetry import probes_of, read_samples
     from ansible_env.supervisor.verdict import unreachable, verdict
 except ImportError as error:  # the collection was installed without the library
     LIBRARY_ERROR = error
@@ -59,6 +60,7 @@ ARGUMENTS = {
     "results_stdout_pattern": {"type": "str"},
     "results_json": {"type": "bool", "default": False},
     "required_metrics": {"type": "list", "elements": "str", "default": []},
+    "telemetry": {"type": "list", "elements": "dict", "default": []},
     "reconnect": {"type": "float", "default": 60.0},
     "poll": {"type": "int", "default": 1},
     "wait_boot": {"type": "float", "default": 0.0},
@@ -251,7 +253,17 @@ class ActionModule(ActionBase):
             required=arguments["required_metrics"],
         )
         keep_logs = LOG_DIR in os.environ
-        return task_result(kind, message, script, ending, capture, metrics=metrics, keep_logs=keep_logs)
+        samples = Masker(list(arguments["secret_env"].values())).feed(ending.samples, last=True)
+        return task_result(
+            kind,
+            message,
+            script,
+            ending,
+            capture,
+            metrics=metrics,
+            keep_logs=keep_logs,
+            telemetry=read_samples(samples, script.probes, script.run_id),
+        )
 
 
 class Registered:
@@ -292,6 +304,7 @@ def _script(arguments, host):
         grace=arguments["grace"],
         reap=not arguments["keep_running"],
         chdir=arguments["chdir"],
+        probes=probes_of(arguments["telemetry"]),
         unset=sorted(name for name in os.environ if NOT_FOR_SCRIPTS.match(name)),
         base=arguments["run_dir"],
     )
@@ -316,6 +329,10 @@ def _problem(arguments):
             return f"env: the value of {name} is {type(value).__name__}, not a string; quote it"
         if "\0" in value:
             return f"env: the value of {name} holds a NUL character"
+    try:
+        probes_of(arguments["telemetry"])
+    except ValueError as error:
+        return str(error)
     return None
 
 

@@ -114,6 +114,15 @@ options:
     type: list
     elements: str
     default: []
+  telemetry:
+    description:
+      - What to look at on the host while the script runs. Each item may have C(every), the seconds between two looks, 1
+        by default; and C(command), shell text, with C(pattern), which finds metrics in its standard output as
+        O(results_stdout_pattern) does. Without a command it is cpu, memory, disks and network, from C(/proc).
+      - Samples are kept on the host, and fetched when the script has ended.
+    type: list
+    elements: dict
+    default: []
   reconnect:
     description:
       - Seconds for which a lost connection is tried again.
@@ -297,6 +306,12 @@ stderr_log:
   returned: when the engine keeps logs (E(ANSIBLE_ENV_LOG_DIR) is set)
   type: str
   sample: logs/run/web1.stderr
+telemetry:
+  description: Samples, each with its time by the host's clock, the name of the metric, and the value.
+  returned: with O(telemetry)
+  type: list
+  elements: list
+  sample: [["2025-11-22T19:36:44.123456+00:00", "cpu_percent", 97.5]]
 reconnects:
   description: How often the connection had to be made again while the script ran.
   returned: when the script may have been started

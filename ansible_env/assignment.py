@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ansible_env.config import EnvironmentConfig
@@ -29,6 +30,8 @@ class Assignment:
         self.tunables = tunables
         self._trials = itertools.count(1)
         self._params: dict[str, Any] | None = None
+        self.exports: dict[str, str] = {}
+        """What hosts have found out for others in this trial, by environment variable."""
         self._env = ShellEnv({}, {})
         check(config, self.globals, tunables)
 
@@ -45,6 +48,7 @@ class Assignment:
         params = resolve(self._config, global_config=merged, tunables=self.tunables, tunable_values=values, trial=trial)
         self._env = shell_env(self._config, params)
         self._params = params
+        self.exports = {}
 
     @property
     def params(self) -> dict[str, Any]:
@@ -57,7 +61,7 @@ class Assignment:
     @property
     def env(self) -> ShellEnv:
         """What the scripts see."""
-        return self._env
+        return replace(self._env, plain={**self._env.plain, **self.exports})
 
     @property
     def public(self) -> dict[str, Any]:

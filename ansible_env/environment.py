@@ -238,6 +238,7 @@ class RemoteEnv(Fleet):
         if self.journal is None:
             raise LifecycleError(f"{self.name}: attach() needs the journal of a trial")
         self.assign(*self.journal.trial)
+        self._assignment.exports = dict(self.journal.recall("exports") or {})
         self._runner.begin_trial(self.journal.recall("dropped") or (), self.journal.recall("hosts"))
         found = self.journal.interrupted()
         result = None
@@ -317,4 +318,7 @@ class RemoteEnv(Fleet):
         if phase == "teardown":
             self._trace.end()
         self.results[phase] = result
+        self._assignment.exports |= result.exports
+        if self.journal is not None:
+            self.journal.remember("exports", self._assignment.exports)
         return result

@@ -24,9 +24,10 @@ def fold(
     events: Iterable[Mapping[str, Any]],
     expected: Sequence[str],
     *,
-    scripts: int = 1,
+    scripts: int | Mapping[str, int] = 1,
     finish: str = "",
     required_metrics: Sequence[str] = (),
+    measured: Container[str] | None = None,
     stopped: str = "",
     message: str = "",
 ) -> PhaseResult:
@@ -37,6 +38,7 @@ def fold(
         scripts=scripts,
         finish=finish,
         required_metrics=required_metrics,
+        measured=measured,
         stopped=stopped,
         message=message,
     )
@@ -60,13 +62,31 @@ def failure_of(event: Mapping[str, Any]) -> str:
     return str(data.get("host") or "") if final else ""
 
 
+def left_in_background(events: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return the hosts on which a script was started in the background of which nobody knows the end."""
+    open_runs: dict[str, str] = {}
+    for event in sorted(events, key=_counter):
+        data = event.get("event_data")
+        res = data.get("res") if isinstance(data, Mapping) else None
+        if not isinstance(data, Mapping) or not isinstance(res, Mapping) or event.get("event") not in _FINAL:
+            continue
+        if not _is_ours(event) or not isinstance(res.get("run_id"), str):
+            continue
+        if res.get("background") is True:
+            open_runs[res["run_id"]] = str(data.get("host"))
+        else:
+            open_runs.pop(res["run_id"], None)
+    return tuple(dict.fromkeys(open_runs.values()))
+
+
 def fold_hosts(
     events: Iterable[Mapping[str, Any]],
     expected: Sequence[str],
     *,
-    scripts: int = 1,
+    scripts: int | Mapping[str, int] = 1,
     finish: str = "",
     required_metrics: Sequence[str] = (),
+    measured: Container[str] | None = None,
     stopped: str = "",
     message: str = "",
 ) -> list[HostResult]:
@@ -75,9 +95,10 @@ def fold_hosts(
     Args:
         events: events of ansible-runner that are known to be genuine.
         expected: the hosts that have to give a result.
-        scripts: how many phase tasks a host has to get through.
+        scripts: how many phase tasks a host has to get through; each its own number, where these differ.
         finish: name of one that has to be among them; empty, if any will do.
         required_metrics: names without which a success is none.
+        measured: the hosts that owe them; all, if None.
         stopped: `canceled` or `timeout`, where the controller ended the run.
         message: what Ansible said outside of any task, where it failed.
     """
@@ -90,8 +111,12 @@ def fold_hosts(
         host = data.get("host")
         if isinstance(host, str) and host in told:
             told[host].append(event)
-    due = _Due(scripts, finish, required_metrics)
-    hosts = [_host(host, told[host], due, stopped, message) for host in expected]
+
+    def due(host: str) -> _Due:
+        owed = required_metrics if measured is None or host in measured else ()
+        return _Due(scripts if isinstance(scripts, int) else scripts.get(host, 1), finish, owed)
+
+    hosts = [_host(host, told[host], due(host), stopped, message) for host in expected]
     return [*hosts, *_strangers(events, told)]
 
 
@@ -189,11 +214,11 @@ def _of_script(host: str, event: Mapping[str, Any]) -> HostResult:
         return _of_failure(host, event)
     kind = _kind(res.get("kind"))
     rc = _int(res.get("rc"))
-    proven = rc == 0 or (rc is None and res.get("rebooted") is True)
+    proven = rc == 0 or (rc is None and res.get("rebooted") is True) or res.get("ended") is True
     if kind is Kind.OK and not (proven and event["event"] == "runner_on_ok"):
         return HostResult(host, Kind.CONTROLLER, f"a success that is none: {event['event']}, exit status {rc}")
     message = str(res.get("msg") or f"the phase task says '{kind}' and no more")
-    metrics, left = res.get("metrics"), res.get("left_running")
+    metrics, left, exports = res.get("metrics"), res.get("left_running"), res.get("exports")
     return HostResult(
         host=host,
         kind=kind,
@@ -210,6 +235,9 @@ def _of_script(host: str, event: Mapping[str, Any]) -> HostResult:
         stderr_log=_text(res.get("stderr_log")),
         reconnects=_int(res.get("reconnects")) or 0,
         telemetry=_telemetry(res.get("telemetry")),
+        clock_offset=_float(res.get("clock_offset")),
+        clock_error=_float(res.get("clock_error")),
+        exports={str(k): str(v) for k, v in exports.items()} if isinstance(exports, Mapping) else {},
         left_running=tuple(pid for pid in left if _int(pid) is not None) if isinstance(left, list | tuple) else (),
     )
 
@@ -269,6 +297,10 @@ def _telemetry(found: Any) -> tuple[tuple[datetime, str, Any], ...]:
         if isinstance(item, list) and len(item) == 3 and isinstance(item[1], str) and (time := _time(item[0])):
             samples.append((time, item[1], item[2]))
     return tuple(samples)
+
+
+def _float(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _text(value: Any) -> str | None:

@@ -7,14 +7,15 @@ import math
 import secrets as random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ansible_env.config import EnvironmentConfig
+from ansible_env.config.steps import has_tasks, steps_of
 from ansible_env.engine import Cancellation, Engine, EngineRun, Inventory, Job, Listener, Options
 from ansible_env.engine.cold import MAX_FORKS
-from ansible_env.fold import controller_message, fold_hosts
+from ansible_env.fold import controller_message, fold_hosts, left_in_background
 from ansible_env.halt import HaltOnFailure
 from ansible_env.journal import Journal
 from ansible_env.logs import about, get_logger
@@ -48,6 +49,10 @@ class _Phase:
     key: str | None
     cancel: Cancellation
     listener: Listener | None
+    due: Mapping[str, int]
+    """How many phase tasks each host has to get through, where they have steps of their own."""
+    swept: list[str] = field(default_factory=list)
+    """Hosts on which scripts in the background had to be ended."""
 
 
 class PhaseRunner:
@@ -72,6 +77,7 @@ class PhaseRunner:
         self._listener = listener
         self._hosts = tuple(hosts) if hosts is not None else None
         self._dropped: dict[str, dict[str, HostResult]] = {}
+        self._patterns: dict[str, frozenset[str]] = {}
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -110,23 +116,25 @@ class PhaseRunner:
         name, config = playbook.phase, self._config
         earlier = {"boot": (), "setup": ("boot",), "run": ("boot", "setup")}.get(name, ())
         dropped = {host: result for phase in earlier for host, result in self._dropped.get(phase, {}).items()}
-        asked = tuple(host for host in self.hosts if host not in dropped)
+        due = self._due(playbook)
+        asked = tuple(host for host in self.hosts if host not in dropped and due.get(host, 1))
         logger.info("%s: %s on %d hosts", config.name, name, len(asked))
         if place.journal is not None and key is None:
             key = place.journal.begin_phase(name)
-        if config.retries and key is None:
+        if (config.retries or playbook.has_background) and key is None:
             key = random.token_hex(16)  # by which a script that runs on is found again, and not started twice
         halt = (
             HaltOnFailure(cancel, self._listener) if config.on_host_failure == "stop" and name != "teardown" else None
         )
-        phase = _Phase(playbook, secrets, place, key, halt or cancel, halt or self._listener)
+        phase = _Phase(playbook, secrets, place, key, halt or cancel, halt or self._listener, due)
         found, message = self._attempts(phase, asked)
         halted = halt is not None and halt.halted
+        swept = bool(phase.swept) and not cancel.requested
         if halted:
             words = f"ended because {halt.host} had failed" if halt else ""
             found = {n: replace(r, message=words) if r.kind is Kind.CANCELED else r for n, r in found.items()}
         result = phase_result(
-            name, found.values(), message, policy=config.group_policy, dropped=dropped, stopped=halted
+            name, found.values(), message, policy=config.group_policy, dropped=dropped, stopped=halted or swept
         )
         if name in ("boot", "setup"):
             self._dropped[name] = {host.host: host for host in result.failed_hosts}
@@ -158,17 +166,52 @@ class PhaseRunner:
     def _attempt(self, phase: _Phase, hosts: tuple[str, ...], *, first: bool) -> tuple[EngineRun, list[HostResult]]:
         if not hosts:
             return EngineRun(()), []
-        job = self._job(phase, hosts, self._limit if first else ",".join(hosts))
+        job = self._job(phase, hosts, self._limit if first and not phase.due else ",".join(hosts))
         run = self._engine.run(job, listener=phase.listener, cancel=phase.cancel)
+        events = [*run.events, *self._end_background(phase, run.events)]
+        measured = phase.playbook.measured
         return run, fold_hosts(
-            run.events,
+            events,
             hosts,
-            scripts=phase.playbook.scripts,
+            scripts=phase.due or phase.playbook.scripts,
+            measured=None if measured is None else self._members(measured),
             finish=phase.playbook.finish,
             required_metrics=self._config.required_metrics if phase.playbook.phase == "run" else (),
             stopped=run.stopped,
             message=run.message,
         )
+
+    def _due(self, playbook: Playbook) -> dict[str, int]:
+        """Return how many phase tasks each host has to get through; empty where it is the same for all.
+
+        Raises:
+            InventoryError: no host of the environment matches the pattern of a step.
+        """
+        if not playbook.places:
+            return {}
+        found = dict.fromkeys(self.hosts, playbook.scripts)
+        for place in playbook.places:
+            for host in self._members(place.hosts):
+                found[host] += place.scripts
+        return found
+
+    def _members(self, pattern: str) -> frozenset[str]:
+        """Return the hosts of the environment that a step's pattern stands for."""
+        if pattern not in self._patterns:
+            limit = ",".join(self.hosts)
+            self._patterns[pattern] = frozenset(self._engine.hosts(self._inventory, pattern, limit, self._options))
+        return self._patterns[pattern] & set(self.hosts)
+
+    def _end_background(self, phase: _Phase, events: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+        """End the scripts in the background of which the phase has not seen the end; return what came of them."""
+        if not phase.playbook.has_background or not (left := left_in_background(events)):
+            return ()
+        phase.swept.extend(left)
+        logger.info("%s: ending what runs in the background on %s", self._config.name, ", ".join(left))
+        job = self._job(replace(phase, playbook=phase.playbook.ended()), left, ",".join(left))
+        ended = self._engine.run(job, cancel=Cancellation()).events
+        # They come after the others, whose numbers they would repeat.
+        return [{**event, "counter": 10**9 + index} for index, event in enumerate(ended)]
 
     def _forget(self, phase: _Phase) -> None:
         """Remove what was written down of scripts that are to be tried again."""
@@ -184,7 +227,7 @@ class PhaseRunner:
             logs = (place.logs / name).absolute()
             logs.mkdir(mode=0o700, parents=True, exist_ok=True)
         items = config.start_host if name == "boot" else getattr(config, name)
-        tasks = any(not isinstance(item, str) for item in items)
+        tasks = has_tasks(items)
         return Job(
             playbook=phase.playbook.to_yaml(),
             inventory=self._inventory,
@@ -213,7 +256,8 @@ class PhaseRunner:
             return None
         forks = self._options.forks or MAX_FORKS
         rounds = sum(math.ceil(size / forks) for size in batches(self._config.serial, hosts))
-        return rounds * (timeout if tasks else timeout + self._config.timeouts.grace + SLACK)
+        scripts = sum(step.is_script for step in steps_of(getattr(self._config, phase))) if phase != "boot" else 1
+        return rounds * (timeout if tasks else max(1, scripts) * (timeout + self._config.timeouts.grace + SLACK))
 
 
 def batches(serial: Sequence[int | str], hosts: int) -> list[int]:

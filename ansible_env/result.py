@@ -45,6 +45,12 @@ class HostResult:
     """Processes on the host that could not be ended."""
     telemetry: tuple[tuple[datetime, str, Value], ...] = ()
     """Samples from the time of the script: when by the host's clock, the metric, and its value."""
+    clock_offset: float | None = None
+    """Seconds by which the host's clock is ahead of the controller's, where scripts were to start together."""
+    clock_error: float | None = None
+    """By how much that may be wrong, in seconds."""
+    exports: Mapping[str, str] = field(default_factory=dict)
+    """What its scripts found out for later phases, by environment variable."""
     attempts: int = 1
     """How often the phase was tried on the host, by `retries` of the environment file."""
 
@@ -108,6 +114,28 @@ class PhaseResult:
         return max((host.finished for host in self.hosts.values() if host.finished), default=datetime.now(UTC))
 
     @property
+    def skew(self) -> float | None:
+        """Seconds between the first and the last start, where scripts were to start together, by one clock.
+
+        Each start is that of the host's clock less its estimated offset; `clock_error` says how good that is.
+        """
+        starts = [
+            host.started.timestamp() - host.clock_offset
+            for host in self.hosts.values()
+            if host.started is not None and host.clock_offset is not None
+        ]
+        return max(starts) - min(starts) if len(starts) > 1 else None
+
+    @property
+    def exports(self) -> dict[str, str]:
+        """What the hosts found out for later phases; different values of several hosts in a row, as a shell's words."""
+        found: dict[str, list[str]] = {}
+        for host in self.hosts.values():
+            for name, value in host.exports.items():
+                found.setdefault(name, []).append(value)
+        return {name: " ".join(dict.fromkeys(values)) for name, values in found.items()}
+
+    @property
     def failed_hosts(self) -> tuple[HostResult, ...]:
         """The hosts that did not succeed."""
         return tuple(host for host in self.hosts.values() if not host.status.is_succeeded())
@@ -155,6 +183,7 @@ class PhaseResult:
             "message": self.message,
             "metrics": dict(self.metrics),
             "hosts": {name: host.to_dict() for name, host in self.hosts.items()},
+            "skew": self.skew,
             "dropped": {name: str(host.kind) for name, host in self.dropped.items()},
         }
 
@@ -216,6 +245,9 @@ def combine(results: Sequence[HostResult]) -> HostResult:
         stderr_log=next((r.stderr_log for r in results if r.stderr_log), None),
         task=told.task,
         reconnects=sum(result.reconnects for result in results),
+        clock_offset=next((r.clock_offset for r in results if r.clock_offset is not None), None),
+        clock_error=next((r.clock_error for r in results if r.clock_error is not None), None),
+        exports={name: value for result in results for name, value in result.exports.items()},
         left_running=tuple(pid for result in results for pid in result.left_running),
         telemetry=tuple(sample for result in results for sample in result.telemetry),
     )

@@ -103,8 +103,8 @@ def scale(real: int) -> None:
     """Aliases of a few real hosts."""
     with Hosts(real) as hosts, tempfile.TemporaryDirectory() as scratch:
         data = hosts.inventory_dict()
-        of = list(data["all"]["hosts"].values())
-        common = {key: value for key, value in data["all"].items() if key != "hosts"}
+        of = list(data["fleet"]["hosts"].values())
+        common = {key: value for key, value in data["fleet"].items() if key != "hosts"}
         print("hosts  first phase  second phase  third phase  peak of our processes")
         for count in (25, 50, 100, 200):
             aliases = {f"a{n}": of[n % real] for n in range(count)}

@@ -91,6 +91,8 @@ class Progress(Listener):
         text += f" in {duration(time.monotonic() - self._begun)}"
         if result.failed_hosts and len(result.hosts) > 1 and not result.status.is_canceled():
             text += f", {len(result.failed_hosts)} of {plural(len(result.hosts), 'host')} failed"
+        if result.skew is not None:
+            text += f", started within {duration(result.skew)}"
         self._write([self._line(self._phase, text)])
 
     def note(self, text: str, *, phase: str = "") -> None:

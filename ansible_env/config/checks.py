@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ansible_env.config.fields import Fault
+from ansible_env.config.steps import steps_of
 from ansible_env.errors import MetricsPatternError
 from ansible_env.expand import references
 from ansible_env.metrics import compile_pattern
@@ -31,13 +32,14 @@ def config_faults(config: EnvironmentConfig, bad: frozenset[str], *, mlos: bool)
         ({"shell_env_params", "shell_env_params_rename"}, lambda: _export_faults(config)),
         ({"tunables", "tunable_params"}, lambda: [] if mlos else _group_faults(config)),
         ({"vars_params"}, lambda: _variable_faults(config)),
+        ({"host_params", "const_args", "required_args", "tunables", "run", "setup"}, lambda: _given_twice(config)),
         ({"const_args", "secret_params"}, lambda: _secret_faults(config)),
     ]
     for reads, check in checks:
         if not reads & bad:
             yield from check()
     # An unknown name can only be told when all that may define it is known.
-    sources = {"const_args", "required_args", "secret_params", "tunables", "tunable_params"}
+    sources = {"const_args", "required_args", "secret_params", "host_params", "tunables", "tunable_params"}
     if not bad & (sources | {"shell_env_params", "shell_env_params_rename", "vars_params"}):
         groups = file_groups(config)
         if groups is not None:
@@ -60,6 +62,7 @@ def known_names(config: EnvironmentConfig, tunables: TunableGroups) -> set[str]:
         *config.const_args,
         *config.required_args,
         *config.secret_params,
+        *config.host_params,
         *TRIAL_NAMES,
         *(tunable.name for tunable in tunables),
     }
@@ -128,6 +131,20 @@ def _variable_faults(config: EnvironmentConfig) -> Iterator[Fault]:
     for index, name in enumerate(config.vars_params):
         if name != "*" and (fault := variable_name_fault(name)):
             yield ("vars_params", index), fault, f"tasks see it as ansible_env_params[{name!r}]"
+
+
+def _given_twice(config: EnvironmentConfig) -> Iterator[Fault]:
+    """Yield the parameters that come both from the hosts and from elsewhere, and exports that hide a parameter."""
+    for name in config.host_params:
+        if name in config.const_args or name in config.required_args or name in config.tunables.tunables:
+            yield ("host_params", name), f"{name!r} has a value already", "defaults belong to group_vars/all"
+    variables = env_sources(config)
+    for phase in ("setup", "run", "teardown"):
+        for step in steps_of(getattr(config, phase)):
+            for name in step.exports:
+                if name in variables:
+                    what = f"the export {name!r} has the name of a parameter's environment variable"
+                    yield (phase,), what, "give it another name"
 
 
 def _metrics_faults(config: EnvironmentConfig) -> Iterator[Fault]:

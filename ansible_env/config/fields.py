@@ -23,13 +23,15 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from ansible_env.config.items import item_faults
+from ansible_env.config.steps import is_step, step_faults
 from ansible_env.documents import KeyPath, TaggedValue
 from ansible_env.text import kind_of, nearest
 from ansible_env.tunables import TunableGroups, parse_groups
 
 __all__ = [
-    "PHASES", "ConstArgs", "Fault", "GroupsField", "Names", "NonEmpty", "PhaseName", "PhaseNames", "Renames",
-    "Script", "ScriptItem", "SecretSource", "Secrets", "Tasks", "Value", "read_names", "refuse", "refuse_one",
+    "PHASES", "ConstArgs", "Fault", "GroupsField", "HostParams", "Names", "NonEmpty", "PhaseName", "PhaseNames",
+    "Renames", "Script", "ScriptItem", "SecretSource", "Secrets", "Tasks", "Value", "read_names", "refuse",
+    "refuse_one",
 ]  # fmt: skip
 
 Scalar = str | int | float | bool | None
@@ -78,7 +80,7 @@ def _script(value: Any) -> tuple[ScriptItem, ...]:
     faults: list[Fault] = []
     for index, item in enumerate(items):
         if isinstance(item, Mapping):
-            found = [*_task_faults(item), *item_faults(item)]
+            found = [*_task_faults(item), *(step_faults(item) if is_step(item) else item_faults(item))]
             faults += [((index, *where), what, hint) for where, what, hint in found]
         elif not isinstance(item, str):
             wanted = "a shell line (text) or an Ansible task (a mapping)"
@@ -188,6 +190,21 @@ def _renames(value: Any) -> dict[str, str]:
     return dict(value)
 
 
+def _host_params(value: Any) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        refuse_one(f"must be a mapping of parameters to host variables, not {kind_of(value)}")
+    faults: list[Fault] = []
+    for key, item in value.items():
+        if not isinstance(key, str) or not key:
+            faults.append(((str(key),), f"a name must be text, not {kind_of(key)}", _QUOTE))
+        elif not isinstance(item, str) or not item.isidentifier() or not item.isascii():
+            hint = "a name, not a template" if isinstance(item, str) and "{{" in item else None
+            faults.append(((key,), "must be the name of a host variable", hint))
+    if faults:
+        refuse(faults)
+    return dict(value)
+
+
 class SecretSource(BaseModel):
     """Where the value of a secret is read from, on the controller."""
 
@@ -250,6 +267,13 @@ ConstArgs = Annotated[
             "type": "object",
             "additionalProperties": {"type": [*_SCALAR_TYPES, "array"], "items": {"type": _SCALAR_TYPES}},
         }
+    ),
+]
+HostParams = Annotated[
+    dict[str, str],
+    BeforeValidator(_host_params),
+    WithJsonSchema(
+        {"type": "object", "additionalProperties": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}}
     ),
 ]
 Renames = Annotated[

@@ -20,6 +20,7 @@ from ansible_env.config.fields import (
     ConstArgs,
     Fault,
     GroupsField,
+    HostParams,
     Names,
     NonEmpty,
     PhaseNames,
@@ -84,6 +85,11 @@ class EnvironmentConfig(BaseModel):
     tunables: GroupsField = Field(
         default_factory=TunableGroups, description="Tunable parameters, in the format of mlos_bench."
     )
+    host_params: HostParams = Field(
+        default={},
+        description="Parameters that each host has a value of its own for: parameter to the host's variable in the "
+        "inventory. Scripts see them like any other, by `shell_env_params`.",
+    )
     shell_env_params: Names = Field(
         default=(),
         description="Parameters that the scripts get as environment variables. Characters other than ASCII letters, "
@@ -145,6 +151,11 @@ class EnvironmentConfig(BaseModel):
     serial: Serial = Field(default=(), description="Ansible's: the hosts in batches, one after the other.")
     order: Order | None = Field(default=None, description="Ansible's: the order in which hosts are worked on.")
 
+    start: Literal["when_ready", "together"] = Field(
+        default="when_ready",
+        description="`together`: the last script of run is staged on every host, and starts on all of them at one "
+        "moment, whatever `forks` is. A script with `hosts` may say so for itself.",
+    )
     telemetry: Probes = Field(
         default=(),
         description="What to look at on the hosts while `run` runs. Items with `command`, `pattern` and `every`; "

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_env.config import EnvironmentConfig, checks
@@ -55,6 +55,9 @@ class ShellEnv:
     plain: Mapping[str, str]
     secret: Mapping[str, str]
     """Those that must not be seen."""
+    hosted: Mapping[str, str] = field(default_factory=dict)
+    """Those whose value is a variable of each host's: environment variable to that one's name."""
+    hosted_secret: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"ShellEnv(plain={dict(self.plain)!r}, secret={dict.fromkeys(self.secret, MASK)!r})"
@@ -145,7 +148,10 @@ def resolve(
         problems += error.problems
     missing = [n for n in required if n not in config.const_args and n not in outside and n not in sources]
     problems += [_missing(config, name) for name in missing]
-    known = {**config.const_args, **dict.fromkeys([*required, *config.secret_params, *checks.TRIAL_NAMES])}
+    known = {
+        **config.const_args,
+        **dict.fromkeys([*required, *config.secret_params, *config.host_params, *checks.TRIAL_NAMES]),
+    }
     problems += _value_problems({n: outside[n] for n in {*known, *tunable_names} if n in outside})
     if problems:
         raise ParameterError(problems)
@@ -176,7 +182,8 @@ def _required(config: EnvironmentConfig) -> Iterator[str]:
     """Yield what must be given: required_args, and the secrets that have no value or source in the file."""
     yield from config.required_args
     for name, source in config.secret_params.items():
-        if source is None and name not in config.const_args and name not in config.required_args:
+        known = name in config.const_args or name in config.required_args or name in config.host_params
+        if source is None and not known:
             yield name
 
 
@@ -250,7 +257,12 @@ def shell_env(config: EnvironmentConfig, params: Mapping[str, Value]) -> ShellEn
     plain: dict[str, str] = {}
     secret: dict[str, str] = {}
     problems: list[Problem] = []
+    hosted: dict[str, str] = {}
+    hosted_secret: dict[str, str] = {}
     for variable, name in checks.env_sources(config).items():
+        if name in config.host_params and name not in params:
+            (hosted_secret if name in config.secret_params else hosted)[variable] = config.host_params[name]
+            continue
         if name not in params:
             hint = "give it as a parameter of the trial" if name in checks.TRIAL_NAMES else None
             hint = hint or nearest(name, params)
@@ -262,7 +274,7 @@ def shell_env(config: EnvironmentConfig, params: Mapping[str, Value]) -> ShellEn
         (secret if name in config.secret_params else plain)[variable] = value
     if problems:
         raise ParameterError(problems)
-    return ShellEnv(plain, secret)
+    return ShellEnv(plain, secret, hosted, hosted_secret)
 
 
 def _length_fault(variable: str, value: str) -> str | None:

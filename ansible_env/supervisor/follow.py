@@ -14,8 +14,10 @@ from ansible_env.errors import AnsibleEnvError
 from ansible_env.supervisor.protocol import Reply, ReplyError, State, parse_reply
 from ansible_env.supervisor.script import (
     Script,
+    clock_payload,
     drop_payload,
     poll_payload,
+    release_payload,
     samples_payload,
     start_payload,
     stop_payload,
@@ -28,6 +30,7 @@ LONGEST_WAIT = 20
 """Seconds that a quiet round trip may last; below the idle limits of usual firewalls and load balancers."""
 ANSWER = 30
 """Seconds that an answer may take beyond the wait that was asked for."""
+CLOCK_QUESTIONS = 3
 ON_ITS_WAY = 1.5
 """Seconds in which a script that was sent must have arrived, if ever it will."""
 
@@ -148,6 +151,53 @@ class Follower:
                 return self._follow(None, stop)
             return self._follow(reply)
 
+    def launch(self) -> Ending:
+        """Start the script and leave it to somebody who follows it later.
+
+        Raises:
+            NeverConnected: the target could not be reached, or has no shell for us; nothing was started.
+        """
+        with self._responsible():
+            try:
+                reply = self._first(leave=True)
+            except Stop as stop:
+                return self._follow(None, stop)
+            if reply is not None:
+                self._ending.reply = replace(reply, out=b"", err=b"")
+            return self._ending
+
+    def clock(self) -> tuple[float, float] | None:
+        """Estimate how far the target's clock is ahead of ours, and by how much that may be wrong, in seconds.
+
+        The answer was given at some time between the question and its arrival; of a few, the fastest tells most
+        (F. Cristian, Probabilistic clock synchronization, 1989). None, if the target does not say.
+        """
+        best: tuple[float, float] | None = None
+        for _ in range(CLOCK_QUESTIONS):
+            asked = time.time()
+            try:
+                reply = self._exchange(clock_payload(self._nonce), ANSWER)
+            except (Disconnected, ReplyError):
+                continue
+            answered = time.time()
+            if reply.clock is not None and (best is None or (answered - asked) / 2 < best[1]):
+                best = reply.clock - (asked + answered) / 2, (answered - asked) / 2
+        return best
+
+    def release(self, at: float) -> Reply | None:
+        """Let a staged script start at a time of the target's clock."""
+        script = self._script
+        try:
+            return self._exchange(release_payload(script.base, script.run_id, self._nonce, at), ANSWER)
+        except (Disconnected, ReplyError) as broken:
+            return self._reconnect(broken)
+
+    def end(self, reason: str, boot_id: str = "") -> Ending:
+        """End a script that was started before, unless it has ended, and bring back all that it printed."""
+        self._ending.first_boot_id = boot_id
+        with self._responsible():
+            return self._follow(None, Stop(reason))
+
     def resume(self, boot_id: str = "") -> Ending:
         """Follow a script that was started before, perhaps by another process; its output is read from the start."""
         self._ending.first_boot_id = boot_id
@@ -175,9 +225,9 @@ class Follower:
                 self._drop()
             raise
 
-    def _first(self) -> Reply | None:
-        wait = 0 if self._pace.settle else FIRST_WAIT
-        payload = start_payload(self._script, self._nonce, wait=wait, tick=self._pace.tick)
+    def _first(self, *, leave: bool = False) -> Reply | None:
+        wait = 0 if self._pace.settle or leave else FIRST_WAIT
+        payload = start_payload(self._script, self._nonce, wait=wait, tick=self._pace.tick, drop=not leave)
         for _ in range(2):
             begun = time.monotonic()
             try:

@@ -48,6 +48,8 @@ class Reply:
     boot_id: str = ""
     uptime: float | None = None
     """Seconds since the host was started; told where there is no run directory."""
+    clock: float | None = None
+    """The target's clock, in seconds since the epoch; told where it was asked for."""
     left: tuple[int, ...] = ()
     """Processes that could not be ended (another user's, or stuck in the kernel)."""
     more: bool = False
@@ -89,12 +91,19 @@ def _reply(fields: Mapping[str, str], out: bytes, err: bytes) -> Reply:
         end=_time(fields.get("end", "")),
         boot_id=fields.get("boot", ""),
         uptime=float(fields["up"]) if fields.get("up") else None,
+        clock=_clock(fields.get("clock", "")),
         left=tuple(int(pid) for pid in re.findall(r"\d+", fields.get("left", ""))),
         more=fields.get("more") == "1",
         dropped=fields.get("drop") == "1",
         out=out,
         err=err,
     )
+
+
+def _clock(text: str) -> float | None:
+    """Read a time whose fraction may be missing: not every `date` knows `%N`."""
+    whole, _, fraction = text.partition(".")
+    return float(f"{whole}.{fraction}" if fraction.isdigit() else whole) if whole.isdigit() else None
 
 
 def _time(text: str) -> datetime | None:

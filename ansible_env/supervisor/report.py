@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ansible_env.errors import MetricsTimeoutError
+from ansible_env.errors import MetricsPatternError, MetricsTimeoutError
+from ansible_env.exports import find_exports
 from ansible_env.metrics import MetricsParseError, Value, compile_pattern, parse
 from ansible_env.outcomes import OUTCOMES, Kind
 from ansible_env.supervisor.capture import Capture
@@ -95,6 +96,20 @@ def judge_metrics(
     if kind is Kind.OK and missing:
         return Kind.METRICS_MISSING, f"not in the output: {', '.join(missing)}", metrics
     return kind, message, metrics
+
+
+def judge_exports(
+    kind: Kind, message: str, stdout: str, patterns: Mapping[str, str]
+) -> tuple[Kind, str, dict[str, str]]:
+    """Find what others need in a script's stdout; a success that lacks some of it is none."""
+    try:
+        found = find_exports(patterns, stdout)
+    except (MetricsPatternError, MetricsTimeoutError) as error:
+        return (Kind.METRICS_MISSING if kind is Kind.OK else kind), str(error), {}
+    missing = [name for name in patterns if name not in found]
+    if kind is Kind.OK and missing:
+        return Kind.METRICS_MISSING, f"not in the output: {', '.join(missing)}", found
+    return kind, message, found
 
 
 def _base(kind: Kind, message: str) -> dict[str, Any]:

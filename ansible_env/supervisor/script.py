@@ -49,6 +49,8 @@ class Script:
     """Seconds between SIGTERM and SIGKILL."""
     reap: bool = True
     """End what the script leaves running in its session."""
+    hold: int = 0
+    """Seconds that it waits for its release at the most; 0: it starts at once."""
     chdir: str | None = None
     """Directory to start in; the user's home otherwise, as over ssh."""
     unset: Sequence[str] = ()
@@ -63,10 +65,11 @@ def run_directory(base: str, run_id: str) -> str:
     return f"{base.rstrip('/')}/ansible_env.{run_id}"
 
 
-def start_payload(script: Script, nonce: str, *, wait: int, tick: int, chunk: int = CHUNK) -> str:
+def start_payload(script: Script, nonce: str, *, wait: int, tick: int, chunk: int = CHUNK, drop: bool = True) -> str:
     """Return what starts a script and waits up to `wait` seconds for it.
 
-    Safe to be sent twice: the second one finds the run directory and only waits.
+    Safe to be sent twice: the second one finds the run directory and only waits. Without `drop`, the run directory of a
+    short script is left, too.
     """
     directory = run_directory(script.base, script.run_id)
     mark = f"ansible_env_{nonce}"
@@ -83,7 +86,7 @@ def start_payload(script: Script, nonce: str, *, wait: int, tick: int, chunk: in
         script=_write(script.text, "script", f"{mark}_t"),
         # `keep`, since the samples have to be fetched before the directory is removed.
         sampler=_write(_sampler(script), "sampler", f"{mark}_m") + ' : >"$d/keep" &&' if script.probes else "",
-        poll=f"poll {nonce} 0 0 {wait} {tick} {chunk} 1",
+        poll=f"poll {nonce} 0 0 {wait} {tick} {chunk} {int(drop)}",
         # Here, and not just before the script: by these variables the supervisor, too, would be taken for a part of the
         # controller's own run, and ended with it.
         unset=f"unset {' '.join(script.unset)}; " if script.unset else "",
@@ -108,6 +111,17 @@ def stop_payload(base: str, run_id: str, nonce: str, reason: str, *, out: int, e
         nonce,
         f'{_FIND_SETSID}\n$s /bin/sh {stop}\nexec /bin/sh "$d/supervisor" poll {nonce} {out} {err} {wait} 1 {CHUNK} 0',
     )
+
+
+def release_payload(base: str, run_id: str, nonce: str, at: float) -> str:
+    """Return what lets a staged script start at a time, in seconds since the epoch by the target's clock."""
+    write = f'echo {round(at * 1000)} >"$d/release.new" && mv -f "$d/release.new" "$d/release"'
+    return _guarded(base, run_id, nonce, f"{write}\nprintf 'ansible_env:{nonce} state=running\\n'")
+
+
+def clock_payload(nonce: str) -> str:
+    """Return what asks for the target's clock."""
+    return f"{{\nprintf 'ansible_env:{nonce} state=running clock=%s\\n' \"$(date +%s.%N)\"\nexit 0\n}}\n"
 
 
 def drop_payload(base: str, run_id: str, nonce: str) -> str:
@@ -140,7 +154,7 @@ def _conf(script: Script, directory: str) -> str:
     timeout = "" if script.timeout is None else f"{script.timeout:.3f}".rstrip("0").rstrip(".")
     return (
         f"dir={shlex.quote(directory)}\nsh=/bin/sh\ntimeout={timeout}\n"
-        f"grace={math.ceil(script.grace)}\nreap={int(script.reap)}\n"
+        f"grace={math.ceil(script.grace)}\nreap={int(script.reap)}\nhold={script.hold}\n"
         f"life={math.ceil(((script.timeout or 0) + script.grace + RETENTION) / 60)}\n"
     )
 

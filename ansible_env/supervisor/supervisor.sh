@@ -99,10 +99,33 @@ read_up() { # whether these children have ended, as they do at once if nobody el
   done
 }
 
+milliseconds() { # of `now`, whose fraction may be missing
+  f=${t#*.}000
+  [ "$f" != "${t}000" ] || f=000
+  ms=$((${t%.*} * 1000 + 1${f%"${f#???}"} - 1000))
+}
+
+await() { # until everybody may start; whoever staged this may be gone
+  i=0
+  while [ ! -s release ] && [ ! -e why ] && [ "$i" -lt "$((hold * 10))" ]; do nap; done
+  if [ ! -s release ]; then
+    (set -C; echo canceled >why) 2>/dev/null
+    : >stopped
+    return 0
+  fi
+  read -r at <release
+  now
+  milliseconds
+  left=$((at - ms))
+  [ "$left" -gt 0 ] || return 0
+  sleep "$((left / 1000)).$(printf %03d "$((left % 1000))")" 2>/dev/null || sleep "$((left / 1000))"
+}
+
 run() {
   echo "$$" # for whoever started us; see script.py
   exec >/dev/null
   trap ':' HUP INT QUIT USR1
+  if [ "$hold" -gt 0 ]; then await; fi
   if [ -n "$timeout" ]; then watch </dev/null >/dev/null 2>&1 & fi
   if [ -s sampler ]; then sample </dev/null >/dev/null 2>&1 & fi
   now

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import os
 import re
@@ -22,11 +23,18 @@ from ansible.utils.display import Display
 
 try:
     from ansible_env.outcomes import Kind, connection_kind, never_connected
-    from ansible_env.supervisor import Disconnected, Follower, NeverConnected, Pace, Script, Stop, wait_for_host
+    from ansible_env.supervisor import Disconnected, Follower, NeverConnected, Pace, Script, State, Stop, wait_for_host
     from ansible_env.supervisor.capture import Capture, Masker
     from ansible_env.supervisor.interrupts import Interrupts
     from ansible_env.supervisor.record import Record
-    from ansible_env.supervisor.report import judge_metrics, nothing_to_run, one_line, refused, task_result
+    from ansible_env.supervisor.report import (
+        judge_exports,
+        judge_metrics,
+        nothing_to_run,
+        one_line,
+        refused,
+        task_result,
+    )
     from ansible_env.supervisor.telemetry import probes_of, read_samples
     from ansible_env.supervisor.verdict import unreachable, verdict
 except ImportError as error:  # the collection was installed without the library
@@ -66,6 +74,16 @@ ARGUMENTS = {
     "wait_boot": {"type": "float", "default": 0.0},
     "run_dir": {"type": "str", "default": "/tmp"},
     "attach": {"type": "bool", "default": False},
+    "background": {"type": "bool", "default": False},
+    "hold": {"type": "int", "default": 0},
+    "release_at": {"type": "float"},
+    "clock_offset": {"type": "float", "default": 0.0},
+    "run_id": {"type": "str"},
+    "end": {"type": "str", "choices": ["over", "canceled"]},
+    "host_env": {"type": "dict", "default": {}},
+    "secret_host_env": {"type": "dict", "default": {}},
+    "export_patterns": {"type": "dict", "default": {}},
+    "export_values": {"type": "dict", "default": {}},
     "step": {"type": "int", "default": 1},
 }
 ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -194,10 +212,17 @@ class ActionModule(ActionBase):
         problem = _problem(arguments)
         if problem:
             return refused(Kind.REJECTED, problem)
+        if arguments["release_at"] is not None:
+            return self._release(arguments)
         if arguments["script"] is None and not arguments["wait_boot"]:
             return nothing_to_run()
+        problem = self._host_values(arguments, task_vars)
+        if problem:
+            return refused(Kind.REJECTED, problem)
         host = task_vars.get("inventory_hostname", "host")
         script = _script(arguments, host)
+        if arguments["run_id"]:
+            script = dataclasses.replace(script, run_id=arguments["run_id"])
         record = Record(os.environ.get(RESULTS_DIR), script.run_id)
         known = record.result()
         if known is not None:
@@ -210,6 +235,8 @@ class ActionModule(ActionBase):
         finally:
             if scratch:
                 shutil.rmtree(scratch, ignore_errors=True)
+        if arguments["background"]:
+            return result  # how the script ended is not known yet
         record.write_result(result)
         if result.get("metrics") and not private:
             # Run by hand, a task that is ok would show nothing of what it measured.
@@ -235,7 +262,13 @@ class ActionModule(ActionBase):
                 settle = SETTLE if arguments["may_reboot"] else 0
                 pace = Pace(tick=arguments["poll"], reconnect=arguments["reconnect"], settle=settle)
                 follower = Follower(channel, script, capture.write, pace, record.write_boot_id)
-                ending = follower.resume(record.boot_id()) if arguments["attach"] else follower.start()
+                if arguments["background"]:
+                    launched = _launched(follower.launch(), script, capture)
+                    return {**launched, **_staged(follower)} if arguments["hold"] else launched
+                if arguments["attach"] and arguments["end"]:
+                    ending = follower.end(arguments["end"], record.boot_id())
+                else:
+                    ending = follower.resume(record.boot_id()) if arguments["attach"] else follower.start()
         except NeverConnected as never:
             return _never(str(never))
         except Stop as stop:  # before the follower began; later ones are its own affair
@@ -244,6 +277,9 @@ class ActionModule(ActionBase):
         finally:
             capture.close()
         kind, message = verdict(ending, script, may_reboot=arguments["may_reboot"], attached=arguments["attach"])
+        ended = kind is Kind.CANCELED and arguments["end"] == "over" and ending.reply.why == "over"
+        if ended:
+            kind, message = Kind.OK, "ended when the others were done"
         kind, message, metrics = judge_metrics(
             kind,
             message,
@@ -252,9 +288,15 @@ class ActionModule(ActionBase):
             json_line=arguments["results_json"],
             required=arguments["required_metrics"],
         )
+        exports = {name: str(value) for name, value in arguments["export_values"].items()}
+        if arguments["export_patterns"]:
+            kind, message, found = judge_exports(
+                kind, message, "".join(capture.out.pieces()), arguments["export_patterns"]
+            )
+            exports |= found
         keep_logs = LOG_DIR in os.environ
         samples = Masker(list(arguments["secret_env"].values())).feed(ending.samples, last=True)
-        return task_result(
+        result = task_result(
             kind,
             message,
             script,
@@ -264,6 +306,55 @@ class ActionModule(ActionBase):
             keep_logs=keep_logs,
             telemetry=read_samples(samples, script.probes, script.run_id),
         )
+        return {**result, **({"exports": exports} if exports else {}), **({"ended": True} if ended else {})}
+
+    def _release(self, arguments):
+        """Let a script that was staged start."""
+        with Interrupts(None, lambda: "canceled") as interrupts:
+            script = Script(text="", run_id=arguments["run_id"] or "", base=arguments["run_dir"])
+            try:
+                reply = Follower(Channel(self, interrupts), script, lambda out, err: None).release(
+                    arguments["release_at"] + arguments["clock_offset"]
+                )
+            except NeverConnected as never:
+                return _never(str(never))
+            except Stop:
+                return refused(Kind.CANCELED, "the phase was ended before the script was released")
+        if reply is None or reply.state is not State.RUNNING:
+            return refused(Kind.LOST_RESULT, "the script that was staged is not there any more")
+        return nothing_to_run()
+
+    def _host_values(self, arguments, task_vars):
+        """Put the values of the host's own variables among the environment variables; return what is wrong."""
+        for source, into in (("host_env", "env"), ("secret_host_env", "secret_env")):
+            found = {}
+            for name, variable in arguments[source].items():
+                if variable not in task_vars:
+                    return f"the host has no variable {variable!r}, which {name} is made from"
+                try:
+                    value = self._templar.template(task_vars[variable])
+                except AnsibleError as problem:
+                    return f"the variable {variable!r} cannot be read: {problem}"
+                if isinstance(value, (dict, list, tuple)) or value is None:
+                    return f"the variable {variable!r} is no text or number"
+                found[name] = str(value)
+            arguments[into] = {**arguments[into], **found}
+        return None
+
+
+def _launched(ending, script, capture):
+    """Return the result of a script that was started in the background."""
+    if ending.stopped or ending.broken or ending.reply.state not in (State.RUNNING, State.DONE):
+        kind, message = verdict(ending, script)
+        return task_result(kind, message, script, ending, capture, metrics={}, keep_logs=False)
+    started = {**nothing_to_run(), "changed": True, "msg": "started in the background", "run_id": script.run_id}
+    return {**started, "background": True}
+
+
+def _staged(follower):
+    """Return what has to be known to let scripts start together: the clock of the host, and when it was ready."""
+    offset, error = follower.clock() or (0.0, 0.0)
+    return {"clock_offset": offset, "clock_error": error, "staged": time.time()}
 
 
 class Registered:
@@ -303,6 +394,7 @@ def _script(arguments, host):
         timeout=arguments["timeout"],
         grace=arguments["grace"],
         reap=not arguments["keep_running"],
+        hold=arguments["hold"],
         chdir=arguments["chdir"],
         probes=probes_of(arguments["telemetry"]),
         unset=sorted(name for name in os.environ if NOT_FOR_SCRIPTS.match(name)),

@@ -155,6 +155,55 @@ options:
         each can be found again by O(attach).
     type: int
     default: 1
+  background:
+    description:
+      - Start the script and go on. A later task follows it, with O(attach) and the RV(run_id) of this one.
+    type: bool
+    default: false
+  hold:
+    description:
+      - With O(background), stage the script, and let it wait so many seconds at the most for a task with O(release_at).
+    type: int
+    default: 0
+  release_at:
+    description:
+      - Let the staged script O(run_id) start at this time, in seconds since the epoch by the controller's clock.
+    type: float
+  clock_offset:
+    description:
+      - By how many seconds the host's clock is ahead of the controller's; RV(clock_offset) of the task that staged it.
+    type: float
+    default: 0.0
+  run_id:
+    description:
+      - Which script to follow, with O(attach); the RV(run_id) of the task that started it.
+    type: str
+  end:
+    description:
+      - End the script that is followed. That is a success with V(over), and it is canceled with V(canceled).
+    type: str
+    choices: [over, canceled]
+  host_env:
+    description:
+      - Environment variables with values that each host has for itself, as names of its variables.
+    type: dict
+    default: {}
+  secret_host_env:
+    description:
+      - The same for values that are masked, as in O(secret_env).
+    type: dict
+    default: {}
+  export_patterns:
+    description:
+      - Names, and for each a regular expression with one group. What the group last finds in standard output is in
+        RV(exports). A script that ended well without one of them has failed.
+    type: dict
+    default: {}
+  export_values:
+    description:
+      - More values for RV(exports), by name; usually templates.
+    type: dict
+    default: {}
 requirements:
   - on the controller, the C(ansible_env) library (C(pip install ansible-env))
   - on the host, C(/bin/sh), C(setsid) or C(perl), and the O(shell); no Python

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import tempfile
 import threading
 import time
@@ -105,7 +106,7 @@ def scale(real: int) -> None:
         data = hosts.inventory_dict()
         of = list(data["fleet"]["hosts"].values())
         common = {key: value for key, value in data["fleet"].items() if key != "hosts"}
-        print("hosts  first phase  second phase  third phase  peak of our processes")
+        print("hosts  first phase  second phase  third phase  CPU of all three  peak of our processes")
         for count in (25, 50, 100, 200):
             aliases = {f"a{n}": of[n % real] for n in range(count)}
             inventory = Path(scratch, f"{count}.json")
@@ -116,6 +117,7 @@ def scale(real: int) -> None:
                 "shell": "sh",
                 "results_stdout_pattern": r"^(\w+)=(\d)$",
             }
+            before = _cpu()
             with RemoteEnv(config=config, inventory=inventory) as env, Peak() as peak:
                 env.setup()
                 times = []
@@ -124,7 +126,18 @@ def scale(real: int) -> None:
                     status = env.run()[0]
                     times.append(time.monotonic() - begun)
                     assert status.is_succeeded(), env.results["run"].summary()
-            print(f"{count:5}  " + "".join(f"{t:8.2f} s   " for t in times) + f"{peak.mib:6.0f} MiB", flush=True)
+            print(
+                f"{count:5}  "
+                + "".join(f"{t:8.2f} s   " for t in times)
+                + f"{_cpu() - before:8.1f} s   {peak.mib:6.0f} MiB",
+                flush=True,
+            )
+
+
+def _cpu() -> float:
+    """Return the CPU time of this process and of those below it that have ended, in seconds."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 class Peak:

@@ -139,6 +139,10 @@ class Telling(Common):
             "terminal that of the only host (-v: of all), elsewhere of all.",
         ),
     ] = None
+    junit: Annotated[
+        Path | None,
+        _option("--junit", panel=_RESULTS, metavar="FILE", help="Write the trials as JUnit XML, for CI."),
+    ] = None
     prometheus: Annotated[
         Path | None,
         _option(

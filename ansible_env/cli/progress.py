@@ -6,7 +6,7 @@ import contextlib
 import enum
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, TextIO
 
@@ -99,8 +99,23 @@ class Progress(Listener):
         """Say something else."""
         self._write([self._line(phase, visible(text))])
 
+    def start(self) -> None:
+        """Show what is shown all the time, if anything is."""
+
     def stop(self) -> None:
         """Leave the terminal as it is to be left, whatever comes next."""
+
+    def aside(self) -> contextlib.AbstractContextManager[None]:
+        """Make room for somebody else who writes."""
+        return contextlib.nullcontext()
+
+    def begin_trial(
+        self, number: int, hosts: Sequence[str], values: Mapping[str, Any], phase: Callable[[], str]
+    ) -> None:
+        """Take one of several trials that run at once; `phase` says where it is."""
+
+    def end_trial(self, number: int, *, final: bool = True) -> None:
+        """Take that it has ended; one that is not final will be begun again."""
 
     def shows(self, host: str) -> bool:
         """Whether the lines of a host are written."""

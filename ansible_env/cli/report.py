@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
 from importlib import import_module
-from pathlib import Path
 
+from ansible_env.cli.files import write_whole
 from ansible_env.cli.options import ReportForm, ReportOptions
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.store import Store
@@ -41,23 +39,5 @@ def reported(options: ReportOptions) -> str:
     }[form](data)
     if options.file is None:
         return text
-    _write(options.file.expanduser(), text)
+    write_whole(options.file.expanduser(), text, "-o")
     return ""
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all: somebody may be looking at the former one."""
-    try:
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", delete=False) as file:
-            temporary = Path(file.name)
-            try:
-                file.write(text)
-            except BaseException:
-                temporary.unlink()
-                raise
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        temporary.replace(path)
-    except OSError as error:
-        raise ConfigError(Problem(f"cannot be written: {error.strerror}", "-o", path)) from error

@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from ansible_env.bundle import Bundle
 from ansible_env.cli import context, otel
@@ -28,6 +27,7 @@ from ansible_env.cli.options import Running
 from ansible_env.cli.output import Writer, make_writer
 from ansible_env.cli.pace import Pace
 from ansible_env.cli.progress import Progress
+from ansible_env.cli.published import Published, published
 from ansible_env.cli.record import Trial
 from ansible_env.cli.text import some
 from ansible_env.cli.values import Values, given_values
@@ -36,9 +36,6 @@ from ansible_env.environment import RemoteEnv
 from ansible_env.errors import AnsibleEnvError, ConfigError, Problem
 from ansible_env.journal import Journal
 from ansible_env.text import nearest
-
-if TYPE_CHECKING:
-    from ansible_env.cli.prometheus import Textfile
 
 T = TypeVar("T")
 
@@ -98,18 +95,9 @@ def prepare(
     keeper = open_keeper(options, phases, stack)
     writer = make_writer(options.output, sys.stdout)
     session = Session(env, values, phases, trials, progress, place, writer, interrupts, cancel, options.quiet, keeper)
-    session.textfile = _textfile(options.prometheus) if options.prometheus else None
+    session.files = list(published(options))
     session.on_begin = lambda: place.call(options, phases) if artifacts is None else None
     return session
-
-
-def _textfile(path: Path) -> Textfile:
-    try:
-        made: Textfile = import_module("ansible_env.cli.prometheus").Textfile(path)
-    except ImportError as error:
-        hint = "pip install 'ansible-env[prometheus]'"
-        raise ConfigError(Problem("needs a package that is not installed", "--prometheus", hint=hint)) from error
-    return made
 
 
 def check_followed(patterns: Sequence[str], hosts: Sequence[str]) -> None:
@@ -147,8 +135,8 @@ class Session:
     keeper: Keeper
     begun: str = ""
     """The phase that is under way."""
-    textfile: Textfile | None = None
-    """What Prometheus reads."""
+    files: list[Published] = field(default_factory=list)
+    """What others read."""
     pace: Pace = field(init=False)
     """How long the trials take."""
     on_begin: Callable[[], None] = lambda: None
@@ -321,9 +309,15 @@ class Session:
             trial.bundle.write_result(trial.to_dict(output=True))
         self.keeper.finish(trial)
         self.writer.add(trial)
-        if self.textfile is not None:
-            with self._errors_kept(trial):
-                self.textfile.write(trial)
+        self.publish(trial)
+
+    def publish(self, trial: Trial) -> None:
+        """Write the files that others read. What goes wrong with that is told, and ends no trial."""
+        for file in self.files:
+            try:
+                file.write(trial)
+            except ConfigError as error:
+                context.say_error(f"warning: {error}")
 
     # Interrupts: called from a signal handler
 

@@ -24,6 +24,7 @@ from ansible_env.cli.progress import ProgressForm
 from ansible_env.cli.record import Trial
 from ansible_env.cli.session import Session, prepare
 from ansible_env.cli.summary import calibration_table, configuration_table
+from ansible_env.cli.sweepview import make_sweep_progress
 from ansible_env.cli.text import duration, plural, visible
 from ansible_env.cli.values import Values, given_values
 from ansible_env.config import PHASES, EnvironmentConfig
@@ -61,12 +62,16 @@ def run_sweep(options: SweepOptions) -> Exit:
     """
     with ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts())
-        # The live view has one phase at a time.
+        # The view of a phase has one of them at a time.
         session = prepare(replace(options, progress=ProgressForm.PLAIN), PHASES, 1, interrupts, stack)
         seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
         requests = list(numbered(_planned(options, session, seed)))
         for request in requests:
             session.env.assign(request.values, request.globals)
+        session.progress = make_sweep_progress(
+            sys.stderr, options.progress, session.progress, len(requests), quiet=options.quiet
+        )
+        stack.callback(session.progress.stop)
         sweep = _Sweep(options, session, requests)
         sweep.say(f"{plural(len(requests), 'trial')} on {plural(len(session.env.hosts), 'host')}, seed {seed}")
         return sweep.run()
@@ -122,6 +127,11 @@ def _point(config: EnvironmentConfig, values: Values, texts: Mapping[str, str]) 
     return Values({**values.tunables, **given.tunables}, {**values.globals, **given.globals})
 
 
+def _phase_of(env: RemoteEnv) -> str:
+    """Return the phase that an environment is in, as far as its results tell."""
+    return next((phase for phase in env.config.phases if phase not in env.results), "")
+
+
 class _Sweep:
     """The trials on their way."""
 
@@ -130,7 +140,7 @@ class _Sweep:
         self._session = session
         self._requests = requests
         self._pool: Pool = session.env.pool(
-            hosts_per_trial=options.hosts_per_trial, prepare=self._begin, on_lost=self._keep
+            hosts_per_trial=options.hosts_per_trial, prepare=self._begin, on_lost=self._lose
         )
         self._bundles: dict[tuple[int, int], Bundle] = {}
         self._trials: list[SweepTrial] = []
@@ -145,6 +155,7 @@ class _Sweep:
         session.artifacts.begin()
         session.on_begin()
         session.interrupts.steps = (self._first_interrupt, self._second_interrupt)
+        session.progress.start()
         try:
             for result in self._pool.run(Planned(self._requests)):
                 self._finish(result)
@@ -152,6 +163,7 @@ class _Sweep:
             pass
         finally:
             session.interrupts.steps = None
+            session.progress.stop()
             self._print()
         if session.interrupts.count:
             return Exit.CANCELED
@@ -165,6 +177,10 @@ class _Sweep:
         env.logs, env.journal = bundle.logs, Journal(bundle.directory)
         for phase in env.config.phases:
             bundle.write_playbook(phase, env.render(phase))
+        given = {**request.globals, **request.values}
+        axes = [text.partition("=")[0].strip() for text in self._options.grid or []]
+        changed = {name: given[name] for name in axes if name in given}
+        self._session.progress.begin_trial(request.number, hosts, changed, lambda: _phase_of(env))
 
     def _keep(self, result: TrialResult) -> SweepTrial:
         """Write the result of an attempt into its bundle."""
@@ -187,19 +203,27 @@ class _Sweep:
             bundle.write_result(trial.to_dict(output=True))
         return trial
 
+    def _lose(self, result: TrialResult) -> None:
+        self._session.progress.end_trial(result.request.number, final=False)
+        self._keep(result)
+
     def _finish(self, result: TrialResult) -> None:
+        self._session.progress.end_trial(result.request.number)
         trial = self._keep(result)
         self._session.keeper.finish(trial)
+        self._session.publish(trial)
         self._trials.append(trial)
         if self._options.output is not Output.TABLE:
-            self._session.writer.add(trial)
+            with self._session.progress.aside():
+                self._session.writer.add(trial)
         where = f" on {', '.join(map(visible, result.hosts))}" if result.hosts else ""
         done = f"{len(self._trials)} of {len(self._requests)}"
         self.say(f"[{done}] trial {trial.number}{where}: {result.status.name} in {duration(trial.elapsed)}")
         if result.error:
             context.say_problem(f"trial {trial.number}: {result.error}")
         elif trial.deciding and not (result.status.is_succeeded() or result.status.is_canceled()):
-            report_failure(context.errors_console(), self._session.env.config, trial.deciding)
+            with self._session.progress.aside():
+                report_failure(context.errors_console(), self._session.env.config, trial.deciding)
 
     def _print(self) -> None:
         if not self._trials:

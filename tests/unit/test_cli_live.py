@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from typer.testing import CliRunner
 
+from ansible_env.cli import screen
 from ansible_env.cli.app import app
 from ansible_env.cli.live import LiveProgress, make_progress
 from ansible_env.cli.pace import Pace, about, clock
 from ansible_env.cli.panel import FOLDED_ROWS, panel
 from ansible_env.cli.progress import Progress, ProgressForm
+from ansible_env.cli.sweepview import SweepProgress, UnderWay, make_sweep_progress, sweep_panel
 from ansible_env.cli.view import MetricsReader, PhaseView, State
 from ansible_env.config import EnvironmentConfig
 from ansible_env.metrics import compile_pattern
@@ -247,3 +249,63 @@ def test_the_follow_option_refuses_a_host_that_is_not_there(tmp_path):
     result = CliRunner().invoke(app, ["trial", str(tmp_path / "env.yml"), "--follow", "localhos"])
     assert result.exit_code == 2
     assert "--follow localhos: is none of the hosts (did you mean 'localhost'?)" in result.stderr
+
+
+# A sweep
+
+
+def under_way(count, now=100.0):
+    return [
+        UnderWay(n, (f"db{n}", f"db{n}b"), {"cache": 2**n, "mode": "a\x1b[31mb"}, lambda: "setup", now - n)
+        for n in range(1, count + 1)
+    ]
+
+
+def test_a_sweep_shows_how_far_it_is_and_what_is_under_way():
+    pace = Pace(10, 0.0)
+    pace.end(50.0)
+    lines = [line.plain for line in sweep_panel(under_way(3), pace, width=80, height=20, now=100.0)]
+    assert lines[0] == "━━━━────────────────────────────────────  1 of 10 trials, about 7 min left"
+    assert lines[1] == "● trial 3  db3, db3b  setup 0:03  cache=8 mode=ab"  # the one that has taken longest
+    assert len(lines) == 4
+
+
+@settings(max_examples=40, deadline=None)
+@given(count=st.integers(0, 70), width=st.integers(1, 200), height=st.integers(1, 60))
+def test_a_sweep_fits_the_terminal(count, width, height):
+    lines = sweep_panel(under_way(count), Pace(100, 0.0), width=width, height=height, now=100.0)
+    assert len(lines) <= height
+    assert all(cell_len(line.plain) <= width for line in lines)
+    if 2 < height < count:
+        assert sum(line.plain.startswith("●") for line in lines) == height - 2
+        assert width < 20 or lines[-1].plain.startswith(f"… and {count - height + 2} more")
+
+
+def test_lines_scroll_by_above_a_sweep_and_it_makes_room_for_others():
+    stream = Stream(terminal=True)
+    progress = SweepProgress(stream, Pace(2, 0.0))
+    progress.start()
+    progress.begin_trial(1, ["h1"], {}, lambda: "run")
+    progress.note("[0 of 2] hello")
+    screen.say("from elsewhere")
+    with progress.aside():
+        assert not screen.notify("nobody draws now")
+        stream.write("a report\n")
+    progress.end_trial(1, final=False)
+    progress.begin_trial(1, ["h2"], {}, lambda: "run")
+    progress.end_trial(1)
+    progress.stop()
+    assert not screen.notify("nobody draws any more")
+    assert "[0 of 2] hello" in stream.text
+    assert stream.text.index("from elsewhere") < stream.text.index("a report")
+    assert progress._pace.ended == 1
+
+
+def test_the_view_of_a_sweep_is_for_terminals(monkeypatch):
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    plain = Progress(Stream(terminal=True))
+    assert isinstance(make_sweep_progress(Stream(terminal=True), ProgressForm.AUTO, plain, 2), SweepProgress)
+    assert make_sweep_progress(Stream(terminal=False), ProgressForm.AUTO, plain, 2) is plain
+    assert make_sweep_progress(Stream(terminal=True), ProgressForm.PLAIN, plain, 2) is plain
+    assert make_sweep_progress(Stream(terminal=True), ProgressForm.AUTO, plain, 2, quiet=True) is plain

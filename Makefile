@@ -62,10 +62,16 @@ lint: check ## also the Ansible content: ansible-lint, ansible-doc, the collecti
 	done; \
 	export $(IN_VENV); cd "$$scratch"; \
 	echo "ansible-lint on $$(ls *.yml | wc -l) rendered playbooks"; ansible-lint ./*.yml
-	$(BIN)/ansible-doc -t module ansible_env.bench.phase >/dev/null
+	for page in 'module phase' 'module transfer' 'role environment' 'lookup environment' 'callback results' \
+	  'filter metrics' 'filter aggregate' 'filter outcome' 'filter group'; do \
+	  $(BIN)/ansible-doc -t "$${page%% *}" "ansible_env.bench.$${page##* }" >/dev/null; \
+	done
 	@scratch=$$(mktemp -d); trap 'rm -rf "$$scratch"' EXIT; \
 	$(BIN)/ansible-galaxy collection build ansible_env/content/ansible_collections/ansible_env/bench \
 	  --output-path "$$scratch" | sed "s#$$scratch/##"
+
+molecule: venv packages ## all Molecule scenarios, as `molecule test --all` runs them
+	$(IN_VENV) molecule test --all
 
 test-all: venv packages ## the tests on every supported pair of Python and ansible-core that is here
 	$(BIN)/nox

@@ -12,7 +12,8 @@ import pytest
 from tests.hosts import MissingProgram
 
 ROOT = Path(__file__).resolve().parents[2]
-SCENARIOS = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
+SCENARIOS = ["failure"]
+"""The others are run by `make molecule`: each takes the better part of a minute."""
 
 pytestmark = [pytest.mark.ssh, pytest.mark.slow, pytest.mark.timeout(320)]
 

@@ -19,6 +19,13 @@ PLAYBOOK = """
       register: bench
     - ansible.builtin.assert: {that: [bench.status == "SUCCEEDED", bench.metrics.score == 42]}
 """
+ENVIRONMENT = """
+name: small
+const_args: {n: 1}
+shell_env_params: [n]
+run: echo score=$n
+results_stdout_pattern: '(score)=(.+)'
+"""
 
 pytestmark = pytest.mark.slow
 
@@ -42,6 +49,12 @@ def test_names(wheel: Path) -> None:
         f"{collection}meta/runtime.yml",
         f"{collection}plugins/action/phase.py",
         f"{collection}plugins/modules/phase.py",
+        f"{collection}plugins/lookup/environment.py",
+        f"{collection}plugins/filter/metrics.yml",
+        f"{collection}plugins/callback/results.py",
+        f"{collection}roles/environment/tasks/main.yml",
+        f"{collection}playbooks/trial.yml",
+        f"{collection}meta/execution-environment.yml",
     } <= set(names)
     assert not [name for name in names if "content/" in name or name.endswith(".pyc")]
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"ansible_env", "ansible_collections"}
@@ -78,3 +91,15 @@ def test_collection_is_found_from_anywhere(wheel: Path, tmp_path: Path) -> None:
         check=True,
         stdin=subprocess.DEVNULL,
     )
+    (empty / "env.yml").write_text(ENVIRONMENT)
+    done = subprocess.run(
+        [sys.executable, programs / "ansible-playbook", "ansible_env.bench.trial", "-i", "localhost,", "-c", "local",
+         "-e", "environment_file=env.yml", "-e", '{"params": {"n": 43}}'],
+        cwd=empty,
+        env=env,
+        check=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    assert "localhost: score=43" in done.stdout

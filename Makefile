@@ -22,7 +22,7 @@ IN_VENV = PATH="$(abspath $(BIN)):$$PATH"
 # program:Debian package. The tests that want a program are skipped without it.
 PROGRAMS = sshd:openssh-server ssh:openssh-client ip:iproute2 sudo:sudo busybox:busybox unshare:util-linux ps:procps
 
-.PHONY: help demo store-scale test test-all bench lint check format venv packages clean
+.PHONY: help demo store-scale test test-all test-worker molecule bench lint check format venv packages clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
@@ -69,6 +69,9 @@ lint: check ## also the Ansible content: ansible-lint, ansible-doc, the collecti
 	@scratch=$$(mktemp -d); trap 'rm -rf "$$scratch"' EXIT; \
 	$(BIN)/ansible-galaxy collection build ansible_env/content/ansible_collections/ansible_env/bench \
 	  --output-path "$$scratch" | sed "s#$$scratch/##"
+
+test-worker: venv packages ## Ansible at a worker in another network namespace
+	$(IN_VENV) ANSIBLE_ENV_TEST_WORKER=1 pytest tests/integration/test_worker.py $(PYTEST_ARGS)
 
 molecule: venv packages ## all Molecule scenarios, as `molecule test --all` runs them
 	$(IN_VENV) molecule test --all

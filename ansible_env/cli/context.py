@@ -16,14 +16,18 @@ from ansible_env.cli.interrupts import StopWaiting
 from ansible_env.cli.options import Common
 from ansible_env.cli.screen import PROGRAM, say
 from ansible_env.cli.text import visible
-from ansible_env.engine import Engine
+from ansible_env.engine import Engine, WorkerEngine
 from ansible_env.environment import ENGINES
 from ansible_env.errors import AnsibleEnvError, ConfigError, Problem
 
 
-def make_engine(name: str = "warm") -> Engine:
-    """Return the engine that runs the playbooks."""
-    return ENGINES[name]()
+def make_engine(name: str = "warm", worker: str | None = None) -> Engine:
+    """Return the engine that runs the playbooks, here or at a worker.
+
+    Raises:
+        ConfigError: the worker is none that can be reached.
+    """
+    return WorkerEngine(worker) if worker else ENGINES[name]()
 
 
 def errors_console() -> Console:

@@ -202,6 +202,16 @@ class Running(Telling, Connection, Parameters):
             help="warm: fork each ansible-playbook from a process that has Ansible loaded; cold: start it anew.",
         ),
     ] = EngineName.WARM
+    worker: Annotated[
+        str | None,
+        _option(
+            "--worker",
+            panel=_ANSIBLE,
+            metavar="TARGET",
+            help="Run Ansible elsewhere, by `ansible-runner worker`: ssh://USER@HOST:PORT/VENV, of which the host is "
+            "enough, or command:WORDS for any command that carries stdin and stdout.",
+        ),
+    ] = None
 
 
 @dataclass(kw_only=True)

@@ -76,7 +76,7 @@ def prepare(
     )
     stack.callback(progress.stop)
     stack.enter_context(otel.exported())
-    engine = stack.enter_context(contextlib.closing(context.make_engine(options.engine)))
+    engine = stack.enter_context(contextlib.closing(context.make_engine(options.engine, options.worker)))
     cancel = threading.Event()
     env = RemoteEnv(
         config=config,

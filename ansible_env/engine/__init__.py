@@ -4,6 +4,7 @@ from ansible_env.engine.cold import ColdEngine
 from ansible_env.engine.inventory import Inventory
 from ansible_env.engine.protocol import Cancellation, Engine, EngineRun, Job, Listener, Options
 from ansible_env.engine.warm.engine import WarmEngine
+from ansible_env.engine.worker import WorkerEngine
 
 __all__ = [
     "Cancellation",
@@ -15,4 +16,5 @@ __all__ = [
     "Listener",
     "Options",
     "WarmEngine",
+    "WorkerEngine",
 ]

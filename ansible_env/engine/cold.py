@@ -218,7 +218,7 @@ class _Run:
         if options.extra_vars:
             arguments += ["-e", f"@{self._private.write_variables('extra_vars', options.extra_vars)}"]
         if job.secrets:
-            values = {SECRETS_VAR: _marked_unsafe(job.secrets)}
+            values = {SECRETS_VAR: marked_unsafe(job.secrets)}
             arguments += ["-e", f"@{self._private.write_variables('secrets', values)}"]
         arguments += ["--check"] if options.check else []
         arguments += ["--diff"] if options.diff else []
@@ -280,10 +280,10 @@ class _Guarded:
             self._on_error(error)
 
 
-def _marked_unsafe(value: Any) -> Any:
+def marked_unsafe(value: Any) -> Any:
     """Mark each string in JSON data as not to be templated (ansible/parsing/ajson.py)."""
     if isinstance(value, Mapping):
-        return {key: _marked_unsafe(item) for key, item in value.items()}
+        return {key: marked_unsafe(item) for key, item in value.items()}
     return {"__ansible_unsafe": str(value)}
 
 

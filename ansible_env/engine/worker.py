@@ -1,0 +1,295 @@
+"""An engine whose ansible-playbook runs elsewhere, near the hosts: ansible-runner's transmit, worker and process.
+
+The private directory goes to `ansible-runner worker` on another machine, through any command that carries stdin and
+stdout: ssh, or Receptor's. Events come back as they happen, logs at the end.
+https://ansible.readthedocs.io/projects/runner/en/latest/remote_jobs/
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+import shlex
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from ansible_runner.streaming import Processor, Transmitter
+
+from ansible_env.engine.cold import MAX_FORKS, POLL, ColdEngine, marked_unsafe
+from ansible_env.engine.private import PLAYBOOK, PrivateDir
+from ansible_env.engine.protocol import Cancellation, EngineRun, Event, Job, Listener
+from ansible_env.errors import ConfigError, EngineError
+from ansible_env.playbook import SECRETS_VAR
+
+__all__ = ["WorkerEngine", "worker_command"]
+
+logger = logging.getLogger(__name__)
+
+LOGS = "../artifacts/job/logs"
+"""Where the worker keeps logs, seen from its project directory: artifacts come back."""
+SETTINGS = {
+    "LC_ALL": "C.UTF-8",
+    "LANG": "C.UTF-8",
+    "PYTHONUTF8": "1",
+    "ANSIBLE_NOCOLOR": "1",
+    "ANSIBLE_HOST_KEY_CHECKING": "True",  # ansible-runner turns it off
+    "ANSIBLE_PIPELINING": "True",
+    "ANSIBLE_DEPRECATION_WARNINGS": "False",
+    "ANSIBLE_RETRY_FILES_ENABLED": "False",
+    "ANSIBLE_ENV_LOG_DIR": LOGS,
+    "MAX_EVENT_RES": "1000000000",
+}
+
+
+def worker_command(target: str) -> list[str]:
+    """Return the command that carries a job to a worker and its events back.
+
+    `ssh://[USER@]HOST[:PORT][/VENV]` is ssh, with the virtual environment that has ansible-env there, where its
+    programs are not in the PATH. `command:WORDS` is any command, such as `receptorctl work submit … --payload - -f`.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    if target.startswith("command:"):
+        words = shlex.split(target.removeprefix("command:"))
+        if not words:
+            raise ConfigError("--worker command: names no command")
+        return words
+    parts = urlsplit(target)
+    if parts.scheme != "ssh" or not parts.hostname or parts.hostname.startswith("-"):
+        raise ConfigError(f"--worker {target}: must be ssh://[user@]host[:port][/path/of/venv], or command:…")
+    program = f"{parts.path.rstrip('/')}/bin/ansible-runner" if parts.path.strip("/") else "ansible-runner"
+    user = ["-l", parts.username] if parts.username else []
+    port = ["-p", str(parts.port)] if parts.port else []
+    options = ["-o", "BatchMode=yes", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=4"]
+    return ["ssh", *options, *user, *port, "--", parts.hostname, f"{shlex.quote(program)} worker"]
+
+
+class WorkerEngine(ColdEngine):
+    """Runs each job by `ansible-runner worker` at the end of a command.
+
+    What the worker needs is sent: playbook, inventory, what lies beside the environment file. Keys, known_hosts,
+    collections and the library are those of its machine. The inventory is also read here, for the names of the hosts.
+    Where a run is ended from here, the connection is; the deadlines of the scripts hold on the hosts.
+    """
+
+    def __init__(self, target: str) -> None:
+        """Take where the worker is, see `worker_command`. Raises ConfigError if that is nothing we can reach."""
+        super().__init__()
+        self._words = worker_command(target)
+
+    def run(self, job: Job, *, listener: Listener | None = None, cancel: Cancellation | None = None) -> EngineRun:
+        """Run a job to its end. See `Engine.run`."""
+        cancel = cancel or Cancellation()
+        if cancel.requested:
+            return EngineRun((), None, cancel.reason)
+        private = PrivateDir(self._directory())
+        try:
+            return _RemoteRun(job, private, self._words, listener, cancel).run()
+        finally:
+            private.remove()
+
+
+class _RemoteRun:
+    """One job on its way to a worker and back."""
+
+    def __init__(
+        self, job: Job, private: PrivateDir, words: list[str], listener: Listener | None, cancel: Cancellation
+    ) -> None:
+        self._job = job
+        self._private = private
+        self._words = words
+        self._listener = listener
+        self._cancel = cancel
+        # Text of a host can look like an event; genuine ones carry this number.
+        self._nonce = secrets.randbelow(2**53)
+        self._events: list[Event] = []
+        self._said: list[str] = []
+        self._stopped = ""
+
+    def run(self) -> EngineRun:
+        arguments = self._prepare()
+        with tempfile.TemporaryFile() as errors:
+            try:
+                process = subprocess.Popen(
+                    self._words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
+                )
+            except OSError as error:
+                raise EngineError(f"the worker cannot be reached: {self._words[0]}: {error.strerror}") from error
+            done = threading.Event()
+            watch = threading.Thread(target=self._look, args=(process, done), daemon=True)
+            watch.start()
+            try:
+                status = self._talk(process, arguments)
+            finally:
+                done.set()
+                watch.join()
+                _end(process)
+            errors.seek(0)
+            self._said.append(errors.read().decode("utf-8", "replace"))
+        return EngineRun(tuple(self._events), None, self._stopped, self._message(status))
+
+    def _prepare(self) -> dict[str, Any]:
+        """Put into the private directory all that the worker has to have, and return what it is to do."""
+        job, project = self._job, self._private.path / "project"
+        text = job.playbook
+        if job.base_dir is not None:
+            text = text.replace(
+                f"{job.base_dir}/", ""
+            )  # files beside the environment file are beside the playbook there
+        if job.beside:
+            raise EngineError(f"a worker does not have what lies beside {job.beside[0]}: put it beside the environment")
+        self._private.write_playbook(text, job.base_dir, everything=job.uses_files)
+        for link in [path for path in project.iterdir() if path.is_symlink()]:
+            _copy(link.resolve(), link)
+        options = job.options
+        words = [word for source in self._inventories() for word in ("-i", source)]
+        words += [f"--limit={job.limit}"] if job.limit else []
+        words += ["--forks", str(options.forks or min(max(len(job.hosts), 5), MAX_FORKS))]
+        for number, path in enumerate(options.extra_vars_files):
+            shutil.copy(path, self._private.path / f"env/vars{number}{path.suffix}")
+            words += ["-e", f"@../env/vars{number}{path.suffix}"]
+        given = {
+            "extra_vars": options.extra_vars,
+            "secrets": {SECRETS_VAR: marked_unsafe(job.secrets)} if job.secrets else {},
+        }
+        for name, values in given.items():
+            if values:
+                self._private.write_variables(name, values)
+                words += ["-e", f"@../env/{name}.json"]
+        words += ["--check"] * options.check + ["--diff"] * options.diff
+        words += [f"-{'v' * options.verbosity}"] if options.verbosity else []
+        env = {**SETTINGS, "JOB_ID": str(self._nonce)}
+        if job.key is not None:
+            env["ANSIBLE_ENV_RUN_KEY"] = job.key
+        return {
+            "private_data_dir": str(self._private.path),
+            "playbook": PLAYBOOK,
+            "ident": "job",
+            "cmdline": shlex.join([*words, *options.arguments]),
+            "envvars": env,
+            "settings": {"suppress_env_files": True},
+        }
+
+    def _inventories(self) -> list[str]:
+        """Copy the inventory with its variables, and return its sources as the worker sees them."""
+        found: list[str] = []
+        for number, source in enumerate(self._job.inventory.arguments(self._private.path / "env")):
+            if "," in source:
+                found.append(source)
+                continue
+            path, place = Path(source), self._private.path / f"sources{number}"
+            if path.is_dir():
+                _copy(path, place)
+                found.append(f"../{place.name}")
+                continue
+            place.mkdir()
+            for name in (path.name, "group_vars", "host_vars"):
+                if (path.parent / name).exists():
+                    _copy(path.parent / name, place / name)
+            found.append(f"../{place.name}/{path.name}")
+        return found
+
+    def _talk(self, process: subprocess.Popen[bytes], arguments: Mapping[str, Any]) -> str:
+        assert process.stdin is not None and process.stdout is not None  # noqa: S101 - for mypy
+        # A worker that does not take the job has its reasons: they are on its stderr.
+        with contextlib.suppress(BrokenPipeError):
+            _send(process.stdin, arguments)
+            process.stdin.flush()
+        back = Path(tempfile.mkdtemp(prefix="back-", dir=self._private.path))
+        processor = Processor(
+            _input=process.stdout,
+            private_data_dir=str(back),
+            ident="job",
+            quiet=True,
+            settings={},
+            event_handler=self._on_event,
+            status_handler=self._on_status,
+        )
+        status, _ = processor.run()
+        if self._job.logs is not None and (logs := back / "artifacts/job/logs").is_dir():
+            shutil.copytree(logs, self._job.logs, dirs_exist_ok=True)
+        return str(status)
+
+    def _on_event(self, event: dict[str, Any]) -> bool:
+        if event.get("job_id") != self._nonce:
+            if str(event.get("event", "")).startswith(("runner_", "playbook_")):
+                logger.warning("an event that Ansible did not send was ignored: somebody forged it")
+            return False
+        res = (event.get("event_data") or {}).get("res")
+        for name in ("stdout_log", "stderr_log"):
+            if isinstance(res, dict) and name in res:
+                res[name] = str(self._job.logs / Path(res[name]).name) if self._job.logs else None
+        self._events.append(event)
+        if self._listener is not None:
+            self._listener.on_event(event)
+            for stream in ("stdout", "stderr"):  # not before the script's end: logs come with the artifacts
+                if isinstance(res, dict) and "run_id" in res and res.get(stream):
+                    self._listener.on_output(str(event["event_data"].get("host")), stream, str(res[stream]))
+        return False
+
+    def _on_status(self, data: Mapping[str, Any], runner_config: Any) -> None:
+        for name in ("job_explanation", "result_traceback"):
+            if data.get(name):
+                self._said.append(str(data[name]))
+        if data.get("status") == "error" and not data.get("job_explanation"):
+            self._said.append("the worker could not run the job")
+
+    def _look(self, process: subprocess.Popen[bytes], done: threading.Event) -> None:
+        """End the connection where somebody asks for that, or the job hangs."""
+        end = None if self._job.timeout is None else time.monotonic() + self._job.timeout
+        while not done.wait(POLL):
+            if self._cancel.requested:
+                self._stopped = self._cancel.reason
+            elif end is not None and time.monotonic() >= end:
+                self._stopped = "timeout"
+            if self._stopped:
+                process.terminate()
+                return
+
+    def _message(self, status: str) -> str:
+        """Return what was said, where Ansible did not get to its end."""
+        if self._stopped or any(event.get("event") == "playbook_on_stats" for event in self._events):
+            return ""
+        words = [
+            str(event["stdout"])
+            for event in self._events
+            if event.get("event") in ("verbose", "error") and event["stdout"]
+        ]
+        said = " ".join(" ".join([*words, *self._said]).split())
+        return said[:1000] or f"the worker ended with the status {status!r}"
+
+
+def _send(stream: IO[bytes], arguments: Mapping[str, Any]) -> None:
+    Transmitter(_output=stream, **arguments).run()
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file or a directory in the place of a link: what is sent may not point to this machine."""
+    if target.is_symlink():
+        target.unlink()
+    if source.is_dir():
+        shutil.copytree(source, target, ignore_dangling_symlinks=True)
+    else:
+        shutil.copy2(source, target)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the command, and wait for it."""
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.close()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -36,9 +36,13 @@ store-scale: venv ## 10,000 trials in a store: how long it takes to write one an
 test: venv packages check ## static checks and all tests (some minutes)
 	$(IN_VENV) pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
-.PHONY: test-cookbook test-docs
+.PHONY: test-cookbook test-docs test-mlos
 test-cookbook: venv packages ## every example on real hosts, with packages from Debian (some minutes)
 	$(IN_VENV) pytest -m cookbook tests/cookbook $(PYTEST_ARGS)
+
+test-mlos: venv packages ## all tests of the classes for mlos_bench, whole experiments too (some minutes)
+	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check 'mlos-bench[flaml]'
+	$(IN_VENV) pytest -m 'mlos or not mlos' tests/integration/mlos tests/unit/test_mlos.py $(PYTEST_ARGS)
 
 test-docs: venv packages ## each command of README and docs, and the report in Chromium (some minutes)
 	$(IN_VENV) pytest -m docs tests/docs $(PYTEST_ARGS)

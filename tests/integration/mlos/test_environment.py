@@ -88,12 +88,23 @@ def test_a_failure_has_no_metrics(make_service: MakeService, caplog: pytest.LogC
 
 
 @pytest.fixture
-def experiment(ssh_hosts: Hosts, tmp_path: Path) -> Path:
+def example(ssh_hosts: Hosts, tmp_path: Path) -> Path:
     """The example in a git repository with a remote, as mlos_bench 0.6.2 wants its configurations to be."""
     for name in ("mlos", "sqlite"):
         shutil.copytree(EXAMPLES / name, tmp_path / name)
-    shutil.copy(ssh_hosts.inventory(), tmp_path / "mlos/inventory.yml")
-    (tmp_path / "mlos/optimizer.jsonc").write_text(
+    for directory in ("mlos", "mlos/redis"):
+        shutil.copy(ssh_hosts.inventory(), tmp_path / directory / "inventory.yml")
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.invalid"]
+    origin = "https://example.invalid/x.git"
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "x"], ["remote", "add", "origin", origin]):
+        subprocess.run([*git, *words], cwd=tmp_path, check=True)
+    return tmp_path / "mlos"
+
+
+@pytest.fixture
+def experiment(example: Path) -> Path:
+    """The same with an optimizer of two trials, that needs nothing more."""
+    (example / "optimizer.jsonc").write_text(
         json.dumps(
             {
                 "class": "mlos_bench.optimizers.MockOptimizer",
@@ -101,15 +112,7 @@ def experiment(ssh_hosts: Hosts, tmp_path: Path) -> Path:
             }
         )
     )
-    git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.invalid"]
-    for words in (
-        ["init", "-q"],
-        ["add", "-A"],
-        ["commit", "-qm", "x"],
-        ["remote", "add", "origin", "https://example.invalid/x.git"],
-    ):
-        subprocess.run([*git, *words], cwd=tmp_path, check=True)
-    return tmp_path / "mlos"
+    return example
 
 
 def mlos_bench(directory: Path, program: str = "ansible-env-mlos", *words: str, **env: str) -> str:
@@ -134,9 +137,45 @@ def test_an_experiment_of_the_command(experiment: Path, ssh_hosts: Hosts) -> Non
     assert [host.exec("ls /var/tmp | grep ansible-env", check=False).stdout for host in ssh_hosts] == ["", "", ""]
 
 
+@pytest.mark.mlos
 def test_the_stock_command_knows_our_classes_only_without_its_schemas(experiment: Path) -> None:
     said = mlos_bench(experiment, "mlos_bench")
     assert said.startswith("1 ")
     assert "Failed to validate config" in said
     said = mlos_bench(experiment, "mlos_bench", "--max-suggestions", "1", MLOS_BENCH_SKIP_SCHEMA_VALIDATION="1")
     assert said.startswith("0 "), said
+
+
+def rows(directory: Path, query: str) -> list[tuple[Any, ...]]:
+    with sqlite3.connect(directory / "mlos_bench.sqlite") as store:
+        return store.execute(query).fetchall()
+
+
+@pytest.mark.mlos
+@pytest.mark.timeout(600)
+def test_twenty_trials_with_flaml_and_then_some_more(example: Path) -> None:
+    pytest.importorskip("flaml")
+    assert mlos_bench(example).startswith("0 ")
+    assert rows(example, "SELECT status, count(*) FROM trial GROUP BY 1") == [("SUCCEEDED", 20)]
+    scores = [
+        float(score) for (score,) in rows(example, "SELECT metric_value FROM trial_result WHERE metric_id = 'score'")
+    ]
+    assert max(scores) > scores[0]  # the first one has the default values
+    assert mlos_bench(example, "ansible-env-mlos", "--max-suggestions", "2").startswith("0 ")
+    assert rows(example, "SELECT max(trial_id) FROM trial")[0][0] > 20
+    assert rows(example, "SELECT count(*) FROM experiment") == [(1,)]
+
+
+@pytest.mark.mlos
+@pytest.mark.root
+@pytest.mark.timeout(600)
+def test_redis_of_mlos_bench_itself(example: Path, ssh_hosts: Hosts) -> None:
+    said = mlos_bench(example / "redis", "ansible-env-mlos", "--vmName", "h2")
+    assert said.startswith("0 "), said
+    assert rows(example / "redis", "SELECT status, count(*) FROM trial GROUP BY 1") == [("SUCCEEDED", 4)]
+    measured = rows(example / "redis", "SELECT metric_value FROM trial_result WHERE metric_id = 'SET_rps'")
+    assert len(set(measured)) == 4  # and not four times what the first trial wrote
+    host = ssh_hosts["h2"]
+    assert host.exec("pgrep redis", check=False).stdout == ""
+    assert not host.path("/tmp/mlos_bench").exists()
+    assert {path.name for path in host.path("/var/tmp/mlos-share/redis").iterdir()} == {"1", "2", "3", "4"}

@@ -231,6 +231,7 @@ def test_hosts_that_are_none_are_errors_of_the_configuration(service: Any) -> No
         service.get_remote_exec_results(handle)
 
 
+@pytest.mark.mlos
 def test_globals_name_the_host_of_those_who_pass_none(make_service: MakeService) -> None:
     service = make_service(global_config={"vmName": "h3"})
     assert call(service, ["hostname"], trial_id=1)[1]["stdout"] == "h3\n"
@@ -241,6 +242,7 @@ def test_globals_name_the_host_of_those_who_pass_none(make_service: MakeService)
 # -- restarts -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.mlos
 @pytest.mark.root
 def test_os_and_host_operations(make_service: MakeService, ssh_hosts: Hosts) -> None:
     host = ssh_hosts["h3"]
@@ -267,12 +269,14 @@ def test_os_and_host_operations(make_service: MakeService, ssh_hosts: Hosts) -> 
         host.wait_up()
 
 
+@pytest.mark.mlos
 def test_the_controller_is_not_ended() -> None:
     service = AnsibleService({"boot_timeout": 5})
     asked = [ask({"ansible_host_pattern": "localhost"}) for ask in (service.reboot, service.stop_host)]
     assert [service.wait_os_operation(handle)[0].name for _, handle in asked] == ["FAILED", "FAILED"]
 
 
+@pytest.mark.mlos
 def test_tasks_of_the_configuration_start_and_stop_hosts(make_service: MakeService, tmp_path: Any) -> None:
     def note(word: str) -> list[dict[str, Any]]:
         return [{"ansible.builtin.shell": f"echo {word} {{{{ inventory_hostname }}}} >>{tmp_path}/power"}]
@@ -290,6 +294,7 @@ def test_tasks_of_the_configuration_start_and_stop_hosts(make_service: MakeServi
     assert (tmp_path / "power").read_text() == "start_host h2\nstop_host h2\nrestart_host h2\n"
 
 
+@pytest.mark.mlos
 @pytest.mark.root
 def test_a_reboot_in_the_middle_of_a_run(make_service: MakeService, ssh_hosts: Hosts) -> None:
     host = ssh_hosts["h3"]

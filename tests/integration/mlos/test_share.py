@@ -86,6 +86,7 @@ def test_what_an_existing_target_means(share: AnsibleService, ssh_host: Host, tr
     assert (tmp_path / "here/a b").is_file()
 
 
+@pytest.mark.mlos
 def test_files(share: AnsibleService, ssh_host: Host, tree: Path, tmp_path: Path) -> None:
     script = tree / "sub/run.sh"
     share.upload(H1, str(script), "new/dir/other.sh")
@@ -116,6 +117,7 @@ def test_what_is_missing(share: AnsibleService, tree: Path, tmp_path: Path) -> N
         share.download({"ansible_host_pattern": "h1:h2"}, "/etc/hostname", str(kept))
 
 
+@pytest.mark.mlos
 def test_names_are_no_code(share: AnsibleService, ssh_host: Host, tmp_path: Path) -> None:
     name = 'it\'s $(touch x) `y` {{ 7 * 7 }} "z"'
     (tmp_path / name).write_text("1")
@@ -169,7 +171,13 @@ def share_env(make_service: MakeService, tmp_path: Path, to: str) -> CompositeEn
     return CompositeEnv(name="both", config=config, global_config=given, tunables=TunableGroups({}), service=service)
 
 
-@pytest.mark.parametrize(("to", "main"), [("$PWD/out", False), ("$PWD/out/", True)], ids=["0.6.2", "main"])
+@pytest.mark.parametrize(
+    ("to", "main"),
+    [
+        pytest.param("$PWD/out", False, id="0.6.2"),
+        pytest.param("$PWD/out/", True, id="main", marks=pytest.mark.mlos),
+    ],
+)
 def test_each_trial_sees_its_own_files(make_service: MakeService, tmp_path: Path, to: str, main: bool) -> None:
     """The temporary directory is the same for all trials: trial 2 must not find what trial 1 fetched."""
     env = share_env(make_service, tmp_path, to)
@@ -185,6 +193,7 @@ def test_each_trial_sees_its_own_files(make_service: MakeService, tmp_path: Path
             assert (status.name, metrics) == ("SUCCEEDED", {"files": 2, "score": trial})
 
 
+@pytest.mark.mlos
 def test_upload_and_scripts_of_a_local_file_share(make_service: MakeService, ssh_host: Host, tmp_path: Path) -> None:
     (tmp_path / "input").mkdir()
     (tmp_path / "input/data").write_text("data")

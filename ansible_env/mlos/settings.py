@@ -8,6 +8,7 @@ from typing import Any, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ansible_env.errors import ConfigError, Problem
+from ansible_env.metrics import parse_value
 from ansible_env.text import nearest
 
 Phase = Literal["setup", "run", "teardown"]
@@ -19,6 +20,7 @@ CALL_KEYS = (
     "ssh_port", "ssh_username", "ssh_priv_key_path", "become", "become_user", "become_method", "exec_timeout",
 )  # fmt: skip
 """What the parameters of a single call may set, too."""
+_TEXT = ("ssh_username", "ssh_priv_key_path", "become_user", "become_method")
 
 
 class Settings(BaseModel):
@@ -123,8 +125,7 @@ class Settings(BaseModel):
             ConfigError: such a parameter has a value that cannot be used.
         """
         given = {name: params[name] for name in CALL_KEYS if params.get(name) is not None}
-        if isinstance(given.get("ssh_port"), str) and given["ssh_port"].isdecimal():
-            given["ssh_port"] = int(given["ssh_port"])  # globals from a command line are text
+        given |= {name: _parsed(value) for name, value in given.items() if name not in _TEXT}
         return type(self).read({**self.model_dump(exclude_unset=True), **given}) if given else self
 
     @property
@@ -136,6 +137,16 @@ class Settings(BaseModel):
     def interpreter(self) -> str:
         """The shell of the scripts."""
         return self.shell or self.ssh_shell or "bash"
+
+
+def _parsed(value: Any) -> Any:
+    """Return what text stands for: globals from a command line are text."""
+    if not isinstance(value, str):
+        return value
+    if value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    number = parse_value(value)
+    return value if isinstance(number, str) else number
 
 
 def _problem(item: Any, known: list[str]) -> Problem:

@@ -108,7 +108,8 @@ def test_the_constructor_checks_too(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_parameters_of_a_call_go_before_the_configuration() -> None:
     settings = Settings.read({"ssh_request_timeout": 5, "ssh_shell": "/bin/dash", "become": True})
     assert (settings.deadline, settings.interpreter) == (5, "/bin/dash")
-    called = settings.called_with({"exec_timeout": 2.5, "become": False, "ssh_port": "2222", "other": 1})
+    called = settings.called_with({"exec_timeout": "2.5", "become": "false", "ssh_port": "2222", "ssh_username": "12"})
+    assert called.ssh_username == "12"
     assert (called.deadline, called.become, called.ssh_port) == (2.5, False, 2222)
     with pytest.raises(ConfigError, match="exec_timeout"):
         settings.called_with({"exec_timeout": "soon"})

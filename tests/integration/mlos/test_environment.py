@@ -124,6 +124,7 @@ def mlos_bench(directory: Path, program: str = "ansible-env-mlos", *words: str, 
     return f"{done.returncode} {done.stdout[-5000:]} {done.stderr[-5000:]}"
 
 
+@pytest.mark.timeout(300)
 def test_an_experiment_of_the_command(experiment: Path, ssh_hosts: Hosts) -> None:
     said = mlos_bench(experiment)
     assert said.startswith("0 "), said
@@ -138,6 +139,7 @@ def test_an_experiment_of_the_command(experiment: Path, ssh_hosts: Hosts) -> Non
 
 
 @pytest.mark.mlos
+@pytest.mark.timeout(300)
 def test_the_stock_command_knows_our_classes_only_without_its_schemas(experiment: Path) -> None:
     said = mlos_bench(experiment, "mlos_bench")
     assert said.startswith("1 ")

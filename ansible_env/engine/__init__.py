@@ -3,7 +3,7 @@
 from ansible_env.engine.cold import ColdEngine
 from ansible_env.engine.inventory import Inventory
 from ansible_env.engine.protocol import Cancellation, Engine, EngineRun, Job, Listener, Options
-from ansible_env.engine.warm.engine import WarmEngine
+from ansible_env.engine.warm import WarmEngine
 from ansible_env.engine.worker import WorkerEngine
 
 __all__ = [

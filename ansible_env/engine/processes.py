@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ansible_env.engine.environ import MARKER
+from ansible_env.forkserver.wire import process_name
 
 
 def marked(run: str) -> list[int]:
@@ -21,11 +22,6 @@ def marked(run: str) -> list[int]:
             if (entry / "comm").read_text(encoding="utf-8", errors="replace").strip() == process_name(run):
                 found.add(int(entry.name))
     return sorted(found)
-
-
-def process_name(run: str) -> str:
-    """Return the name (comm, 15 bytes) that the warm engine gives to the processes of a run."""
-    return f"ae-{run[:12]}"
 
 
 def environments(variable: str) -> Iterator[tuple[int, str]]:

@@ -122,7 +122,7 @@ def test_without_a_server_the_plain_way_is_taken(
     real = subprocess.Popen
 
     def popen(command: list[str], *args: object, **kwargs: object) -> object:
-        if "ansible_env.engine.warm.server" in command:
+        if "ansible_env.forkserver.server" in command:
             command = [sys.executable, "-c", "raise SystemExit('no server today')"]
         return real(command, *args, **kwargs)  # type: ignore[call-overload]
 

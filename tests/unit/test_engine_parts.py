@@ -19,8 +19,8 @@ from ansible_env.engine.inventory import Inventory
 from ansible_env.engine.listing import NotStartedError, list_hosts
 from ansible_env.engine.private import PLAYBOOK, PrivateDir
 from ansible_env.engine.protocol import Cancellation, EngineRun, Job, Options
-from ansible_env.engine.warm.client import NOT_STARTED
 from ansible_env.errors import EngineError, InventoryError
+from ansible_env.forkserver.client import NOT_STARTED
 from ansible_env.owner import Owner
 from ansible_env.supervisor.interrupts import CANCEL_SIGNAL
 

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import fcntl
 import importlib
+import importlib.util
 import os
 import secrets
 import signal
@@ -16,19 +18,19 @@ import tempfile
 import termios
 import time
 import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ansible.constants as C  # type: ignore[import-untyped]  # noqa: N812 - Ansible's own name for it
 from ansible.plugins import loader  # type: ignore[import-untyped]
 
-from ansible_env.engine.processes import process_name
+from ansible_env.forkserver.wire import process_name
 
 if TYPE_CHECKING:
-    from ansible_env.engine.warm.wire import Request
+    from ansible_env.forkserver.wire import Request
 
 IMPORTS = (
-    "ansible.cli.adhoc",
     "ansible.cli.playbook",
     "ansible.executor.playbook_executor",
     "ansible.executor.process.worker",
@@ -65,21 +67,48 @@ SHORTEST, LONGEST = 0.001, 0.05
 the looks get rarer in the course of a wait: a short one is noticed at once, a long one costs next to nothing."""
 
 
-def load() -> None:
-    """Import Ansible and find its usual plugins. Nothing here reads an inventory, or starts a thread."""
+def load() -> Iterator[None]:
+    """Import Ansible and find its usual plugins; a child may be forked at each step.
+
+    Nothing here reads an inventory, or starts a thread.
+    """
+    importlib.import_module("ansible.cli.adhoc")  # the first who asks wants to know the hosts of an inventory
+    _nap_in_waits()
+    loader.init_plugin_loader()
+    # A child configures the same finder with the same paths; the second time Ansible would only warn about it.
+    loader._configure_collection_loader = lambda prefix_collections_path: None
+    yield
     for name in IMPORTS:
         importlib.import_module(name)
-    loader.init_plugin_loader()
+        yield
     for kind, names in PLUGINS.items():
         found = getattr(loader, kind)
         for name in names:
             with contextlib.suppress(Exception):  # a plugin that is not there is looked for again when it is needed
                 found.get(name, class_only=True)
+            yield
     for kind in ALL:
         with contextlib.suppress(Exception):
-            list(getattr(loader, kind).all(class_only=True))
-    # A child configures the same finder with the same paths; the second time Ansible would only warn about it.
-    loader._configure_collection_loader = lambda prefix_collections_path: None
+            for _ in getattr(loader, kind).all(class_only=True):
+                yield
+    with contextlib.suppress(Exception):
+        _define_callback()
+
+
+def _define_callback() -> None:
+    """Have the options of ansible-runner's callback known; each child imports it, as its import changes Ansible."""
+    spec = importlib.util.find_spec("ansible_runner")
+    if spec is None or spec.origin is None:
+        return
+    path = Path(spec.origin).parent / "display_callback" / "callback" / "awx_display.py"
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id="DOCUMENTATION")], value=ast.Constant(value=str(text))):
+                module = types.SimpleNamespace(DOCUMENTATION=text)
+                loader.callback_loader._load_config_defs("awx_display", module, str(path))
+
+
+def _nap_in_waits() -> None:
     if C.config.get_config_value_and_origin("DEFAULT_INTERNAL_POLL_INTERVAL")[1] == "default":
         strategy: Any = importlib.import_module("ansible.plugins.strategy")
         strategy.time = types.SimpleNamespace(**{**vars(time), "sleep": Naps().sleep})
@@ -92,11 +121,11 @@ class Naps:
         self._begun = self._ended = 0.0
 
     def sleep(self, seconds: float) -> None:
-        """Sleep for a twentieth of the time waited so far, but within bounds; the caller's wish does not count."""
+        """Sleep for a fiftieth of the time waited so far, but within bounds; the caller's wish does not count."""
         now = time.monotonic()
         if now - self._ended > LONGEST:  # there was work in between
             self._begun = now
-        time.sleep(min(max((now - self._begun) / 20, SHORTEST), LONGEST))
+        time.sleep(min(max((now - self._begun) / 50, SHORTEST), LONGEST))
         self._ended = time.monotonic()
 
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The fork server: a process of its own that has ansible-core loaded and forks an ansible-playbook on request.
 
-Run as `python -m ansible_env.engine.warm.server SOCKET_FD OWNER_FD`. It ends when the other end of OWNER_FD is
+Run as `python -m ansible_env.forkserver.server SOCKET_FD OWNER_FD`. It ends when the other end of OWNER_FD is
 closed, which also happens when its owner is killed. Each request is one process in a session of its own, which reads
 its inventory, playbook and variables afresh: what is shared is code, plugin classes and their documentation.
 """
@@ -19,8 +19,8 @@ import socket
 import sys
 from typing import Any
 
-from ansible_env.engine.warm import child
-from ansible_env.engine.warm.wire import Request, RequestError, receive
+from ansible_env.forkserver import child
+from ansible_env.forkserver.wire import Request, RequestError, receive
 
 
 class Server:
@@ -36,22 +36,23 @@ class Server:
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
-    def serve(self) -> None:
-        """Serve until the owner is gone."""
-        while True:
-            sources: list[Any] = [self._listener, self._owner, self._wake, *self._clients.values()]
-            ready, _, _ = select.select(sources, [], [])
-            if self._wake in ready:
-                with contextlib.suppress(BlockingIOError):
-                    os.read(self._wake, 4096)
-            self._reap()
-            if self._owner in ready:
-                return self._end()
-            if self._listener in ready:
-                self._accept()
-            for pid, client in list(self._clients.items()):
-                if client in ready:  # a client says nothing after its request: it has gone
-                    self._kill(pid)
+    def serve(self, timeout: float | None = None) -> bool:
+        """Wait for something to do, at most `timeout` seconds, and do it; False when the owner is gone."""
+        sources: list[Any] = [self._listener, self._owner, self._wake, *self._clients.values()]
+        ready, _, _ = select.select(sources, [], [], timeout)
+        if self._wake in ready:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._wake, 4096)
+        self._reap()
+        if self._owner in ready:
+            self._end()
+            return False
+        if self._listener in ready:
+            self._accept()
+        for pid, client in list(self._clients.items()):
+            if client in ready:  # a client says nothing after its request: it has gone
+                self._kill(pid)
+        return True
 
     def _accept(self) -> None:
         client, _ = self._listener.accept()
@@ -118,10 +119,14 @@ def main() -> None:
     owner = int(sys.argv[2])
     os.set_inheritable(listener.fileno(), False)
     os.set_inheritable(owner, False)
-    child.load()
+    server = Server(listener, owner)
+    for _ in child.load():  # who waits for a first process does not wait for what that one may load by itself
+        if not server.serve(timeout=0):
+            return
     gc.collect()
     gc.freeze()  # keeps the garbage collector of a child from touching, and so copying, what it shares with us
-    Server(listener, owner).serve()
+    while server.serve():
+        pass
 
 
 if __name__ == "__main__":

@@ -10,6 +10,11 @@ from dataclasses import dataclass
 LARGEST = 16 * 1024 * 1024
 
 
+def process_name(run: str) -> str:
+    """Return the name (comm, 15 bytes) of the processes of a run: in /proc, they have the server's environment."""
+    return f"ae-{run[:12]}"
+
+
 class RequestError(Exception):
     """A request that is cut short, or none."""
 

@@ -19,7 +19,7 @@ from ansible_env.engine.environ import MARKER, PRIVATE_DIR, ansible_program
 from ansible_env.engine.inventory import Inventory
 from ansible_env.engine.listing import NotStartedError
 from ansible_env.engine.protocol import Cancellation, EngineRun, Job, Listener, Options
-from ansible_env.engine.warm import client
+from ansible_env.forkserver import client
 from ansible_env.logs import get_logger
 
 logger = get_logger(__name__)
@@ -112,7 +112,7 @@ class _Server:
             listener.bind(str(self.socket))
             # Clients may come while Ansible is still being loaded: they wait.
             listener.listen(64)
-            command = [sys.executable, "-m", "ansible_env.engine.warm.server", str(listener.fileno()), str(owner)]
+            command = [sys.executable, "-m", "ansible_env.forkserver.server", str(listener.fileno()), str(owner)]
             with self._log.open("wb") as log:
                 self._process = subprocess.Popen(
                     command,

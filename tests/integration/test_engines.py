@@ -1,4 +1,4 @@
-"""What every engine has to do, and what only the warm one can get wrong. On this machine, without ssh."""
+"""What every engine has to do (ansible_env.testing), and what only the warm one can get wrong. Without ssh."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from ansible_env import ColdEngine, Engine, RemoteEnv, Status, WarmEngine
-from ansible_env.engine import Inventory, Options
+from ansible_env.engine import Options
+from ansible_env.testing import EngineContract
 
 CONFIG = {
     "name": "engines",
@@ -26,11 +26,14 @@ CONFIG = {
 }
 
 
-@pytest.fixture(params=[WarmEngine, ColdEngine], ids=["warm", "cold"])
-def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    made = request.param()
-    yield made
-    made.close()
+class TestWarm(EngineContract):
+    def engine(self) -> Engine:
+        return WarmEngine()
+
+
+class TestCold(EngineContract):
+    def engine(self) -> Engine:
+        return ColdEngine()
 
 
 @pytest.fixture
@@ -51,54 +54,14 @@ def servers(engine: WarmEngine) -> list[int]:
     return [server._process.pid for server in engine._servers.values()]
 
 
-def test_phases_run_and_see_only_their_own(engine: Engine) -> None:
-    assert [say(engine, word) for word in ("one", "two", "three")] == ["one", "two", "three"]
-
-
-def test_facts_of_one_phase_are_unknown_to_the_next(engine: Engine) -> None:
-    task = {"name": "Remember", "ansible.builtin.set_fact": {"remembered": "yes"}}
-    check = {"name": "Know nothing", "ansible.builtin.assert": {"that": ["remembered is not defined"]}}
-    assert say(engine, "a", setup=[task]) == "a"
-    assert say(engine, "b", setup=[check]) == "b"
-
-
-def test_many_at_once_do_not_mix(engine: Engine) -> None:
-    said: dict[str, object] = {}
-
-    def one(word: str) -> None:
-        said[word] = say(engine, word)
-
-    threads = [threading.Thread(target=one, args=(f"w{number}",)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert said == {f"w{number}": f"w{number}" for number in range(4)}
-
-
-def test_close_leaves_nothing_and_may_be_called_twice(engine: Engine) -> None:
+@pytest.mark.parametrize("make", [WarmEngine, ColdEngine])
+def test_close_removes_all_directories(make: type[ColdEngine]) -> None:
+    engine = make()
     assert say(engine, "a") == "a"
-    base = engine._directory()  # type: ignore[attr-defined]
+    base = engine._directory()
     assert base.is_dir()
     engine.close()
-    engine.close()
     assert not base.exists()
-    assert say(engine, "again") == "again"
-
-
-def test_the_exit_status_and_the_words_of_ansible_arrive(engine: Engine) -> None:
-    task = {"name": "No such module", "ansible.builtin.nosuchmodule": {}}
-    with RemoteEnv(config={**CONFIG, "setup": [task]}, engine=engine) as env:
-        assert not env.setup()
-        host = env.results["setup"].hosts["localhost"]
-    assert host.kind == "controller"
-    assert "nosuchmodule" in host.message
-
-
-def test_hosts_are_listed_in_order_with_the_environments_limit(engine: Engine) -> None:
-    inventory = Inventory.of({"all": {"hosts": {name: {} for name in ("c", "a", "b")}}})
-    assert list(engine.hosts(inventory, "all", None, Options())) == ["c", "a", "b"]
-    assert list(engine.hosts(inventory, "all", "!a", Options())) == ["c", "b"]
 
 
 def test_a_server_that_dies_is_replaced(warm: WarmEngine, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,4 +1,4 @@
-"""mlos_bench's SshHostService: asyncssh on a cached connection."""
+"""mlos_bench's SshHostService: asyncssh on a cached connection, without a look at host keys (its default)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ class Mlos:
         config = {
             "ssh_username": first["user"],
             "ssh_priv_key_path": first["key"],
-            "ssh_known_hosts_file": first["known_hosts"],
         }
         self._service: Any = SshHostService(config=config)
         self._service.__enter__()

@@ -23,17 +23,26 @@ nap() { # and count tenths of a second in i; not every sleep knows fractions
   if sleep 0.1 2>/dev/null; then i=$((i + 1)); else sleep 1; i=$((i + 10)); fi
 }
 
-members() { # pids of the live processes in the script's session; a child may have left the process group, not the session
-  set -- "$1" "${2:-0}" ""
+members() { # members SESSION [FROM]: pids of its live processes, from a pid on; a child may leave its group, not its session
+  c= n=0
   for p in /proc/[0-9]*; do
-    [ "${p#/proc/}" -ge "$2" ] || continue
-    { read -r stat <"$p/stat"; } 2>/dev/null || continue
-    stat=${stat##*) }
-    case $stat in Z* | X*) continue ;; esac
-    stat=${stat#* * * }
-    [ "${stat%% *}" = "$1" ] && set -- "$1" "$2" "$3 ${p#/proc/}"
+    [ "${p#/proc/}" -ge "${2:-0}" ] || continue
+    c="$c $p/stat" n=$((n + 1))
   done
-  printf %s "$3"
+  # Shells read byte by byte, which takes long for many files. For few it is shorter than to start a program.
+  # shellcheck disable=SC2086
+  [ "$n" -le 5 ] || c=$(grep -lE "\\) [^ZX] [0-9]+ [0-9]+ $1 " $c 2>/dev/null)
+  for p in $c; do
+    if [ "$n" -le 5 ]; then
+      { read -r stat <"$p"; } 2>/dev/null || continue
+      stat=${stat##*) }
+      case $stat in Z* | X*) continue ;; esac
+      stat=${stat#* * * }
+      [ "${stat%% *}" = "$1" ] || continue
+    fi
+    p=${p#/proc/}
+    printf ' %s' "${p%/stat}"
+  done
 }
 
 signal() { # signal NAME SESSION: to the group at once (without `--`, which dash takes for a pid), then to who left it

@@ -62,7 +62,7 @@ PLUGINS = {
 }
 ALL = ("become_loader", "callback_loader", "connection_loader", "shell_loader")
 """Loaders of which Ansible wants every plugin at each start (executor/playbook_executor.py, task_queue_manager.py)."""
-SHORTEST, LONGEST = 0.001, 0.05
+SHORTEST, LONGEST = 0.001, 0.1
 """Seconds between two looks of Ansible's strategy for results. Its own 0.001 costs 3 % of a core while it waits, so
 the looks get rarer in the course of a wait: a short one is noticed at once, a long one costs next to nothing."""
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -23,11 +23,13 @@ from ansible_env.bundle.origin import Origin
 from ansible_env.bundle.place import ROOT_VARIABLE, new_call, root
 from ansible_env.errors import ConfigError, Problem
 
-__all__ = ["ROOT_VARIABLE", "Bundle", "Origin", "new_call", "root", "to_json", "write_private"]
+__all__ = ["MANIFEST", "RESULT", "ROOT_VARIABLE", "Bundle", "Origin", "new_call", "root", "to_json", "write_private"]
 
 FORMAT = 1
 MANIFEST = "bundle.json"
 RESULT = "result.json"
+FIRST_RESULT = "result.first.json"
+"""What was measured when the trial ran, where a replay has put another result in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class Bundle:
             "params": dict(params),
             "environment_file": origin.file,
             "source": str(origin.source.absolute()) if origin.source else None,
+            "rules": dict(origin.rules),
             "versions": dict(origin.versions),
             "git": origin.git,
         }
@@ -73,11 +76,12 @@ class Bundle:
             if manifest["format"] != FORMAT:
                 raise ValueError(f"its format is {manifest['format']}, not {FORMAT}")
             _ = manifest["uid"], manifest["experiment"], manifest["trial"], manifest["params"], manifest["versions"]
+            _ = manifest["rules"].keys()
             datetime.fromisoformat(manifest["created"])
         except FileNotFoundError as error:
             hint = "name the directory of a trial, as the last line of `trial` says it, with /trial-1 and so on"
             raise ConfigError(Problem("there is no bundle of a trial here", file=directory, hint=hint)) from error
-        except (OSError, ValueError, LookupError, TypeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise ConfigError(Problem(f"the bundle cannot be read: {error}", file=path)) from error
         return cls(directory, manifest)
 
@@ -108,6 +112,16 @@ class Bundle:
     def write_result(self, data: Mapping[str, Any]) -> None:
         """Keep what came of the trial."""
         write_private(self.directory / RESULT, to_json(data, indent=2) + "\n")
+
+    def replace_result(self, data: Mapping[str, Any], rules: Mapping[str, Any]) -> Self:
+        """Put another result in the place of the first one, which is kept, and return the bundle with the new rules."""
+        first = self.directory / FIRST_RESULT
+        if not first.exists():
+            write_private(first, (self.directory / RESULT).read_text(encoding="utf-8"))
+        self.write_result(data)
+        bundle = replace(self, manifest={**self.manifest, "rules": dict(rules)})
+        bundle._save()
+        return bundle
 
     def _save(self) -> None:
         write_private(self.directory / MANIFEST, to_json(self.manifest, indent=2) + "\n")

@@ -12,6 +12,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from ansible_env import __version__
+from ansible_env.bundle.rules import rules_of
 from ansible_env.bundle.source import environment_text
 from ansible_env.config import EnvironmentConfig
 
@@ -26,6 +27,8 @@ class Origin:
     file: str
     """Name of the environment file in the bundle."""
     text: str
+    rules: Mapping[str, Any]
+    """What metrics depend on."""
     versions: Mapping[str, str]
     git: Mapping[str, Any] | None
 
@@ -34,7 +37,7 @@ class Origin:
         """Return where the results of an environment come from."""
         file, text = environment_text(config)
         git = git_state(config.source.absolute()) if config.source else None
-        return cls(config.name, config.source, file, text, versions(), git)
+        return cls(config.name, config.source, file, text, rules_of(config), versions(), git)
 
 
 GIT_TIMEOUT = 10

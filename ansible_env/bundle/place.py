@@ -19,9 +19,9 @@ def root() -> Path:
 
 def new_call(name: str) -> Path:
     """Return a directory for the trials of one call, below that of the experiment. It is not made yet."""
-    return root() / _slug(name) / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    return root() / slug(name) / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
-def _slug(name: str) -> str:
+def slug(name: str) -> str:
     """Return a name that is one for a directory: no name leads out of the place where it belongs."""
     return re.sub(r"[^A-Za-z0-9_.]+", "-", name).strip("-.")[:80] or "environment"

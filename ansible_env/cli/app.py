@@ -10,6 +10,7 @@ import typer
 from ansible_env import __version__
 from ansible_env.bundle import to_json
 from ansible_env.cli.attach import run_attach
+from ansible_env.cli.compare import run_compare
 from ansible_env.cli.context import guarded
 from ansible_env.cli.doctor import run_doctor
 from ansible_env.cli.exits import EPILOG
@@ -25,7 +26,10 @@ from ansible_env.cli.options import (
     takes,
 )
 from ansible_env.cli.output import stop_printing
+from ansible_env.cli.query_options import CompareOptions, ExportOptions, ReplayOptions, ResultsOptions
+from ansible_env.cli.replay import run_export, run_replay
 from ansible_env.cli.report import reported
+from ansible_env.cli.results import run_results
 from ansible_env.cli.session import run_session
 from ansible_env.cli.show import rendered, validated
 from ansible_env.cli.sweep import run_sweep
@@ -125,6 +129,38 @@ def report(options: ReportOptions) -> None:
     """Make a report of an experiment: a page to look at, JUnit XML for CI, or Markdown for a pull request."""
     with guarded(options):
         print_data(reported(options))
+
+
+@app.command()
+@takes(ResultsOptions)
+def results(options: ResultsOptions) -> None:
+    """List trials out of the store: filtered, sorted, the best first; as a table, or as data for other programs."""
+    with guarded(options):
+        run_results(options)
+
+
+@app.command()
+@takes(CompareOptions)
+def compare(options: CompareOptions) -> None:
+    """Say whether trials A differ from trials B, or whether that is noise: medians, intervals, significance tests."""
+    with guarded(options):
+        run_compare(options)
+
+
+@app.command(epilog=EPILOG)
+@takes(ReplayOptions)
+def replay(options: ReplayOptions) -> None:
+    """Read the metrics of a trial out of its logs again, with another pattern or rules; no host is touched."""
+    with guarded(options):
+        raise typer.Exit(run_replay(options))
+
+
+@app.command()
+@takes(ExportOptions)
+def export(options: ExportOptions) -> None:
+    """Make one file of a bundle, to send to somebody; `replay` reads it, too."""
+    with guarded(options):
+        print_data(f"{run_export(options)}\n")
 
 
 @app.command()

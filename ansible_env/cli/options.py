@@ -324,11 +324,12 @@ class DoctorOptions(Connection):
 
 
 _COMMON = ("verbose", "debug")
+_ARGUMENTS = ("environment", "trial", "experiment", "first", "second", "bundle")
 
 
 def _place(field: Field[Any]) -> int:
     """Arguments first, and last what every command has."""
-    if field.name in ("environment", "trial", "experiment"):
+    if field.name in _ARGUMENTS:
         return 0
     return 2 + _COMMON.index(field.name) if field.name in _COMMON else 1
 

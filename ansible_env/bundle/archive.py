@@ -1,0 +1,74 @@
+"""A bundle as one file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from ansible_env.bundle import MANIFEST, Bundle
+from ansible_env.bundle.place import slug
+from ansible_env.errors import ConfigError, Problem
+
+LEFT_OUT = frozenset({"state.json"})
+"""What only a controller has a use for: the key by which it finds its scripts on the hosts."""
+
+
+def archive_name(bundle: Bundle) -> str:
+    """Return a name that tells the bundle from others."""
+    return f"{slug(bundle.experiment)}-trial-{bundle.manifest['trial']}-{bundle.uid[:8]}"
+
+
+def export(bundle: Bundle, file: Path | None = None) -> Path:
+    """Make a .tar.gz of a bundle, for its owner alone, and return its path.
+
+    Raises:
+        ConfigError: the file is there already, or cannot be written.
+    """
+    name = archive_name(bundle)
+    file = file or Path(f"{name}.tar.gz")
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise ConfigError(Problem("exists already", file=file, hint="-o FILE")) from None
+    except OSError as error:
+        raise ConfigError(Problem(f"cannot be written: {error.strerror}", file=file)) from error
+    with os.fdopen(descriptor, "wb") as stream, tarfile.open(fileobj=stream, mode="w:gz") as archive:
+        for path in sorted(bundle.directory.rglob("*")):
+            relative = path.relative_to(bundle.directory)
+            if path.is_file() and not path.is_symlink() and str(relative) not in LEFT_OUT and path.suffix != ".new":
+                archive.add(path, f"{name}/{relative}", filter=_anonymous)
+    return file
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Bundle]:
+    """Give the bundle in a directory, or the one in a file that `export` made, for as long as it is looked at.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if not path.is_file():
+        yield Bundle.open(path)
+        return
+    with tempfile.TemporaryDirectory(prefix="ansible-env-bundle.") as directory:
+        try:
+            with tarfile.open(path) as archive:
+                archive.extractall(directory, filter="data")
+        except (tarfile.TarError, OSError, EOFError) as error:
+            raise ConfigError(Problem(f"is no exported bundle: {error}", file=path)) from error
+        found = next(iter(sorted(Path(directory).glob(f"*/{MANIFEST}"))), None)
+        if found is None:
+            raise ConfigError(Problem("is no exported bundle: there is no bundle.json in it", file=path))
+        yield Bundle.open(found.parent)
+
+
+def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Leave out who made it: the file is for others."""
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    member.mode = 0o600
+    return member

@@ -1,0 +1,85 @@
+"""Results out of a bundle."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ansible_env.errors import ConfigError, Problem
+from ansible_env.outcomes import Kind
+from ansible_env.result import HostResult, PhaseResult
+from ansible_env.status import Status
+
+_NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+_HOST_FIELDS = frozenset(field.name for field in fields(HostResult))
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """Return the document that a trial left.
+
+    Raises:
+        ConfigError: there is none, or it cannot be read.
+    """
+    try:
+        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        _ = data["phases"], datetime.fromisoformat(data["started"]), data["status"]
+    except FileNotFoundError as error:
+        hint = "`ansible-env attach` brings it to its end"
+        raise ConfigError(Problem("the trial is not finished", file=path.parent, hint=hint)) from error
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise ConfigError(Problem(f"the result cannot be read: {error}", file=path)) from error
+    return data
+
+
+def read_phases(data: Mapping[str, Any], path: Path) -> dict[str, PhaseResult]:
+    """Return the results of the phases in such a document.
+
+    Raises:
+        ConfigError: it is not of the form that we write.
+    """
+    try:
+        return {name: _phase(phase) for name, phase in data["phases"].items()}
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ConfigError(Problem(f"the result cannot be read: {error}", file=path)) from error
+
+
+def _phase(data: Mapping[str, Any]) -> PhaseResult:
+    return PhaseResult(
+        phase=data["phase"],
+        status=Status[data["status"]],
+        hosts=_hosts(data["hosts"]),
+        metrics=_metrics(data["metrics"]),
+        message=data["message"],
+        dropped=_hosts(data.get("dropped") or {}),
+    )
+
+
+def _hosts(data: Mapping[str, Any]) -> dict[str, HostResult]:
+    return {name: _host(name, host) for name, host in data.items()}
+
+
+def _host(name: str, data: Mapping[str, Any]) -> HostResult:
+    values = {key: value for key, value in data.items() if key in _HOST_FIELDS}
+    values |= {
+        "host": name,
+        "kind": Kind(data["kind"]),
+        "metrics": _metrics(data.get("metrics") or {}),
+        "started": _time(data.get("started")),
+        "finished": _time(data.get("finished")),
+        "left_running": tuple(data.get("left_running") or ()),
+    }
+    return HostResult(**values)
+
+
+def _metrics(data: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON has no NaN: `to_json` writes a text, which no pattern can give, as it would be a number."""
+    return {name: _NUMBERS.get(v, v) if isinstance(v, str) else v for name, v in data.items()}
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

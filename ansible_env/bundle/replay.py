@@ -1,0 +1,116 @@
+"""Metrics out of the logs of a trial once more: a pattern that was wrong costs no other run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ansible_env.bundle import RESULT, Bundle
+from ansible_env.bundle.reading import read_phases, read_result
+from ansible_env.bundle.rules import config_of, scripts_in
+from ansible_env.config import EnvironmentConfig
+from ansible_env.errors import ConfigError, Problem
+from ansible_env.metrics import Value
+from ansible_env.outcomes import Kind
+from ansible_env.result import HostResult, PhaseResult, phase_result
+from ansible_env.supervisor.capture import log_path
+from ansible_env.supervisor.report import judge_metrics
+
+_JUDGED = (Kind.OK, Kind.METRICS_MISSING)
+"""Kinds that the metrics decide between; a script that failed stays one that failed."""
+
+
+def replay(bundle: Bundle, rules: Mapping[str, Any]) -> dict[str, PhaseResult]:
+    """Return the results of a trial's phases as they would have been with these rules (see `bundle.rules`).
+
+    Raises:
+        ConfigError: the trial has not run, its logs are gone, or a rule is wrong.
+    """
+    config = config_of(rules)
+    path = bundle.directory / RESULT
+    phases = read_phases(read_result(path), path)
+    if "run" not in phases:
+        raise ConfigError(Problem("the benchmark was not run in this trial: there are no metrics", file=path))
+    run = phases["run"]
+    scripts = _scripts(bundle)
+    segments = _Segments(bundle)
+    hosts = [_host(host, segments.of(host), config, scripts) for host in run.hosts.values()]
+    stopped = any(host.kind is Kind.CANCELED for host in hosts) and not run.status.is_canceled()
+    phases["run"] = phase_result(
+        "run", hosts, run.message, policy=config.group_policy, dropped=run.dropped, stopped=stopped
+    )
+    return phases
+
+
+def _host(host: HostResult, outputs: list[str] | None, config: EnvironmentConfig, scripts: int) -> HostResult:
+    if outputs is None:  # it has printed nothing that was kept: it was not started
+        return host
+    kind, message = (Kind.OK, "") if host.kind in _JUDGED else (host.kind, host.message)
+    metrics: dict[str, Value] = {}
+    for number, text in enumerate(outputs, 1):
+        found, words, values = judge_metrics(
+            Kind.OK,
+            "",
+            text,
+            pattern=config.results_stdout_pattern,
+            json_line=config.results_json and number == len(outputs),
+            required=(),
+        )
+        metrics |= values
+        if found is not Kind.OK and kind is Kind.OK:
+            kind, message = found, words
+    missing = [name for name in config.required_metrics if name not in metrics]
+    if kind is Kind.OK and len(outputs) < scripts:
+        kind, message = Kind.METRICS_MISSING, f"only {len(outputs)} of {scripts} scripts were run"
+    elif kind is Kind.OK and missing:
+        kind, message = Kind.METRICS_MISSING, f"not in the output: {', '.join(missing)}"
+    elif kind is Kind.OK:
+        message = host.message if host.kind is Kind.OK else "the metrics were found in the log"
+    return replace(
+        host, kind=kind, message=message, metrics=metrics, metrics_partial=bool(metrics) and kind not in _JUDGED
+    )
+
+
+def _scripts(bundle: Bundle) -> int:
+    try:
+        return scripts_in((bundle.directory / "run.yml").read_text(encoding="utf-8"))
+    except OSError:
+        return 1
+
+
+class _Segments:
+    """What each script of run has printed on a host; all of them, and former attempts, are in one log."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._logs = bundle.logs / "run"
+        if not self._logs.is_dir():
+            raise ConfigError(Problem("the logs of the trial are gone", file=self._logs))
+        self._sizes = _sizes(bundle.directory / "results" / "run")
+
+    def of(self, host: HostResult) -> list[str] | None:
+        path = log_path(self._logs, host.host, "stdout")
+        if not path.is_file():
+            return None
+        data = path.read_bytes()
+        sizes = self._sizes.get(path.name) or [len(data)]
+        pieces, end = [], len(data)
+        for size in reversed(sizes):  # the last attempt's are at the end
+            pieces.append(data[max(0, end - size) : end])
+            end -= size
+        return [piece.decode("utf-8", "replace") for piece in reversed(pieces)]
+
+
+def _sizes(directory: Path) -> dict[str, list[int]]:
+    """Return the number of bytes that each script printed, in the order in which they ran, by the name of the log."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for path in directory.glob("*.json"):
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            log, size = Path(data["stdout_log"]).name, int(data["stdout_bytes"])
+        except (OSError, ValueError, LookupError, TypeError):
+            continue
+        found.setdefault(log, []).append((data.get("started") or "", size))
+    return {log: [size for _, size in sorted(sizes)] for log, sizes in found.items()}

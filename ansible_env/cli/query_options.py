@@ -1,0 +1,133 @@
+"""The options of the commands that ask the store, or open a bundle."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ansible_env.cli.options import Common, _option
+
+_CHOICE, _FORM = "Which trials", "How they are shown"
+
+
+class RowOutput(enum.StrEnum):
+    """Forms of rows."""
+
+    TABLE = "table"
+    JSON = "json"
+    JSONL = "jsonl"
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+@dataclass(kw_only=True)
+class StoreOptions(Common):
+    """Which store, and how what is in it is shown."""
+
+    store: Annotated[
+        str | None,
+        _option(
+            "--store",
+            metavar="URL",
+            help="Database of results: a file, or a URL of SQLAlchemy. Default: $ANSIBLE_ENV_STORE, or store.sqlite "
+            "beside the artifacts.",
+        ),
+    ] = None
+    output: Annotated[
+        RowOutput, typer.Option("-o", "--output", rich_help_panel=_FORM, help="Form of the rows on stdout.")
+    ] = RowOutput.TABLE
+
+
+@dataclass(kw_only=True)
+class ResultsOptions(StoreOptions):
+    """Those of `results`."""
+
+    experiment: Annotated[
+        str | None,
+        typer.Argument(metavar="[EXPERIMENT]", help="Only trials of this one. Default: of all.", show_default=False),
+    ] = None
+    best: Annotated[
+        str | None,
+        _option("--best", panel=_CHOICE, metavar="METRIC:max|min", help="Those that succeeded, the best first."),
+    ] = None
+    where: Annotated[
+        list[str] | None,
+        _option("-w", "--where", panel=_CHOICE, metavar="NAME=VALUE", help="With this parameter. Repeatable."),
+    ] = None
+    status: Annotated[
+        list[str] | None,
+        _option("--status", panel=_CHOICE, metavar="STATUS", help="With this status, or INTERRUPTED. Repeatable."),
+    ] = None
+    since: Annotated[
+        str | None,
+        _option("--since", panel=_CHOICE, metavar="TIME", help="Begun since then: 2026-05-01, or 36h, 7d."),
+    ] = None
+    sort: Annotated[
+        str | None,
+        _option("--sort", panel=_CHOICE, metavar="[-]COLUMN", help="By a metric, parameter or column; - turns it."),
+    ] = None
+    limit: Annotated[
+        int | None,
+        _option("-n", "--limit", panel=_CHOICE, metavar="N", min=1, help="At most N; a table shows 20 without it."),
+    ] = None
+    hosts: Annotated[bool, _option("--hosts", panel=_FORM, help="A row for each host of each trial.")] = False
+    experiments: Annotated[bool, _option("--experiments", panel=_FORM, help="The experiments, not the trials.")] = False
+
+
+@dataclass(kw_only=True)
+class CompareOptions(StoreOptions):
+    """Those of `compare`."""
+
+    first: Annotated[
+        str,
+        typer.Argument(
+            metavar="A", help="EXPERIMENT, EXPERIMENT:name=value, ids as in 3,5-9, or a bundle.", show_default=False
+        ),
+    ]
+    second: Annotated[str, typer.Argument(metavar="B", help="What A is compared with.", show_default=False)]
+    metric: Annotated[
+        list[str] | None, _option("-m", "--metric", metavar="NAME", help="Only this metric. Repeatable.")
+    ] = None
+    alpha: Annotated[
+        float,
+        typer.Option("--alpha", min=0.0001, max=0.5, help="How often noise may be taken for a difference."),
+    ] = 0.05
+
+
+@dataclass(kw_only=True)
+class ReplayOptions(Common):
+    """Those of `replay`."""
+
+    bundle: Annotated[
+        Path, typer.Argument(metavar="BUNDLE", help="Directory of a trial, or an exported file.", show_default=False)
+    ]
+    pattern: Annotated[
+        str | None,
+        _option("--pattern", metavar="REGEX", help="Instead of the environment file's results_stdout_pattern."),
+    ] = None
+    environment: Annotated[
+        Path | None,
+        _option("--environment", metavar="ENV.yml", help="Read with the pattern and rules of this file instead."),
+    ] = None
+    save: Annotated[
+        bool, _option("--save", help="Write the new result into the bundle, which keeps the first, and into the store.")
+    ] = False
+    store: Annotated[str | None, _option("--store", metavar="URL", help="Where --save writes.")] = None
+    output: Annotated[
+        RowOutput, typer.Option("-o", "--output", help="Form of the results on stdout: table, json, jsonl or csv.")
+    ] = RowOutput.TABLE
+
+
+@dataclass(kw_only=True)
+class ExportOptions(Common):
+    """Those of `export`."""
+
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Directory of a trial.", show_default=False)]
+    file: Annotated[
+        Path | None,
+        _option("-o", "--output", metavar="FILE", help="Default: EXPERIMENT-TRIAL-UID.tar.gz in this directory."),
+    ] = None

@@ -1,0 +1,85 @@
+"""`replay` and `export`: what can be done with the bundle of a trial."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ansible_env.bundle import RESULT, Bundle
+from ansible_env.bundle.archive import export, opened
+from ansible_env.bundle.reading import read_result
+from ansible_env.bundle.replay import replay
+from ansible_env.bundle.rules import rules_of
+from ansible_env.cli.exits import Exit
+from ansible_env.cli.keeping import Keeper
+from ansible_env.cli.output import Output, make_writer
+from ansible_env.cli.query_options import ExportOptions, ReplayOptions, RowOutput
+from ansible_env.cli.record import Trial
+from ansible_env.config import EnvironmentConfig
+from ansible_env.errors import ConfigError, Problem
+from ansible_env.metrics import compile_pattern
+from ansible_env.store import Store
+
+
+def run_replay(options: ReplayOptions) -> Exit:
+    """Print what the logs of a trial give, and keep it if that was asked for; return the trial's exit code then.
+
+    Raises:
+        ConfigError: there is no such trial, its logs are gone, or the pattern is none.
+        StoreError: the store cannot be opened.
+    """
+    if options.output is RowOutput.PARQUET:
+        raise ConfigError(Problem("a replay is one trial: table, json, jsonl or csv", "--output"))
+    if options.save and options.bundle.is_file():
+        raise ConfigError(Problem("an exported file is not changed", "--save", options.bundle))
+    with opened(options.bundle.expanduser()) as bundle:
+        rules = _rules(options, bundle)
+        data = read_result(bundle.directory / RESULT)
+        trial = _trial(bundle, data)
+        trial.phases = replay(bundle, rules)
+        if options.save:
+            with Store(options.store) as store:
+                trial.bundle = bundle.replace_result(trial.to_dict(output=True), rules)
+                Keeper(store).finish(trial)
+    writer = make_writer(Output(options.output.value), sys.stdout)
+    writer.add(trial)
+    writer.close()
+    return trial.exit
+
+
+def run_export(options: ExportOptions) -> Path:
+    """Make one file of a bundle and return its path.
+
+    Raises:
+        ConfigError: there is no bundle, or the file cannot be written.
+    """
+    return export(Bundle.open(options.bundle.expanduser()), options.file)
+
+
+def _rules(options: ReplayOptions, bundle: Bundle) -> dict[str, Any]:
+    rules = dict(bundle.manifest["rules"])
+    if options.environment is not None:
+        rules = rules_of(EnvironmentConfig.load(options.environment))
+    if options.pattern is not None:
+        compile_pattern(options.pattern)
+        rules["results_stdout_pattern"] = options.pattern
+    return rules
+
+
+def _trial(bundle: Bundle, data: dict[str, Any]) -> Trial:
+    """Return the trial as it was, but for its phases."""
+    manifest = bundle.manifest
+    end = data.get("finished")
+    return Trial(
+        environment=str(manifest["environment"]),
+        number=int(data.get("trial") or manifest["trial"]),
+        params=data.get("params") or manifest["params"],
+        begin=datetime.fromisoformat(data["started"]),
+        end=datetime.fromisoformat(end) if end else None,
+        artifacts=bundle.directory,
+        bundle=bundle,
+        error=str(data.get("error") or ""),
+        canceled=data["status"] == "CANCELED",
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from platform import python_version
@@ -27,17 +27,17 @@ class Origin:
     file: str
     """Name of the environment file in the bundle."""
     text: str
-    rules: Mapping[str, Any]
-    """What metrics depend on."""
     versions: Mapping[str, str]
     git: Mapping[str, Any] | None
+    rules: Mapping[str, Any] = field(default_factory=dict)
+    """What metrics depend on; see `ansible_env.bundle.rules`."""
 
     @classmethod
     def of(cls, config: EnvironmentConfig) -> Self:
         """Return where the results of an environment come from."""
         file, text = environment_text(config)
         git = git_state(config.source.absolute()) if config.source else None
-        return cls(config.name, config.source, file, text, rules_of(config), versions(), git)
+        return cls(config.name, config.source, file, text, versions(), git, rules_of(config))
 
 
 GIT_TIMEOUT = 10

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from ansible_env import fingerprint
 from ansible_env.assignment import Assignment
 from ansible_env.config import EnvironmentConfig
 from ansible_env.engine import Cancellation, ColdEngine, Engine, Inventory, Listener, Options, WarmEngine
@@ -24,7 +25,7 @@ from ansible_env.logs import about, get_logger
 from ansible_env.metrics import Value
 from ansible_env.params import Tunables
 from ansible_env.phases import PhaseRunner, Place
-from ansible_env.playbook import PHASES, Playbook, render, render_boot
+from ansible_env.playbook import PHASES, Playbook, render, render_boot, render_question
 from ansible_env.result import PhaseResult
 from ansible_env.status import Status
 from ansible_env.tracing import TrialTrace
@@ -250,6 +251,19 @@ class RemoteEnv(Fleet):
         ended = self.journal.status
         self._ready = ended("teardown") is None and (proof is None or ended(proof) == Status.SUCCEEDED.name)
         return result
+
+    def fingerprints(self) -> dict[str, dict[str, Any]]:
+        """Ask the hosts what they are (`ansible_env.fingerprint`); one that gives no answer is left out.
+
+        Raises:
+            LifecycleError: outside the context.
+        """
+        self._check_context("fingerprints")
+        playbook = render_question(self.config, "Fingerprint", fingerprint.SCRIPT, fingerprint.TIMEOUT)
+        found = {
+            host: fingerprint.parse(text) for host, text in self._runner.ask(playbook, fingerprint.TIMEOUT).items()
+        }
+        return {host: facts for host, facts in found.items() if facts}
 
     def render(self, phase: str) -> str:
         """Return the playbook of a phase as YAML."""

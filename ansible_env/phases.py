@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ansible_env.bundle.events import append_events
 from ansible_env.config import EnvironmentConfig
 from ansible_env.config.steps import has_tasks, steps_of
 from ansible_env.engine import Cancellation, Engine, EngineRun, Inventory, Job, Listener, Options
@@ -170,6 +171,11 @@ class PhaseRunner:
         run = self._engine.run(job, listener=phase.listener, cancel=phase.cancel)
         events = [*run.events, *self._end_background(phase, run.events)]
         measured = phase.playbook.measured
+        if phase.place.journal is not None:
+            hidden = [str(value) for values in phase.secrets.values() for value in values.values()]
+            append_events(
+                phase.place.journal.directory / "events" / f"{phase.playbook.phase}.jsonl", events, hidden
+            )
         return run, fold_hosts(
             events,
             hosts,
@@ -212,6 +218,20 @@ class PhaseRunner:
         ended = self._engine.run(job, cancel=Cancellation()).events
         # They come after the others, whose numbers they would repeat.
         return [{**event, "counter": 10**9 + index} for index, event in enumerate(ended)]
+
+    def ask(self, playbook: Playbook, timeout: float) -> dict[str, str]:
+        """Run a playbook of one script that nobody watches and nothing is kept of; return what it prints, by host."""
+        job = Job(
+            playbook=playbook.to_yaml(),
+            inventory=self._inventory,
+            hosts=self.hosts,
+            limit=self._limit,
+            timeout=math.ceil(len(self.hosts) / (self._options.forks or MAX_FORKS)) * (timeout + SLACK),
+            options=self._options,
+        )
+        run = self._engine.run(job)
+        results = fold_hosts(run.events, self.hosts, scripts=1, stopped=run.stopped, message=run.message)
+        return {result.host: result.stdout for result in results if result.kind is Kind.OK}
 
     def _forget(self, phase: _Phase) -> None:
         """Remove what was written down of scripts that are to be tried again."""

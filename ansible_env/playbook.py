@@ -326,6 +326,17 @@ def render_boot(config: EnvironmentConfig, *, hosts: str | None = None) -> Playb
     return Playbook("boot", (play,), 1)
 
 
+def render_question(config: EnvironmentConfig, name: str, script: str, timeout: float) -> Playbook:
+    """Render a script of ours that is no phase of the environment."""
+    play: dict[str, Any] = {
+        "name": f"{name} {_one_line(config.name)}",
+        "hosts": config.hosts,
+        "gather_facts": False,
+        "tasks": [{"name": name, PHASE_TASK: {"script": Unsafe(script), "shell": "sh", "timeout": timeout}}],
+    }
+    return Playbook(name.lower(), (play,), 1)
+
+
 def unsafe(value: Any) -> Any:
     """Mark every string in a value as not to be templated."""
     if isinstance(value, str):

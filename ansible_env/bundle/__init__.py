@@ -3,8 +3,11 @@
 bundle.json         what it is: uid, experiment, parameters (secrets masked), versions, git state
 environment.yml     the environment file as it was used
 setup.yml run.yml teardown.yml      the playbooks that were run
+fingerprints.json   what the hosts are: kernel, CPU, memory, governor, machine id (hashed)
+events/PHASE.jsonl  Ansible's events
 logs/PHASE/         all that the scripts printed, for each host
 result.json         what came of it
+result.first.json   what came of it first, where `replay --save` has put another result in its place
 state.json results/ what another controller needs to take it up, see `ansible_env.journal`
 """
 
@@ -57,6 +60,7 @@ class Bundle:
             "rules": dict(origin.rules),
             "versions": dict(origin.versions),
             "git": origin.git,
+            "controller": dict(origin.controller),
         }
         bundle = cls(directory, manifest)
         write_private(directory / origin.file, origin.text)
@@ -108,6 +112,10 @@ class Bundle:
     def write_playbook(self, phase: str, text: str) -> None:
         """Keep the playbook that a phase is about to run."""
         write_private(self.directory / f"{phase}.yml", text)
+
+    def write_fingerprints(self, found: Mapping[str, Mapping[str, Any]]) -> None:
+        """Keep what the hosts are."""
+        write_private(self.directory / "fingerprints.json", to_json(found, indent=2) + "\n")
 
     def write_result(self, data: Mapping[str, Any]) -> None:
         """Keep what came of the trial."""

@@ -15,6 +15,7 @@ from ansible_env import __version__
 from ansible_env.bundle.rules import rules_of
 from ansible_env.bundle.source import environment_text
 from ansible_env.config import EnvironmentConfig
+from ansible_env.fingerprint import of_this_machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Origin:
     text: str
     versions: Mapping[str, str]
     git: Mapping[str, Any] | None
+    controller: Mapping[str, Any] = field(default_factory=dict)
+    """What the machine is from which it is run."""
     rules: Mapping[str, Any] = field(default_factory=dict)
     """What metrics depend on; see `ansible_env.bundle.rules`."""
 
@@ -37,7 +40,7 @@ class Origin:
         """Return where the results of an environment come from."""
         file, text = environment_text(config)
         git = git_state(config.source.absolute()) if config.source else None
-        return cls(config.name, config.source, file, text, versions(), git, rules_of(config))
+        return cls(config.name, config.source, file, text, versions(), git, of_this_machine(), rules_of(config))
 
 
 GIT_TIMEOUT = 10

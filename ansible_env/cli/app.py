@@ -17,6 +17,7 @@ from ansible_env.cli.exits import EPILOG
 from ansible_env.cli.options import (
     AttachOptions,
     DoctorOptions,
+    Judged,
     RenderOptions,
     ReportOptions,
     Running,
@@ -100,8 +101,8 @@ def setup(options: Running) -> None:
 
 
 @app.command(epilog=EPILOG)
-@takes(Running)
-def run(options: Running) -> None:
+@takes(Judged)
+def run(options: Judged) -> None:
     """Run the benchmark alone, on hosts that are set up."""
     with guarded(options):
         raise typer.Exit(run_session(options, ("run",)))

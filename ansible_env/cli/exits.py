@@ -15,6 +15,7 @@ class Exit(enum.IntEnum):
     SUCCEEDED = 0
     FAILED = 1
     USAGE = 2
+    ASSERTION = 3
     UNREACHABLE = 4
     TIMED_OUT = 124
     CANCELED = 130
@@ -24,6 +25,7 @@ EXIT_CODES: dict[Exit, str] = {
     Exit.SUCCEEDED: "succeeded",
     Exit.FAILED: "failed, be it only the teardown, or Ansible could not be started",
     Exit.USAGE: "usage or configuration: nothing was run",
+    Exit.ASSERTION: "it succeeded, but something that was asserted of its metrics does not hold",
     Exit.UNREACHABLE: "every host that failed could not be reached or logged in to",
     Exit.TIMED_OUT: "timed out",
     Exit.CANCELED: "canceled, by Ctrl-C or SIGTERM",
@@ -32,7 +34,15 @@ EXIT_CODES: dict[Exit, str] = {
 EPILOG = "Exit codes: " + "; ".join(f"{int(code)} {meaning}" for code, meaning in EXIT_CODES.items()) + ". "
 EPILOG += "Of several trials, the worst one's counts."
 
-_WORST_FIRST = (Exit.CANCELED, Exit.USAGE, Exit.FAILED, Exit.TIMED_OUT, Exit.UNREACHABLE, Exit.SUCCEEDED)
+_WORST_FIRST = (
+    Exit.CANCELED,
+    Exit.USAGE,
+    Exit.FAILED,
+    Exit.TIMED_OUT,
+    Exit.UNREACHABLE,
+    Exit.ASSERTION,
+    Exit.SUCCEEDED,
+)
 
 
 def exit_of(result: PhaseResult) -> Exit:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
+from ansible_env.budgets import Verdict
 from ansible_env.bundle import Bundle
 from ansible_env.cli import context
 from ansible_env.cli.options import Running
 from ansible_env.cli.record import Trial
 from ansible_env.config.checks import TRIAL_NAMES
-from ansible_env.errors import StoreError
+from ansible_env.errors import ConfigError, StoreError
 from ansible_env.store import Store, TrialInfo
 
 
@@ -41,17 +42,30 @@ class Keeper:
         """Write down what came of a trial."""
         store, bundle = self._store, trial.bundle
         if store is not None and bundle is not None:
-            info = trial_info(trial, bundle)
-            self._keep(
-                bundle,
-                lambda: store.add_trial(bundle.experiment, trial, info, error=trial.error, finished=trial.end),
-            )
+            self._keep(bundle, lambda: _add(store, trial, bundle))
+
+    def judged(self, trial: Trial, verdicts: Sequence[Verdict]) -> None:
+        """Write down what was asserted of trials, with the last one of them."""
+        store, bundle = self._store, trial.bundle
+        if store is not None and bundle is not None:
+            self._keep(bundle, lambda: store.add_assertions(bundle.uid, verdicts))
 
     def _keep(self, bundle: Bundle, write: Callable[[], object]) -> None:
         try:
             write()
-        except StoreError as error:
+        except (StoreError, ConfigError) as error:
             context.say_error(f"warning: not in the store: {error}; the results are in {bundle.directory}")
+
+
+def _add(store: Store, trial: Trial, bundle: Bundle) -> None:
+    store.add_trial(
+        bundle.experiment,
+        trial,
+        trial_info(trial, bundle),
+        error=trial.error,
+        finished=trial.end,
+        fingerprints=trial.fingerprints,
+    )
 
 
 def trial_info(trial: Trial, bundle: Bundle) -> TrialInfo:

@@ -215,7 +215,31 @@ class Running(Telling, Connection, Parameters):
 
 
 @dataclass(kw_only=True)
-class TrialOptions(Running):
+class Judged(Running):
+    """Those of commands whose metrics are held against budgets."""
+
+    asserted: Annotated[
+        list[str] | None,
+        _option(
+            "--assert",
+            panel=_RESULTS,
+            metavar="BUDGET",
+            help="'METRIC >= 0.95 * baseline', 'METRIC <= 12 ms': else the exit code is 3. Repeatable.",
+        ),
+    ] = None
+    baseline: Annotated[
+        str | None,
+        _option(
+            "--baseline",
+            panel=_RESULTS,
+            metavar="REF",
+            help="A JSON file of metrics, a bundle, or trials of the store: EXPERIMENT, EXPERIMENT:name=value, ids.",
+        ),
+    ] = None
+
+
+@dataclass(kw_only=True)
+class TrialOptions(Judged):
     """Those of `trial`."""
 
     trials: Annotated[

@@ -6,11 +6,12 @@ import csv
 import enum
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, TextIO
 
 from rich.console import Console
 
+from ansible_env.budgets import Verdict
 from ansible_env.bundle import to_json
 from ansible_env.cli.record import Trial
 from ansible_env.cli.tables import trial_tables
@@ -33,6 +34,9 @@ class Writer(Protocol):
     def add(self, trial: Trial) -> None:
         """Take one."""
 
+    def judged(self, verdicts: Sequence[Verdict]) -> None:
+        """Take what was asserted of the trials, and whether it holds."""
+
     def close(self) -> None:
         """Write what is still to be written."""
 
@@ -53,9 +57,13 @@ class _Base:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._trials: list[Trial] = []
+        self._verdicts: list[Verdict] = []
 
     def add(self, trial: Trial) -> None:
         self._trials.append(trial)
+
+    def judged(self, verdicts: Sequence[Verdict]) -> None:
+        self._verdicts = list(verdicts)
 
     def close(self) -> None:
         pass
@@ -80,11 +88,16 @@ class _Tables(_Base):
         gap = "\n" if self._stream.isatty() else ""  # progress is above it
         self._write(gap + "".join(f"{line.rstrip()}\n" for line in text.splitlines()))
 
+    def judged(self, verdicts: Sequence[Verdict]) -> None:
+        lines = [f"{'holds' if v.passed else 'FAILED'}  {visible(v.message)}\n" for v in verdicts]
+        self._write("".join(["\n", *lines]))
+
 
 class _Json(_Base):
     def close(self) -> None:
         documents = [trial.to_dict(output=False) for trial in self._trials]
-        self._write(to_json({"trials": documents}, indent=2) + "\n")
+        judged = {"assertions": [verdict.to_dict() for verdict in self._verdicts]} if self._verdicts else {}
+        self._write(to_json({"trials": documents, **judged}, indent=2) + "\n")
 
 
 class _JsonLines(_Base):

@@ -28,6 +28,7 @@ class Trial:
     """In the order in which they were run."""
     artifacts: Path | None = None
     bundle: Bundle | None = None
+    fingerprints: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     error: str = ""
     """Why a phase could not even be tried."""
     canceled: bool = False

@@ -12,18 +12,19 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ansible_env.bundle import Bundle
 from ansible_env.cli import context, otel
 from ansible_env.cli.artifacts import Artifacts
+from ansible_env.cli.budgets import Budgets, open_budgets
 from ansible_env.cli.calling import ansible_options
 from ansible_env.cli.exits import Exit, worst_exit
 from ansible_env.cli.failures import report_failure
 from ansible_env.cli.interrupts import Interrupts, StopWaiting
 from ansible_env.cli.keeping import Keeper, open_keeper
 from ansible_env.cli.live import make_progress
-from ansible_env.cli.options import Running
+from ansible_env.cli.options import Judged, Running
 from ansible_env.cli.output import Writer, make_writer
 from ansible_env.cli.pace import Pace
 from ansible_env.cli.progress import Progress
@@ -92,10 +93,12 @@ def prepare(
     env.assign(values.tunables, values.for_trial(0, trials)[1])
     check_followed(options.follow or (), env.hosts)
     place = Artifacts(env, artifacts or options.artifacts)
+    budgets = open_budgets(config, options) if isinstance(options, Judged) and "run" in phases else Budgets()
     keeper = open_keeper(options, phases, stack)
     writer = make_writer(options.output, sys.stdout)
     session = Session(env, values, phases, trials, progress, place, writer, interrupts, cancel, options.quiet, keeper)
     session.files = list(published(options))
+    session.budgets = budgets
     session.on_begin = lambda: place.call(options, phases) if artifacts is None else None
     return session
 
@@ -133,6 +136,8 @@ class Session:
     cancel: threading.Event
     quiet: bool
     keeper: Keeper
+    budgets: Budgets = field(default_factory=Budgets)
+    fingerprints: dict[str, dict[str, Any]] | None = None
     begun: str = ""
     """The phase that is under way."""
     files: list[Published] = field(default_factory=list)
@@ -193,9 +198,11 @@ class Session:
     def _print_all(self, trials: Iterator[Trial]) -> Exit:
         self.interrupts.steps = (self._first_interrupt, self._second_interrupt)
         codes: list[Exit] = []
+        done: list[Trial] = []
         try:
             for trial in trials:
                 self._finish(trial)
+                done.append(trial)
                 self.pace.end(time.monotonic())
                 codes.append(trial.exit)
         except StopWaiting:
@@ -203,10 +210,20 @@ class Session:
         finally:
             self.interrupts.steps = None
             if codes:
+                codes.append(self._judge(done))
                 self.writer.close()
                 if not self.quiet:
                     sys.stderr.write(f"results: {self.artifacts.path}\n")
         return Exit.CANCELED if self.interrupts.count else worst_exit(codes)
+
+    def _judge(self, trials: Sequence[Trial]) -> Exit:
+        """Hold the trials that succeeded against the budgets, all together."""
+        good = [trial for trial in trials if trial.status.is_succeeded() and trial.deciding]
+        verdicts = self.budgets.judge([trial.deciding.metrics for trial in good if trial.deciding])
+        if verdicts:
+            self.writer.judged(verdicts)
+            self.keeper.judged(good[-1], verdicts)
+        return Exit.SUCCEEDED if all(verdict.passed for verdict in verdicts) else Exit.ASSERTION
 
     # One trial
 
@@ -281,6 +298,14 @@ class Session:
     def _phase(self, trial: Trial, phase: str) -> None:
         self._announce(trial, phase)
         self._under_way(trial, lambda: self.env.run_phase(phase))
+        if phase == "run":
+            self._fingerprint(trial)
+
+    def _fingerprint(self, trial: Trial) -> None:
+        """Ask the hosts what they are, once, and when it is known that they answer."""
+        if self.fingerprints is None and trial.status.is_succeeded() and not self._is_canceled(trial):
+            self.fingerprints = self.env.fingerprints()
+        trial.fingerprints = self.fingerprints or {}
 
     def _announce(self, trial: Trial, phase: str) -> None:
         self.begun = phase
@@ -306,6 +331,8 @@ class Session:
     def _finish(self, trial: Trial) -> None:
         trial.end = datetime.now(UTC)
         if trial.bundle:
+            if trial.fingerprints:
+                trial.bundle.write_fingerprints(trial.fingerprints)
             trial.bundle.write_result(trial.to_dict(output=True))
         self.keeper.finish(trial)
         self.writer.add(trial)

@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, ValidationInfo, model_validator
 
+from ansible_env.config.budgets import BudgetsField
 from ansible_env.config.checks import config_faults, unusable_text
 from ansible_env.config.faults import faults_of
 from ansible_env.config.fields import (
@@ -51,7 +52,12 @@ class EnvironmentConfig(BaseModel):
     """A benchmark environment: up to three phases that run on hosts, and what goes into and comes out of them."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True, hide_input_in_errors=True
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        arbitrary_types_allowed=True,
+        hide_input_in_errors=True,
+        serialize_by_alias=True,
     )
 
     name: NonEmpty = Field(description="Name of the environment, for people.")
@@ -161,6 +167,17 @@ class EnvironmentConfig(BaseModel):
         description="What to look at on the hosts while `run` runs. Items with `command`, `pattern` and `every`; "
         "without a command, cpu, memory, disks and network. true stands for those, each second.",
     )
+    budgets: BudgetsField = Field(
+        default=(),
+        alias="assert",
+        description="What metrics must keep to, for CI: metric to one comparison or a list of them, as `>= 1000`, "
+        "`<= 12 ms`, `>= 0.95 * baseline`, `<= baseline + 5%`.",
+    )
+    baseline: NonEmpty | None = Field(
+        default=None,
+        description="What `baseline` in `assert` stands for: a JSON file, relative to this one, the directory of a "
+        "bundle, or trials of the store as `compare` names them.",
+    )
 
     timeouts: Timeouts = Field(default=Timeouts(), description="Deadlines.")
     fail_fast: bool = Field(
@@ -236,8 +253,9 @@ class EnvironmentConfig(BaseModel):
     @classmethod
     def _validate(cls, form: Form) -> tuple[Self | None, list[Fault]]:
         """Return the model, and every fault of the fields, each alone and with the others."""
+        known = [field.alias or name for name, field in cls.model_fields.items()]
         keys: dict[KeyPath, list[str]] = {
-            (): [*cls.model_fields, *(() if form.mlos else FLAT_EXTRA_KEYS)],
+            (): [*known, *(() if form.mlos else FLAT_EXTRA_KEYS)],
             ("timeouts",): list(Timeouts.model_fields),
             ("secret_params",): list(SecretSource.model_fields),
         }

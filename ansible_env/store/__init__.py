@@ -15,15 +15,16 @@ import json
 import os
 import socket
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from ansible_env.budgets import Verdict
 from ansible_env.bundle import root
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.owner import Owner
@@ -33,16 +34,26 @@ from ansible_env.store.database import Database, parse_url, shown
 from ansible_env.store.frame import Level, as_frame, flat_rows
 from ansible_env.store.read import (
     Query,
+    select_assertions,
     select_experiments,
     select_fingerprints,
     select_hosts,
     select_telemetry,
     select_trials,
 )
-from ansible_env.store.records import Sample, StoredExperiment, StoredHost, StoredTrial, TrialInfo, TrialLike
-from ansible_env.store.schema import PARTS, experiments, telemetry, trials
+from ansible_env.store.records import (
+    Sample,
+    StoredAssertion,
+    StoredExperiment,
+    StoredHost,
+    StoredTrial,
+    TrialInfo,
+    TrialLike,
+)
+from ansible_env.store.schema import PARTS, assertions, experiments, telemetry, trials
 from ansible_env.store.values import clean, short
 from ansible_env.store.write import (
+    assertion_rows,
     deciding,
     fingerprint_rows,
     host_rows,
@@ -56,6 +67,7 @@ from ansible_env.store.write import (
 __all__ = [
     "Sample",
     "Store",
+    "StoredAssertion",
     "StoredExperiment",
     "StoredHost",
     "StoredTrial",
@@ -183,11 +195,28 @@ class Store:
             StoreError: it cannot be written.
         """
         with self._database.writing() as connection:
-            trial_id = connection.execute(select(trials.c.id).where(trials.c.uid == uid)).scalar()
-            if trial_id is None:
-                raise ConfigError(f"the store {self.name} has no trial {uid}")
+            trial_id = self._id_of(connection, uid)
             if rows := telemetry_rows(trial_id, samples):
                 connection.execute(insert(telemetry), rows)
+
+    def add_assertions(self, uid: str, verdicts: Sequence[Verdict]) -> None:
+        """Write whether a trial kept its budgets, in place of what was written about that before.
+
+        Raises:
+            ConfigError: there is no such trial.
+            StoreError: it cannot be written.
+        """
+        with self._database.writing() as connection:
+            trial_id = self._id_of(connection, uid)
+            connection.execute(delete(assertions).where(assertions.c.trial_id == trial_id))
+            if rows := assertion_rows(trial_id, verdicts):
+                connection.execute(insert(assertions), rows)
+
+    def _id_of(self, connection: Connection, uid: str) -> int:
+        found = connection.execute(select(trials.c.id).where(trials.c.uid == uid)).scalar()
+        if found is None:
+            raise ConfigError(f"the store {self.name} has no trial {uid}")
+        return int(found)
 
     def _row_of(self, connection: Connection, experiment: str, info: TrialInfo, uid: str) -> tuple[int, datetime]:
         """Return the id and the start of a trial, and make its row if there is none."""
@@ -281,6 +310,11 @@ class Store:
         """Return the telemetry of a trial, in the order of time."""
         with self._database.reading() as connection:
             return select_telemetry(connection, trial.id)
+
+    def assertions(self, found: Iterable[StoredTrial]) -> list[StoredAssertion]:
+        """Return what was asserted of trials, and whether it held."""
+        with self._database.reading() as connection:
+            return select_assertions(connection, [trial.id for trial in found])
 
     def fingerprints(self, found: Iterable[StoredTrial]) -> dict[int, dict[str, Any]]:
         """Return what the hosts of trials are: by the trial's id, by host."""

@@ -13,9 +13,10 @@ from sqlalchemy import Connection, Row, Select, and_, exists, func, or_, select
 
 from ansible_env.owner import Owner
 from ansible_env.status import Status
-from ansible_env.store.records import Sample, StoredExperiment, StoredHost, StoredTrial
+from ansible_env.store.records import Sample, StoredAssertion, StoredExperiment, StoredHost, StoredTrial
 from ansible_env.store.schema import (
     GROUP,
+    assertions,
     experiments,
     fingerprints,
     host_results,
@@ -114,6 +115,17 @@ def select_fingerprints(connection: Connection, ids: Ids) -> dict[int, dict[str,
         for trial_id, host, facts in connection.execute(statement):
             found.setdefault(trial_id, {})[host] = json.loads(facts)
     return found
+
+
+def select_assertions(connection: Connection, ids: Ids) -> list[StoredAssertion]:
+    """Return what was asserted of trials."""
+    columns = [column for column in assertions.c if column.name != "position"]
+    order = assertions.c.trial_id, assertions.c.position
+    return [
+        StoredAssertion(*row)
+        for part in _chunks(ids)
+        for row in connection.execute(select(*columns).where(assertions.c.trial_id.in_(part)).order_by(*order))
+    ]
 
 
 def _statement(query: Query) -> Select[Any]:

@@ -143,6 +143,21 @@ class StoredHost:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredAssertion:
+    """Whether a budget was kept; see `ansible_env.budgets`."""
+
+    trial: int
+    """The trial's id in the store: of several that were judged together, the last one's."""
+    metric: str
+    comparison: str
+    passed: bool
+    value: float | None
+    threshold: float | None
+    baseline: float | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One value of telemetry."""
 

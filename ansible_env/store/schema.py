@@ -22,7 +22,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest of the migrations."""
 VERSION_TABLE = "ansible_env_version"
 """Where a database has its revision; mlos_bench's storage has an `alembic_version` of its own."""
@@ -179,6 +179,21 @@ fingerprints = Table(
     _trial(primary_key=True),
     Column("host", String(255), primary_key=True),
     Column("facts", Text, nullable=False),  # JSON
+    sqlite_with_rowid=False,
+)
+
+assertions = Table(
+    "assertions",
+    metadata,
+    _trial(primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("metric", String(255), nullable=False),
+    Column("comparison", Text, nullable=False),
+    Column("passed", Boolean, nullable=False),
+    Column("value", Double),
+    Column("threshold", Double),
+    Column("baseline", Double),
+    Column("message", Text, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ansible_env.budgets import Verdict
 from ansible_env.result import HostResult, PhaseResult
 from ansible_env.status import Status
 from ansible_env.store.records import Sample, TrialLike
@@ -111,6 +113,28 @@ def fingerprint_rows(trial_id: int, fingerprints: Mapping[str, Mapping[str, Any]
         {"trial_id": trial_id, "host": short(host), "facts": clean(json.dumps(dict(facts)))}
         for host, facts in fingerprints.items()
     ]
+
+
+def assertion_rows(trial_id: int, verdicts: Iterable[Verdict]) -> list[Row]:
+    """Return the rows of what was asserted."""
+    return [
+        {
+            "trial_id": trial_id,
+            "position": position,
+            "metric": short(verdict.budget.metric),
+            "comparison": verdict.budget.text,
+            "passed": verdict.passed,
+            "value": _finite(verdict.value),
+            "threshold": _finite(verdict.limit),
+            "baseline": _finite(verdict.baseline),
+            "message": clean(verdict.message),
+        }
+        for position, verdict in enumerate(verdicts)
+    ]
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _sets(result: PhaseResult) -> Iterator[tuple[str, Mapping[str, Any]]]:

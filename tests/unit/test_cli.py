@@ -60,12 +60,12 @@ class Call:
 
     @property
     def phases(self):
-        return [
-            yaml.load(job.playbook, Loader=yaml.BaseLoader)[0]["name"].split()[0].lower() for job in self.engine.jobs
-        ]
+        names = [yaml.load(job.playbook, Loader=yaml.BaseLoader)[0]["name"] for job in self.engine.jobs]
+        return [name.split()[0].lower() for name in names if not name.startswith("Fingerprint ")]
 
     def variables(self, index):
-        tasks = yaml.load(self.engine.jobs[index].playbook, Loader=yaml.BaseLoader)[0]["tasks"]
+        playbooks = [yaml.load(job.playbook, Loader=yaml.BaseLoader) for job in self.engine.jobs]
+        tasks = [p[0]["tasks"] for p in playbooks if not p[0]["name"].startswith("Fingerprint ")][index]
         return tasks[0]["ansible_env.bench.phase"]["env"]
 
     def __call__(self, *arguments):

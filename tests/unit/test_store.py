@@ -13,11 +13,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, inspect
 
+from ansible_env.budgets import judge, parse_budget
 from ansible_env.errors import ConfigError, StoreError
 from ansible_env.outcomes import Kind
 from ansible_env.owner import Owner
@@ -323,6 +325,22 @@ def test_the_migrations_lead_to_the_tables(tmp_path):
 def test_the_newest_migration_is_the_one_that_is_named():
     script = ScriptDirectory.from_config(migrations.configuration())
     assert script.get_current_head() == REVISION
+
+
+def test_a_store_of_an_earlier_version_is_brought_up_to_date(tmp_path):
+    engine = create_engine(f"sqlite:///{tmp_path}/x.sqlite")
+    with engine.begin() as connection:
+        config = migrations.configuration()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.exec_driver_sql("INSERT INTO experiments VALUES (7, 'old', '2026-01-01 00:00:00')")
+        assert "assertions" not in inspect(connection).get_table_names()
+    with Store(tmp_path / "x.sqlite") as store:
+        uid = store.add_trial("old", trial({"score": 1}))
+        store.add_assertions(uid, judge([parse_budget("score", ">= 2")], {"score": 1}))
+        (found,) = store.assertions(store.trials("old"))
+        assert [experiment.name for experiment in store.experiments()] == ["old"]
+    assert (found.metric, found.comparison, found.passed, found.threshold) == ("score", ">= 2", False, 2)
 
 
 def test_one_that_alembic_made_is_opened(tmp_path):

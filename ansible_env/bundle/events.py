@@ -1,0 +1,36 @@
+"""Ansible's events, kept with a trial: what happened when, without what the logs have anyway."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ansible_env.bundle.files import to_json
+from ansible_env.params.secrets import MASK
+
+LONGEST_TEXT = 1000
+"""Characters of a text that are kept: scripts' output is in the logs."""
+_KEPT = ("counter", "event", "created", "event_data")
+_DROPPED = frozenset({"invocation"})
+"""The arguments of the author's own tasks, which may hold anything."""
+
+
+def append_events(path: Path, events: Iterable[Mapping[str, Any]], secrets: Sequence[str] = ()) -> None:
+    """Append events to a file that nobody else can read, a line of JSON for each."""
+    hidden = sorted({secret for secret in secrets if secret.strip()}, key=len, reverse=True)
+    lines = [to_json(_clean({key: e[key] for key in _KEPT if key in e}, hidden)) + "\n" for e in events]
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8") as file:  # noqa: PTH123
+        file.write("".join(lines))
+
+
+def _clean(value: Any, secrets: Sequence[str]) -> Any:
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, MASK)
+        return value if len(value) <= LONGEST_TEXT else f"{value[:LONGEST_TEXT]}…"
+    if isinstance(value, Mapping):
+        return {_clean(str(k), secrets): _clean(item, secrets) for k, item in value.items() if k not in _DROPPED}
+    return [_clean(item, secrets) for item in value] if isinstance(value, list | tuple) else value

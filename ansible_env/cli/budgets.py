@@ -1,0 +1,122 @@
+"""Budgets of a call: what was asserted, against which baseline, and whether its trials kept to it."""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible_env.budgets import Budget, BudgetError, Verdict, judge, parse_budget
+from ansible_env.bundle import MANIFEST, RESULT, Bundle
+from ansible_env.bundle.reading import read_result
+from ansible_env.cli.options import Judged
+from ansible_env.cli.selection import select
+from ansible_env.config import EnvironmentConfig
+from ansible_env.errors import ConfigError, Problem
+from ansible_env.store import Store
+from ansible_env.text import nearest
+
+_TEXT = re.compile(r"\s*(.+?)\s*((?:>=|<=|==|!=|>|<).*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Budgets:
+    """What the trials of a call are judged by."""
+
+    budgets: Sequence[Budget] = ()
+    baseline: Mapping[str, float] | None = None
+
+    def judge(self, metrics: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+        """Judge trials together, by the median of each metric over them."""
+        return judge(self.budgets, medians(metrics), self.baseline) if metrics else []
+
+
+def open_budgets(config: EnvironmentConfig, options: Judged) -> Budgets:
+    """Return the budgets of the environment file and of the command line.
+
+    Raises:
+        ConfigError: one of them is none, or needs a baseline that is not there; no host has been touched.
+        StoreError: the store, in which the baseline is, cannot be read.
+    """
+    budgets = [*config.budgets, *map(_budget, options.asserted or [])]
+    baseline, store = options.baseline, options.store
+    needing = [budget for budget in budgets if budget.needs_baseline]
+    if not needing:
+        return Budgets(budgets)
+    if baseline is None and config.baseline is None:
+        hint = "--baseline: a JSON file, a bundle, or trials of the store"
+        raise ConfigError(Problem("there is no baseline", f"assert.{needing[0].metric}", config.source, hint=hint))
+    if baseline is not None:
+        found = read_baseline(baseline, Path(), store)
+    else:
+        found = read_baseline(str(config.baseline), config.base_dir, store)
+    for budget in needing:
+        if budget.metric not in found:
+            what = f"the baseline {baseline or config.baseline} has no number {budget.metric!r}"
+            raise ConfigError(Problem(what, f"assert.{budget.metric}", hint=nearest(budget.metric, found)))
+    return Budgets(budgets, found)
+
+
+def read_baseline(reference: str, base_dir: Path, store: str | None) -> dict[str, float]:
+    """Return the metrics of a JSON file, of a bundle, or the medians of trials in the store.
+
+    Raises:
+        ConfigError: there is no such thing.
+        StoreError: the store cannot be read.
+    """
+    path = base_dir / Path(reference).expanduser()
+    if (path / MANIFEST).is_file():
+        bundle = Bundle.open(path)
+        return medians([read_result(bundle.directory / RESULT).get("metrics") or {}])
+    if path.is_file():
+        return medians(_in_file(path))
+    with Store(store) as opened:
+        found = [trial for trial in select(opened, reference) if trial.status.is_succeeded()]
+    if not found:
+        raise ConfigError(Problem("none of these trials has succeeded", "--baseline", hint=reference))
+    return medians([trial.metrics for trial in found])
+
+
+def medians(sets: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """Return the median of each number over those that have it."""
+    values: dict[str, list[float]] = {}
+    for metrics in sets:
+        for name, value in metrics.items():
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                values.setdefault(name, []).append(float(value))
+    return {name: statistics.median(found) for name, found in values.items()}
+
+
+def _budget(text: str) -> Budget:
+    match = _TEXT.fullmatch(text)
+    if match is None:
+        hint = "--assert 'throughput >= 0.95 * baseline'"
+        raise ConfigError(Problem(f"{text!r} is not METRIC and a comparison", "--assert", hint=hint))
+    try:
+        return parse_budget(match[1], match[2])
+    except BudgetError as error:
+        raise ConfigError(Problem(str(error), f"--assert {match[1]}")) from None
+
+
+def _in_file(path: Path) -> list[Mapping[str, Any]]:
+    """Return the metrics in a file: a mapping of them, or what `-o json` and `-o jsonl` printed."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        try:
+            data = json.loads(text)
+        except ValueError:
+            data = {"trials": [json.loads(line) for line in text.splitlines() if line.strip()]}
+        if not isinstance(data, Mapping):
+            raise TypeError("it is no mapping")
+        trials = data.get("trials", [data])
+        found = [trial.get("metrics", trial) for trial in trials if trial.get("status", "SUCCEEDED") == "SUCCEEDED"]
+        if not found or not all(isinstance(metrics, Mapping) for metrics in found):
+            raise TypeError("it holds no metrics")
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        hint = "a mapping of metrics to numbers, or what `trial -o json` printed"
+        raise ConfigError(Problem(f"cannot be taken as a baseline: {error}", "--baseline", path, hint=hint)) from error
+    return found

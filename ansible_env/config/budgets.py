@@ -1,0 +1,62 @@
+"""The field `assert` of an environment file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, InstanceOf, PlainSerializer, WithJsonSchema
+
+from ansible_env.budgets import Budget, BudgetError, parse_budget
+from ansible_env.config.fields import Fault, refuse, refuse_one
+from ansible_env.text import kind_of
+
+__all__ = ["BudgetsField"]
+
+
+def _budgets(value: Any) -> tuple[Budget, ...]:
+    if isinstance(value, tuple) and all(isinstance(item, Budget) for item in value):
+        return value
+    if not isinstance(value, Mapping):
+        refuse_one(f"must be a mapping of metrics to comparisons, not {kind_of(value)}")
+    found: list[Budget] = []
+    faults: list[Fault] = []
+    for metric, texts in value.items():
+        if not isinstance(metric, str) or not metric:
+            faults.append(((str(metric),), f"a metric's name must be text, not {kind_of(metric)}", "quote it"))
+            continue
+        for text in texts if isinstance(texts, list | tuple) else [texts]:
+            if not isinstance(text, str):
+                what = f"must be a comparison, as '>= 10', not {kind_of(text)}"
+                faults.append(((metric,), what, "write '>= …' or '<= …' before it"))
+                continue
+            try:
+                found.append(parse_budget(metric, text))
+            except BudgetError as error:
+                faults.append(((metric,), str(error), None))
+    if faults:
+        refuse(faults)
+    return tuple(found)
+
+
+def _data(budgets: tuple[Budget, ...]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for budget in budgets:
+        found.setdefault(budget.metric, []).append(budget.text)
+    return found
+
+
+_COMPARISON = {"type": "string", "pattern": r"^\s*(>=|<=|==|!=|>|<)"}
+
+BudgetsField = Annotated[
+    tuple[InstanceOf[Budget], ...],
+    BeforeValidator(_budgets),
+    PlainSerializer(_data),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "additionalProperties": {"anyOf": [_COMPARISON, {"type": "array", "items": _COMPARISON}]},
+            "examples": [{"throughput": ">= 0.95 * baseline", "latency_p99": "<= 12 ms"}],
+        }
+    ),
+]

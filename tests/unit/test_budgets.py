@@ -1,0 +1,112 @@
+"""Budgets: what is one, and whether it was kept."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from ansible_env.budgets import BudgetError, judge, parse_budget
+
+
+def limit(text, metric="m", baseline=200.0):
+    return parse_budget(metric, text).limit(baseline)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (">= 12", 12),
+        ("<=12 ms", 12),
+        ("< 1_000.5 req/s", 1000.5),
+        ("== -3e-2", -0.03),
+        ("<= 80 %", 80),
+        (">= .5", 0.5),
+        (">= 0.95 * baseline", 190),
+        (">= baseline*0.95", 190),
+        (">= 95% of baseline", 190),
+        ("<= baseline", 200),
+        ("<= baseline + 5%", 210),
+        ("<= baseline - 5 %", 190),
+        ("<= baseline + 3 ms", 203),
+        ("<= -1 * baseline", -200),
+    ],
+)
+def test_limits(text, expected):
+    assert limit(text) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("metric", "text", "expected"),
+    [
+        ("latency_p99_ms", "<= 0.5 s", 500),
+        ("latency_p99_ms", "<= 12", 12),
+        ("latency.us", "<= 2 ms", 2000),
+        ("size_mib", "<= 1 GiB", 1024),
+        ("size_mib", "<= 1 MB", 1e6 / 2**20),
+        ("ops", "<= 2 ms", 2),  # a unit that is the whole name is a name
+        ("ms", "<= 1 s", 1),
+        ("items", "<= 2 s", 2),
+        ("rate_ops", ">= 5 ops/s", 5),
+    ],
+)
+def test_units(metric, text, expected):
+    assert limit(text, metric) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("12", "does not begin with one of"),
+        ("", "does not begin"),
+        ("=> 3", "does not begin"),
+        (">= many", "no limit"),
+        (">= 2 * base", "no limit"),
+        (">= 1 2", "no limit"),
+        (">= 0 * baseline", "write 0"),
+        ("<= 1e999", "not a number"),
+        (">= baseline - 100%", "write 0"),
+        (">= __import__('os')", "no limit"),
+    ],
+)
+def test_what_is_none(text, words):
+    with pytest.raises(BudgetError, match=words):
+        parse_budget("m", text)
+
+
+def test_units_that_do_not_go_together():
+    with pytest.raises(BudgetError, match="do not go together"):
+        parse_budget("latency_ms", "<= 1 GiB")
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "passed"),
+    [
+        (">= 10", 10, True),
+        ("> 10", 10, False),
+        ("<= 10", 10.01, False),
+        ("< 10", 9, True),
+        ("== 0", 0, True),
+        ("!= 0", 0, False),
+        (">= 0.95 * baseline", 95, True),
+        (">= 0.95 * baseline", 94.9, False),
+        (">= 0", math.nan, False),
+        (">= 0", True, False),
+        (">= 0", "fast", False),
+        (">= 0", None, False),
+    ],
+)
+def test_verdicts(text, value, passed):
+    (verdict,) = judge([parse_budget("m", text)], {"m": value}, {"m": 100})
+    assert verdict.passed is passed
+
+
+def test_the_message_says_by_how_much():
+    budget = parse_budget("throughput", ">= 0.95 * baseline")
+    (verdict,) = judge([budget], {"throughput": 855}, {"throughput": 1000})
+    words = "throughput >= 0.95 * baseline: 855, limit 950, baseline 1000: 10 % below"
+    assert (verdict.message, verdict.limit) == (words, 950)
+    assert judge([budget], {}, {})[0].message.endswith("the metric was not measured")
+    assert judge([budget], {"throughput": 1}, {"x": 1})[0].message.endswith("the baseline has no such metric")
+    assert judge([parse_budget("errors", "== 0")], {"errors": 3})[0].message.endswith("3 above")
+    assert verdict.to_dict()["assert"] == ">= 0.95 * baseline"

@@ -19,6 +19,10 @@ def junit_of(data: ReportData) -> str:
     hosts: dict[int, list[object]] = {}
     for host in data.hosts:
         hosts.setdefault(host.trial, []).append(host)
+    checks: dict[int, list[Check]] = {}
+    for item in data.assertions:
+        check = Check(f"{item.metric} {item.comparison}", "" if item.passed else item.message)
+        checks.setdefault(item.trial, []).append(check)
     return junit(
         Suite(
             trial.experiment,
@@ -27,6 +31,7 @@ def junit_of(data: ReportData) -> str:
             trial.elapsed,
             hosts.get(trial.id, []),  # type: ignore[arg-type]
             dict(trial.metrics),
+            checks.get(trial.id, ()),
             error=trial.error,
         )
         for trial in data.trials

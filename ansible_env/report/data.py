@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from ansible_env.errors import ConfigError
-from ansible_env.store import Sample, Store, StoredHost, StoredTrial, parse_best
+from ansible_env.store import Sample, Store, StoredAssertion, StoredHost, StoredTrial, parse_best
 from ansible_env.text import nearest
 
 MOST_FOR_HOSTS = 1000
@@ -52,6 +52,7 @@ class ReportData:
     """Of the best trial that has some, or of the last one."""
     goal: Goal | None = None
     store: str = ""
+    assertions: list[StoredAssertion] = field(default_factory=list)
     made: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @cached_property
@@ -124,7 +125,9 @@ def collect(store: Store, experiment: str, best: str | None = None) -> ReportDat
     candidates = [*(goal.best(trials)[:1] if goal else []), *reversed(trials[-20:])]
     telemetry = next(((trial, found) for trial in candidates if (found := store.telemetry(trial))), None)
     newest = trials[-MOST_FOR_HOSTS:]
-    return ReportData(experiment, trials, store.hosts(newest), telemetry, goal, store.name)
+    return ReportData(
+        experiment, trials, store.hosts(newest), telemetry, goal, store.name, assertions=store.assertions(trials)
+    )
 
 
 def _goal(trials: list[StoredTrial], best: str | None) -> Goal | None:

@@ -54,7 +54,7 @@ class Database:
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
         with errors_of(url):
-            self._engine = _engine(url) if not self.is_sqlite else _sqlite(url)
+            self._engine = _sqlite(url) if self.is_sqlite else _engine(url, pool_pre_ping=True)
             self._writer = self._engine.execution_options(**{_WRITES: True})
             if self._revision() != REVISION:
                 self._migrate()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -22,10 +23,11 @@ def call(tmp_path, monkeypatch):
 
     def call(*arguments, scores=(100,), code=0, **more):
         left = list(scores)
-        answer = {"run": lambda: left.pop(0) if len(left) > 1 else left[0]}
 
         def of(phase, host, task):
-            score = answer[phase]()
+            if phase != "run":
+                return {}
+            score = left.pop(0) if len(left) > 1 else left[0]
             return {"rc": 3} if score is None else {"metrics": {"score": score, "p99_ms": 7, "note": "x"}}
 
         monkeypatch.setattr(context, "make_engine", lambda *_: FakeEngine(["h"], of))
@@ -74,6 +76,14 @@ def test_the_store_knows_what_was_asserted(call):
     with Store() as store:
         found = store.assertions(store.trials("x"))
     assert [(item.trial, item.metric, item.passed, item.value) for item in found] == [(2, "score", False, 100)]
+
+
+def test_junit_says_which_assertion_failed_and_by_how_much(call):
+    call("trial", "-q", "--assert", "score > 200", "--assert", "score > 1", code=3)
+    text = CliRunner().invoke(app, ["report", "x", "--format", "junit"]).stdout
+    cases = {case.get("name"): case.find("failure") for case in ElementTree.fromstring(text).iter("testcase")}
+    assert "limit 200: 50 % below" in cases["score > 200"].get("message")
+    assert cases["score > 1"] is None
 
 
 def test_baselines(call, tmp_path):

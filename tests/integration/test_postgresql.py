@@ -1,0 +1,125 @@
+"""The store on a PostgreSQL server of our own, on a loopback port, with its data in a directory for a while."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from ansible_env.budgets import judge, parse_budget
+from ansible_env.errors import StoreError
+from ansible_env.store import Sample, Store, TrialInfo
+from tests.store_scale import BEGIN, made_up
+from tests.unit.test_store import VALUES, WRITER, trial
+
+USER = "nobody"
+
+
+def program(name):
+    places = [os.environ.get("PATH", ""), *(str(p) for p in sorted(Path("/usr/lib/postgresql").glob("*/bin")))]
+    found = shutil.which(name, path=os.pathsep.join(reversed(places)))
+    if found is None:
+        pytest.skip(f"there is no {name} here")
+    return found
+
+
+def as_user(*command):
+    """PostgreSQL refuses to be run by root."""
+    return ["runuser", "-u", USER, "--", *command] if os.geteuid() == 0 else list(command)
+
+
+@pytest.fixture(scope="module")
+def server():
+    pytest.importorskip("psycopg")
+    initdb, pg_ctl = program("initdb"), program("pg_ctl")
+    if os.geteuid() == 0 and shutil.which("runuser") is None:
+        pytest.skip("there is no runuser here")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    directory = Path(tempfile.mkdtemp(prefix="ae-pg-"))
+    if os.geteuid() == 0:
+        shutil.chown(directory, USER)
+    data = str(directory / "data")
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={directory} -c fsync=off"
+    quiet = {"check": True, "stdout": subprocess.DEVNULL, "cwd": "/"}
+    try:
+        subprocess.run(as_user(initdb, "-D", data, "-U", "bench", "-A", "trust", "-E", "UTF8", "--no-sync"), **quiet)
+        log = str(directory / "log")
+        subprocess.run(as_user(pg_ctl, "-D", data, "-w", "-l", log, "-o", options, "start"), **quiet)
+        try:
+            yield f"postgresql://bench@127.0.0.1:{port}"
+        finally:
+            with suppress(subprocess.CalledProcessError):
+                subprocess.run(as_user(pg_ctl, "-D", data, "-w", "-m", "immediate", "stop"), **quiet)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def admin(url):
+    return create_engine(url.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT")
+
+
+@pytest.fixture
+def url(server, request):
+    """A database of its own for each test."""
+    name = f"t{abs(hash(request.node.name)) % 10**9}"
+    engine = create_engine(
+        f"{server.replace('postgresql:', 'postgresql+psycopg:')}/postgres", isolation_level="AUTOCOMMIT"
+    )
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return f"{server}/{name}"
+
+
+def test_what_goes_in_comes_out(url):
+    with Store(url) as store:
+        info = TrialInfo(params={**VALUES, "nul": "a\0b"}, started=BEGIN)
+        uid = store.add_trial("x\0y", trial({"score": 3.5, "m" * 300: "\ud800"}, stderr="\0"), info)
+        store.add_telemetry(uid, [Sample(BEGIN, "h1", "load", 0.5)])
+        store.add_assertions(uid, judge([parse_budget("score", ">= 2")], {"score": 3.5}))
+    with Store(url) as store:
+        found = store.trial(uid)
+        assert {**found.params, "nul": "a\0b"} == {**VALUES, "nul": "a\0b"}
+        assert (found.started, found.metrics["score"]) == (BEGIN, 3.5)
+        assert [sample.value for sample in store.telemetry(found)] == [0.5]
+        assert store.assertions([found])[0].passed
+        assert store.hosts([found])[0].started == BEGIN
+        assert store.trials(best="score:max", params={"text": VALUES["text"]}, limit=1)[0].uid == uid
+        assert store.experiments()[0].succeeded == 1
+
+
+def test_several_processes_make_and_fill_it_at_once(url):
+    call = [sys.executable, "-c", WRITER, url]
+    writers = [subprocess.Popen(call, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}) for _ in range(3)]
+    assert [writer.wait(100) for writer in writers] == [0, 0, 0]
+    with Store(url) as store:
+        assert len(store.trials("shared")) == 60
+        assert len(store.experiments()) == 1
+
+
+def test_a_connection_that_was_lost_is_made_again(url):
+    with Store(url) as store:
+        made, info = made_up(1, 2, 2)
+        store.add_trial("x", made, info)
+        engine = admin(url)
+        with engine.connect() as connection:
+            ours = "datname = current_database() AND pid <> pg_backend_pid()"
+            connection.execute(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours}"))
+        engine.dispose()
+        store.add_trial("x", made, TrialInfo())
+        assert len(store.trials("x")) == 2
+
+
+def test_a_server_that_is_not_there_is_one_clear_error(url):
+    with pytest.raises(StoreError, match="no_such_database"):
+        Store(f"{url.rpartition('/')[0]}/no_such_database")

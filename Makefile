@@ -22,7 +22,7 @@ IN_VENV = PATH="$(abspath $(BIN)):$$PATH"
 # program:Debian package. The tests that want a program are skipped without it.
 PROGRAMS = sshd:openssh-server ssh:openssh-client ip:iproute2 sudo:sudo busybox:busybox unshare:util-linux ps:procps
 
-.PHONY: help demo store-scale test test-all test-worker molecule bench lint check format venv packages clean
+.PHONY: help demo store-scale store-kill test test-all test-worker molecule bench lint check format venv packages clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
@@ -32,6 +32,9 @@ demo: venv ## run the SQLite benchmark on this machine
 
 store-scale: venv ## 10,000 trials in a store: how long it takes to write one and to find the best
 	@$(BIN)/python -m tests.store_scale
+
+store-kill: venv ## kill -9 of 20 sweeps at random moments: the store has every finished trial
+	@$(BIN)/python -m tests.store_kill
 
 test: venv packages check ## static checks and all tests (some minutes)
 	$(IN_VENV) pytest -n 2 --dist worksteal $(PYTEST_ARGS)

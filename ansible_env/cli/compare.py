@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible_env.cli import context
 from ansible_env.cli.query_options import CompareOptions, RowOutput
+from ansible_env.cli.replay import recover
 from ansible_env.cli.results import table_text
 from ansible_env.cli.rows import write, write_rows
 from ansible_env.cli.selection import select
@@ -29,6 +30,7 @@ def run_compare(options: CompareOptions) -> None:
         StoreError: the store cannot be read.
     """
     with Store(options.store) as store:
+        recover(store)
         a, b = (_succeeded(select(store, name), name) for name in (options.first, options.second))
         paired = len(a) == len(b) == 1
         first, second, what = _pairs(store, a[0], b[0]) if paired else (_of_groups(a), _of_groups(b), "trials")

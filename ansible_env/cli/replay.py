@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from ansible_env.bundle import RESULT, Bundle
 from ansible_env.bundle.archive import export, opened
-from ansible_env.bundle.reading import read_result
+from ansible_env.bundle.reading import read_phases, read_result
 from ansible_env.bundle.replay import replay
 from ansible_env.bundle.rules import rules_of
 from ansible_env.cli.exits import Exit
@@ -20,6 +21,7 @@ from ansible_env.cli.record import Trial
 from ansible_env.config import EnvironmentConfig
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.metrics import compile_pattern
+from ansible_env.status import Status
 from ansible_env.store import Store
 
 
@@ -37,7 +39,7 @@ def run_replay(options: ReplayOptions) -> Exit:
     with opened(options.bundle.expanduser()) as bundle:
         rules = _rules(options, bundle)
         data = read_result(bundle.directory / RESULT)
-        trial = _trial(bundle, data)
+        trial = kept_trial(bundle, data)
         trial.phases = replay(bundle, rules)
         if options.save:
             with Store(options.store) as store:
@@ -68,8 +70,23 @@ def _rules(options: ReplayOptions, bundle: Bundle) -> dict[str, Any]:
     return rules
 
 
-def _trial(bundle: Bundle, data: dict[str, Any]) -> Trial:
-    """Return the trial as it was, but for its phases."""
+def recover(store: Store) -> None:
+    """Write into the store what is finished in its bundle only, as its controller was killed between the two."""
+    for found in store.trials(status=[Status.RUNNING]):
+        path = Path(found.artifacts or "") / RESULT
+        if not found.interrupted or not found.artifacts or not path.is_file():
+            continue
+        with contextlib.suppress(ConfigError):  # what cannot be read stays interrupted
+            bundle = Bundle.open(path.parent)
+            data = read_result(path)
+            trial = kept_trial(bundle, data)
+            trial.phases = read_phases(data, path)
+            if bundle.uid == found.uid:
+                Keeper(store).finish(trial)
+
+
+def kept_trial(bundle: Bundle, data: dict[str, Any]) -> Trial:
+    """Return a trial out of its bundle, without its phases."""
     manifest = bundle.manifest
     end = data.get("finished")
     return Trial(

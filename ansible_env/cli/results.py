@@ -17,6 +17,7 @@ from rich.text import Text
 
 from ansible_env.cli import context
 from ansible_env.cli.query_options import ResultsOptions, RowOutput
+from ansible_env.cli.replay import recover
 from ansible_env.cli.rows import Row, write, write_rows
 from ansible_env.cli.text import duration, number, visible
 from ansible_env.errors import ConfigError, Problem
@@ -39,6 +40,7 @@ def run_results(options: ResultsOptions) -> None:
         StoreError: the store cannot be read.
     """
     with Store(options.store) as store:
+        recover(store)
         if options.experiments:
             rows = experiment_rows(store)
             name = "experiments"

@@ -177,6 +177,8 @@ class _Sweep:
         env.logs, env.journal = bundle.logs, Journal(bundle.directory)
         for phase in env.config.phases:
             bundle.write_playbook(phase, env.render(phase))
+        trial = Trial(env.name, request.number, env.params, artifacts=bundle.directory, bundle=bundle)
+        self._session.keeper.begin(trial)
         given = {**request.globals, **request.values}
         axes = [text.partition("=")[0].strip() for text in self._options.grid or []]
         changed = {name: given[name] for name in axes if name in given}
@@ -205,7 +207,7 @@ class _Sweep:
 
     def _lose(self, result: TrialResult) -> None:
         self._session.progress.end_trial(result.request.number, final=False)
-        self._keep(result)
+        self._session.keeper.finish(self._keep(result))
 
     def _finish(self, result: TrialResult) -> None:
         self._session.progress.end_trial(result.request.number)

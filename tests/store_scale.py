@@ -95,11 +95,18 @@ def main() -> None:
         timed("Store.trials(best=..., limit=10)", lambda: store.trials("scale", best="metric_0:max", limit=10))
         timed("Store.trials()", lambda: store.trials("scale"))
         timed("Store.rows(level='host')", lambda: store.rows("scale", level="host"))
-        program = [str(Path(sys.executable).with_name("ansible-env")), "results", "--store", url, "scale"]
-        for arguments in (["--best", "metric_0:max", "--limit", "10"], ["--output", "csv"], ["--hosts", "-o", "csv"]):
-            call = [*program, *arguments]
+        program = [sys.executable, "-m", "ansible_env"]
+        best = ["--best", "metric_0:max"]
+        for arguments in (
+            ["results", "scale", *best, "-n", "10"],
+            ["results", "scale", "-o", "csv"],
+            ["results", "scale", "--hosts", "-o", "csv"],
+            ["report", "scale", *best, "-o", str(Path(directory) / "report.html")],
+            ["compare", "scale:mode=wal", "scale:mode=delete"],
+        ):
+            call = [*program, *arguments, "--store", url]
             timed(
-                f"ansible-env results scale {' '.join(arguments)}",
+                f"ansible-env {' '.join(arguments).replace(directory + '/', '')}",
                 lambda call=call: subprocess.run(call, check=True, stdout=subprocess.DEVNULL),  # type: ignore[misc]
             )
 

@@ -72,6 +72,10 @@ def _host(name: str, data: Mapping[str, Any]) -> HostResult:
         "started": _time(data.get("started")),
         "finished": _time(data.get("finished")),
         "left_running": tuple(data.get("left_running") or ()),
+        "telemetry": tuple(
+            (datetime.fromisoformat(time), name, _metrics({name: value})[name])
+            for time, name, value in data.get("telemetry") or ()
+        ),
     }
     return HostResult(**values)
 

@@ -61,6 +61,7 @@ from ansible_env.store.write import (
     metric_rows,
     param_rows,
     phase_rows,
+    samples_of,
     telemetry_rows,
 )
 
@@ -150,7 +151,8 @@ class Store:
     ) -> str:
         """Write a finished trial, whole or not at all, and return its uid.
 
-        One with the uid of a trial that is there, begun or finished, takes its place. So a trial may be written
+        Telemetry is that of the hosts' results, and what is given. One with the uid of a trial that is there, begun
+        or finished, takes its place. So a trial may be written
         again after an error, from any process.
 
         Raises:
@@ -161,8 +163,9 @@ class Store:
         finished = finished or datetime.now(UTC)
         with self._database.writing() as connection:
             trial_id, started = self._row_of(connection, experiment, info, uid)
+            seen = [*telemetry, *samples_of(trial)]
             for table in PARTS:
-                if table is not schema.telemetry:
+                if table is not schema.telemetry or seen:
                     connection.execute(table.delete().where(table.c.trial_id == trial_id))
             values = {
                 "status": trial.status.name,
@@ -179,7 +182,7 @@ class Store:
                 phase_rows(trial_id, trial.phases),
                 host_rows(trial_id, trial.phases),
                 metric_rows(trial_id, trial.phases),
-                telemetry_rows(trial_id, telemetry),
+                telemetry_rows(trial_id, seen),
                 fingerprint_rows(trial_id, fingerprints or {}),
             )
             for table, found in zip(PARTS, rows, strict=True):

@@ -93,6 +93,16 @@ def metric_rows(trial_id: int, phases: Mapping[str, PhaseResult]) -> list[Row]:
     ]
 
 
+def samples_of(trial: TrialLike) -> list[Sample]:
+    """Return the telemetry in the results of a trial's hosts."""
+    return [
+        Sample(time, host.host, name, value)
+        for result in trial.phases.values()
+        for host in result.hosts.values()
+        for time, name, value in host.telemetry
+    ]
+
+
 def telemetry_rows(trial_id: int, samples: Iterable[Sample]) -> list[Row]:
     """Return the rows of telemetry."""
     return [

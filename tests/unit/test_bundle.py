@@ -146,7 +146,17 @@ def test_save_keeps_the_first_result_and_tells_the_store(make):
 
 def test_what_was_written_is_read_again(make):
     bundle = make({"h1": b""})
-    hosts = [HostResult("h", Kind.OK, "m", 0, {"a": math.nan, "b": -math.inf, "c": "x"}, left_running=(1, 2))]
+    hosts = [
+        HostResult(
+            "h",
+            Kind.OK,
+            "m",
+            0,
+            {"a": math.nan, "b": -math.inf, "c": "x"},
+            left_running=(1, 2),
+            telemetry=((BEGIN, "cpu", 0.5),),
+        )
+    ]
     before = phase_result("run", hosts)
     data = {"status": "SUCCEEDED", "started": BEGIN.isoformat(), "phases": {"run": before.to_dict()}}
     bundle.write_result(data)

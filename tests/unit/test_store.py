@@ -166,10 +166,11 @@ def test_telemetry(store):
     uid = store.begin_trial("x")
     store.add_telemetry(uid, [Sample(BEGIN, "h1", "load", 0.5)])
     store.add_trial("x", trial(), TrialInfo(uid=uid), telemetry=[Sample(BEGIN, "h1", "mode", "fast")])
-    assert [(s.time, s.name, s.value) for s in store.telemetry(store.trial(uid))] == [
-        (BEGIN, "load", 0.5),
-        (BEGIN, "mode", "fast"),
-    ]
+    assert [(s.time, s.name, s.value) for s in store.telemetry(store.trial(uid))] == [(BEGIN, "mode", "fast")]
+    store.add_telemetry(uid, [Sample(BEGIN, "h1", "load", 0.5)])
+    for _ in range(2):
+        store.add_trial("x", trial(hosts=("h1",), telemetry=((BEGIN, "cpu", 7),)), TrialInfo(uid=uid))
+    assert [(s.time, s.host, s.name, s.value) for s in store.telemetry(store.trial(uid))] == [(BEGIN, "h1", "cpu", 7)]
     with pytest.raises(ConfigError, match="no trial nobody"):
         store.add_telemetry("nobody", [])
 

@@ -173,9 +173,7 @@ class PhaseRunner:
         measured = phase.playbook.measured
         if phase.place.journal is not None:
             hidden = [str(value) for values in phase.secrets.values() for value in values.values()]
-            append_events(
-                phase.place.journal.directory / "events" / f"{phase.playbook.phase}.jsonl", events, hidden
-            )
+            append_events(phase.place.journal.directory / "events" / f"{phase.playbook.phase}.jsonl", events, hidden)
         return run, fold_hosts(
             events,
             hosts,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,13 @@ def replay(bundle: Bundle, rules: Mapping[str, Any]) -> dict[str, PhaseResult]:
     run = phases["run"]
     scripts = _scripts(bundle)
     segments = _Segments(bundle)
-    hosts = [_host(host, segments.of(host), config, scripts) for host in run.hosts.values()]
+    # Of a host that succeeded without a required metric, none was expected.
+    owed = bundle.manifest["rules"].get("required_metrics") or ()
+    free = {h.host for h in run.hosts.values() if h.kind is Kind.OK and any(n not in h.metrics for n in owed)}
+    hosts = [
+        _host(host, segments.of(host), config, () if host.host in free else config.required_metrics, scripts)
+        for host in run.hosts.values()
+    ]
     stopped = any(host.kind is Kind.CANCELED for host in hosts) and not run.status.is_canceled()
     phases["run"] = phase_result(
         "run", hosts, run.message, policy=config.group_policy, dropped=run.dropped, stopped=stopped
@@ -45,7 +51,9 @@ def replay(bundle: Bundle, rules: Mapping[str, Any]) -> dict[str, PhaseResult]:
     return phases
 
 
-def _host(host: HostResult, outputs: list[str] | None, config: EnvironmentConfig, scripts: int) -> HostResult:
+def _host(
+    host: HostResult, outputs: list[str] | None, config: EnvironmentConfig, required: Sequence[str], scripts: int
+) -> HostResult:
     if outputs is None:  # it has printed nothing that was kept: it was not started
         return host
     kind, message = (Kind.OK, "") if host.kind in _JUDGED else (host.kind, host.message)
@@ -62,8 +70,8 @@ def _host(host: HostResult, outputs: list[str] | None, config: EnvironmentConfig
         metrics |= values
         if found is not Kind.OK and kind is Kind.OK:
             kind, message = found, words
-    missing = [name for name in config.required_metrics if name not in metrics]
-    if kind is Kind.OK and len(outputs) < scripts:
+    missing = [name for name in required if name not in metrics]
+    if kind is Kind.OK and host.kind is not Kind.OK and len(outputs) < scripts:
         kind, message = Kind.METRICS_MISSING, f"only {len(outputs)} of {scripts} scripts were run"
     elif kind is Kind.OK and missing:
         kind, message = Kind.METRICS_MISSING, f"not in the output: {', '.join(missing)}"

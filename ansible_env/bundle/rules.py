@@ -35,7 +35,9 @@ def config_of(rules: Mapping[str, Any]) -> EnvironmentConfig:
 
 
 def scripts_in(playbook: str) -> int:
-    """Return how many scripts a rendered phase has."""
+    """Return how many scripts a rendered phase has on each of its hosts; 1 where that differs from host to host."""
     plays = yaml.load(playbook, Loader=yaml.BaseLoader)  # noqa: S506 - all values are text
+    if len(plays) != 1:
+        return 1
     tasks = [task for play in plays for task in play.get("tasks") or ()]
     return sum(1 for task in tasks if isinstance(task.get(PHASE_TASK), dict) and "script" in task[PHASE_TASK])

@@ -34,7 +34,8 @@ def make(tmp_path, monkeypatch):
     """Makes the bundle of a trial from what its hosts printed."""
     monkeypatch.setenv("ANSIBLE_ENV_ARTIFACTS", str(tmp_path / "kept"))
 
-    def make(outputs, kind=Kind.METRICS_MISSING, scripts=1, **more):
+    def make(outputs, kind=Kind.METRICS_MISSING, scripts=1, metrics=None, **more):
+        metrics = metrics or {"score" if kind is Kind.OK else "partial": 1}
         config = EnvironmentConfig.from_mapping({**ENVIRONMENT, **more})
         directory = tmp_path / "trial-1"
         (directory / "logs" / "run").mkdir(parents=True)
@@ -46,7 +47,7 @@ def make(tmp_path, monkeypatch):
         for host, output in outputs.items():
             if output is not None:
                 (directory / "logs" / "run" / f"{host}.stdout").write_bytes(output)
-            hosts.append(HostResult(host, kind, "said", 0, {"partial": 1}, started=BEGIN, left_running=(3,)))
+            hosts.append(HostResult(host, kind, "said", 0, metrics, started=BEGIN, left_running=(3,)))
         phases = {"run": phase_result("run", hosts)}
         data = {
             "status": phases["run"].status.name,
@@ -125,6 +126,11 @@ def test_scripts_that_were_never_run_make_no_success(make):
     scripts(bundle, "h1", 8)
     code, trial = replay(bundle)
     assert (code, trial["hosts"]["h1"]["message"]) == (1, "only 1 of 2 scripts were run")
+
+
+def test_a_host_of_which_nothing_was_expected_owes_nothing(make):
+    bundle = make({"h1": b"hello\n"}, Kind.OK, metrics={"other": 1})
+    assert replay(bundle)[1]["hosts"]["h1"]["kind"] == "ok"
 
 
 def test_save_keeps_the_first_result_and_tells_the_store(make):

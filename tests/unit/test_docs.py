@@ -64,7 +64,7 @@ Loader.add_multi_constructor("!", lambda loader, tag, node: None)
 @of("yaml")
 def test_yaml_is_yaml_and_an_environment_is_one(block):
     data = yaml.load(block.text, Loader=Loader)
-    known = EnvironmentConfig.model_fields
+    known = {field.alias or name for name, field in EnvironmentConfig.model_fields.items()}
     if isinstance(data, dict) and set(data) & (set(known) - {"hosts", "name"}):
         assert not set(data) - set(known), block
         try:

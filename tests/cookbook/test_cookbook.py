@@ -58,7 +58,9 @@ def left(hosts):
 
 
 def test_every_example_is_tried():
-    assert set(SHORT) == {path.parent.name for path in ROOT.glob("examples/*/environment.yml")}
+    """Those that need groups of hosts are run by the tests of their READMEs (tests/docs)."""
+    found = {path.parent.name for path in ROOT.glob("examples/*/environment.yml")}
+    assert set(SHORT) == found - {"redis-clients"}
 
 
 @pytest.mark.parametrize("name", SHORT)

@@ -95,6 +95,7 @@ class Place:
         three = yaml.safe_load(inventory)
         for group in three.values():
             group["hosts"] = {name: host for name, host in group["hosts"].items() if name in ("h1", "h2", "h3")}
+        three |= {"server": {"hosts": {"h1": {}}}, "clients": {"hosts": {"h2": {}, "h3": {}}}}
         self.write("inventory.yml", three)
         shutil.rmtree(self.directory / "inventories/ssh/group_vars", ignore_errors=True)
         self.write("ENV.yml", environment_file())

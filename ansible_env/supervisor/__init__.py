@@ -4,16 +4,8 @@ Pure text in, pure text out: who carries it (an Ansible connection, a pipe in a 
 `supervisor.sh` beside this file is what stays on the target while a script runs.
 """
 
-from ansible_env.supervisor.follow import (
-    Disconnected,
-    Ending,
-    Follower,
-    NeverConnected,
-    Pace,
-    Stop,
-    Transport,
-    wait_for_host,
-)
+from ansible_env.supervisor.ending import Ending, Pace
+from ansible_env.supervisor.follow import Follower
 from ansible_env.supervisor.protocol import Reply, ReplyError, State, parse_reply
 from ansible_env.supervisor.script import (
     MARKER,
@@ -24,6 +16,7 @@ from ansible_env.supervisor.script import (
     start_payload,
     stop_payload,
 )
+from ansible_env.supervisor.transport import Disconnected, NeverConnected, Stop, Transport, wait_for_host
 
 __all__ = [
     "MARKER",

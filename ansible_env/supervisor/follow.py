@@ -7,10 +7,10 @@ import math
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
 
 from ansible_env.errors import AnsibleEnvError
+from ansible_env.supervisor.ending import Ending, Pace
 from ansible_env.supervisor.protocol import Reply, ReplyError, State, parse_reply
 from ansible_env.supervisor.script import (
     Script,
@@ -22,94 +22,16 @@ from ansible_env.supervisor.script import (
     start_payload,
     stop_payload,
 )
+from ansible_env.supervisor.transport import ANSWER, Disconnected, NeverConnected, Stop, Transport
 
 FIRST_WAIT = 1
 """Seconds that the first round trip may last: a shorter script costs one. A longer one is known to have been started
 early, and on which boot of the host, so that a connection or host lost later leaves no doubt about that."""
 LONGEST_WAIT = 20
 """Seconds that a quiet round trip may last; below the idle limits of usual firewalls and load balancers."""
-ANSWER = 30
-"""Seconds that an answer may take beyond the wait that was asked for."""
 CLOCK_QUESTIONS = 3
 ON_ITS_WAY = 1.5
 """Seconds in which a script that was sent must have arrived, if ever it will."""
-
-
-class Disconnected(AnsibleEnvError):
-    """The transport broke; what was sent may or may not have arrived."""
-
-
-class NeverConnected(Disconnected):
-    """Nothing can have arrived: no connection, no login, or no shell at its end."""
-
-
-class Stop(BaseException):
-    """Raised inside a transport, by a signal handler, to end the script."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(reason)
-
-
-class Transport(Protocol):
-    """Carries one payload to the stdin of the target's `/bin/sh` and brings back its stdout.
-
-    Both methods are the only places where a `Stop` may be raised: between them nothing is half done.
-    """
-
-    def exchange(self, payload: str, limit: float) -> bytes:
-        """Return what the shell printed.
-
-        Raises:
-            NeverConnected: nothing arrived.
-            Disconnected: it is not known what arrived; also after `limit` seconds.
-            Stop: the script is to be ended.
-        """
-        ...
-
-    def pause(self, seconds: float) -> None:
-        """Do nothing for a while.
-
-        Raises:
-            Stop: the script is to be ended.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How closely a script is followed."""
-
-    tick: int = 1
-    """Seconds between two looks for new output, on the target."""
-    reconnect: float = 60
-    """Seconds for which a lost connection is tried again."""
-    settle: float = 0
-    """Seconds after its end for which a script that may restart its host is watched doing so."""
-
-
-@dataclass(slots=True)
-class Ending:
-    """How a script ended, as far as is known."""
-
-    reply: Reply
-    started: bool = True
-    """False where the script cannot have been started."""
-    broken: str = ""
-    """Words of the transport that stayed broken until we gave up."""
-    reconnects: int = 0
-    first_boot_id: str = ""
-    samples: bytes = b""
-    """Telemetry, as the target wrote it."""
-    stopped: str = ""
-    """`canceled` or `timeout` where we ended the script, or had to leave that to the target."""
-
-    @property
-    def rebooted(self) -> bool:
-        """Whether the host was restarted since the script was started."""
-        now = self.reply.boot_id
-        return bool(self.first_boot_id and now and now != self.first_boot_id)
-
 
 Write = Callable[[bytes, bytes], None]
 """Takes new bytes of stdout and of stderr."""
@@ -388,23 +310,3 @@ class Follower:
         payload = drop_payload(self._script.base, self._script.run_id, self._nonce)
         with contextlib.suppress(Disconnected, Stop):
             self._transport.exchange(payload, ANSWER)
-
-
-def wait_for_host(transport: Transport, seconds: float) -> str:
-    """Wait until a target's shell answers, and return its boot id.
-
-    Raises:
-        NeverConnected: it did not, in all that time.
-    """
-    give_up = time.monotonic() + seconds
-    pause = 0.2
-    while True:
-        nonce = uuid.uuid4().hex
-        payload = poll_payload("/", "none", nonce, out=0, err=0, wait=0, tick=1)
-        try:
-            return parse_reply(transport.exchange(payload, min(ANSWER, seconds)), nonce).boot_id
-        except (Disconnected, ReplyError) as broken:
-            if time.monotonic() + pause >= give_up:
-                raise NeverConnected(f"no answer within {seconds:g} s: {broken}") from broken
-        transport.pause(pause)
-        pause = min(pause * 1.5, 3)

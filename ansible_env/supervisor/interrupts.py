@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import Any
 
-from ansible_env.supervisor.follow import Disconnected, Stop
+from ansible_env.supervisor.transport import Disconnected, Stop
 
 CANCEL_SIGNAL = signal.SIGUSR1
 """Sent by the engine to a waiting worker to have its script ended."""

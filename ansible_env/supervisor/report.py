@@ -12,7 +12,7 @@ from ansible_env.exports import find_exports
 from ansible_env.metrics import MetricsParseError, Value, compile_pattern, parse
 from ansible_env.outcomes import OUTCOMES, Kind
 from ansible_env.supervisor.capture import Capture
-from ansible_env.supervisor.follow import Ending
+from ansible_env.supervisor.ending import Ending
 from ansible_env.supervisor.script import Script
 from ansible_env.supervisor.telemetry import Sample
 

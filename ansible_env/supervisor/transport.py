@@ -1,0 +1,75 @@
+"""What carries payloads to a target, and how it fails."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Protocol
+
+from ansible_env.errors import AnsibleEnvError
+from ansible_env.supervisor.protocol import ReplyError, parse_reply
+from ansible_env.supervisor.script import poll_payload
+
+ANSWER = 30
+"""Seconds that an answer may take beyond the wait that was asked for."""
+
+
+class Disconnected(AnsibleEnvError):
+    """The transport broke; what was sent may or may not have arrived."""
+
+
+class NeverConnected(Disconnected):
+    """Nothing can have arrived: no connection, no login, or no shell at its end."""
+
+
+class Stop(BaseException):
+    """Raised inside a transport, by a signal handler, to end the script."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class Transport(Protocol):
+    """Carries one payload to the stdin of the target's `/bin/sh` and brings back its stdout.
+
+    Both methods are the only places where a `Stop` may be raised: between them nothing is half done.
+    """
+
+    def exchange(self, payload: str, limit: float) -> bytes:
+        """Return what the shell printed.
+
+        Raises:
+            NeverConnected: nothing arrived.
+            Disconnected: it is not known what arrived; also after `limit` seconds.
+            Stop: the script is to be ended.
+        """
+        ...
+
+    def pause(self, seconds: float) -> None:
+        """Do nothing for a while.
+
+        Raises:
+            Stop: the script is to be ended.
+        """
+        ...
+
+
+def wait_for_host(transport: Transport, seconds: float) -> str:
+    """Wait until a target's shell answers, and return its boot id.
+
+    Raises:
+        NeverConnected: it did not, in all that time.
+    """
+    give_up = time.monotonic() + seconds
+    pause = 0.2
+    while True:
+        nonce = uuid.uuid4().hex
+        payload = poll_payload("/", "none", nonce, out=0, err=0, wait=0, tick=1)
+        try:
+            return parse_reply(transport.exchange(payload, min(ANSWER, seconds)), nonce).boot_id
+        except (Disconnected, ReplyError) as broken:
+            if time.monotonic() + pause >= give_up:
+                raise NeverConnected(f"no answer within {seconds:g} s: {broken}") from broken
+        transport.pause(pause)
+        pause = min(pause * 1.5, 3)

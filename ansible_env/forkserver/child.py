@@ -49,6 +49,7 @@ IMPORTS = (
     "ansible_env.supervisor.interrupts",
     "ansible_env.supervisor.record",
     "ansible_env.supervisor.report",
+    "ansible_env.supervisor.telemetry",
     "ansible_env.supervisor.verdict",
     "multiprocessing.popen_fork",
     "multiprocessing.synchronize",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from ansible_env.budgets import Verdict
 from ansible_env.cli.files import write_whole
 from ansible_env.cli.record import Trial
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.report.junit import Suite, junit
+from ansible_env.report.junit import Check, Suite, junit
 
 
 class JUnitFile:
@@ -33,4 +36,13 @@ class JUnitFile:
                 error=trial.error or ("" if trial.hosts else "no phase has a result"),
             )
         )
+        self._save()
+
+    def judged(self, verdicts: Sequence[Verdict]) -> None:
+        """Add the budgets to the last trial, as the store does."""
+        checks = [Check(str(verdict.budget), "" if verdict.passed else verdict.message) for verdict in verdicts]
+        self._suites[-1] = replace(self._suites[-1], checks=checks)
+        self._save()
+
+    def _save(self) -> None:
         write_whole(self._path, junit(self._suites), "--junit")

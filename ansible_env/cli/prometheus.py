@@ -6,10 +6,12 @@ https://github.com/prometheus/node_exporter#textfile-collector. Importing this n
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
+from ansible_env.budgets import Verdict
 from ansible_env.cli.record import Trial
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.metrics import Value
@@ -56,6 +58,9 @@ class Textfile:
             write_to_textfile(str(self._path), registry)
         except OSError as error:
             raise ConfigError(Problem(f"cannot be written: {error.strerror}", "--prometheus", self._path)) from error
+
+    def judged(self, verdicts: Sequence[Verdict]) -> None:
+        """Do nothing: Prometheus has rules of its own."""
 
 
 def _labelled(registry: CollectorRegistry, name: str, text: str, *labels: str) -> Gauge:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
+from ansible_env.budgets import Verdict
 from ansible_env.cli.options import Running
 from ansible_env.cli.record import Trial
 from ansible_env.errors import ConfigError, Problem
@@ -17,6 +18,13 @@ class Published(Protocol):
 
     def write(self, trial: Trial) -> None:
         """Take a finished trial.
+
+        Raises:
+            ConfigError: the file cannot be written.
+        """
+
+    def judged(self, verdicts: Sequence[Verdict]) -> None:
+        """Take what the trials so far were held against, all together.
 
         Raises:
             ConfigError: the file cannot be written.

@@ -223,6 +223,7 @@ class Session:
         if verdicts:
             self.writer.judged(verdicts)
             self.keeper.judged(good[-1], verdicts)
+            self._to_files(lambda file: file.judged(verdicts))
         return Exit.SUCCEEDED if all(verdict.passed for verdict in verdicts) else Exit.ASSERTION
 
     # One trial
@@ -340,9 +341,12 @@ class Session:
 
     def publish(self, trial: Trial) -> None:
         """Write the files that others read. What goes wrong with that is told, and ends no trial."""
+        self._to_files(lambda file: file.write(trial))
+
+    def _to_files(self, action: Callable[[Published], None]) -> None:
         for file in self.files:
             try:
-                file.write(trial)
+                action(file)
             except ConfigError as error:
                 context.say_error(f"warning: {error}")
 

@@ -86,6 +86,17 @@ def test_junit_says_which_assertion_failed_and_by_how_much(call):
     assert cases["score > 1"] is None
 
 
+def test_the_junit_file_of_a_call_has_the_assertions(call, tmp_path):
+    path = tmp_path / "junit.xml"
+    call("trial", "-q", "--junit", path, "--trials", 2, "--assert", "score > 200", "--assert", "score > 1", code=3)
+    suites = list(ElementTree.parse(path).getroot())
+    names = [[case.get("name") for case in suite.iter("testcase")] for suite in suites]
+    assert "score > 200" not in names[0]
+    failed = {case.get("name"): case.find("failure") is not None for case in suites[1].iter("testcase")}
+    assert failed["score > 200"]
+    assert not failed["score > 1"]
+
+
 def test_baselines(call, tmp_path):
     better = ["--assert", "score >= 1.5 * baseline"]
     first = call("trial", "-q", "-o", "json", scores=(50,)).stdout

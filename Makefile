@@ -86,7 +86,7 @@ molecule: venv packages ## all Molecule scenarios, as `molecule test --all` runs
 test-all: venv packages ## the tests on every supported pair of Python and ansible-core that is here
 	$(BIN)/nox
 
-bench: venv packages ## what a phase costs, beside other ways to run it (half an hour; BENCH='1 16' for some scenarios)
+bench: venv packages ## what a phase costs, beside other ways to run it (BENCH='1 16' for some scenarios)
 	@test -x .bench/others/bin/pyinfra || { $(BIN)/python -m venv .bench/others && \
 	  .bench/others/bin/pip install --quiet --disable-pip-version-check -r tests/benchmarks/requirements.txt; }
 	@test -d .bench/mitogen/lib || { $(BIN)/python -m venv .bench/mitogen && \

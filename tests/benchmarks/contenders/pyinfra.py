@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -48,7 +49,7 @@ class Pyinfra:
         if done.returncode != 0:
             raise RuntimeError(f"pyinfra: {done.stdout[-500:]} {done.stderr[-1500:]}")
         text = done.stdout + done.stderr
-        self._setting.check(["score=1.0"] * text.count("] score=1.0"))
+        self._setting.check(re.findall(r"\]\s+(score=1\.0)", text))
 
     def close(self) -> None:
         """Nothing stays."""

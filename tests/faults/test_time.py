@@ -175,14 +175,18 @@ def test_36_cancel_as_it_finishes(anywhere: Bench):
 def test_37_cancel_twice_from_two_threads(remote: Bench):
     with remote.env(run="echo begun; sleep 300", teardown="echo clean", limit=None) as env:
         env.hosts  # noqa: B018
+        begun = threading.Event()
 
-        def cancel():
-            remote.until_begun()
+        def cancel(first):
+            if first:  # one looks for both: the script is gone as soon as one has canceled
+                remote.until_begun()
+                begun.set()
+            begun.wait(60)
             for _ in range(3):
                 env.cancel()
                 time.sleep(0.05)
 
-        threads = [threading.Thread(target=cancel) for _ in range(2)]
+        threads = [threading.Thread(target=cancel, args=(number == 0,)) for number in range(2)]
         for thread in threads:
             thread.start()
         group = env.run_phase("run")

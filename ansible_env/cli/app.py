@@ -19,20 +19,19 @@ from ansible_env.cli.options import (
     DoctorOptions,
     Judged,
     RenderOptions,
-    ReportOptions,
     Running,
     SweepOptions,
     TrialOptions,
     ValidateOptions,
-    takes,
 )
 from ansible_env.cli.output import stop_printing
-from ansible_env.cli.query_options import CompareOptions, ExportOptions, ReplayOptions, ResultsOptions
+from ansible_env.cli.preparing import run_session
+from ansible_env.cli.query_options import CompareOptions, ExportOptions, ReplayOptions, ReportOptions, ResultsOptions
 from ansible_env.cli.replay import run_export, run_replay
 from ansible_env.cli.report import reported
 from ansible_env.cli.results import run_results
-from ansible_env.cli.session import run_session
 from ansible_env.cli.show import rendered, validated
+from ansible_env.cli.signature import takes
 from ansible_env.cli.sweep import run_sweep
 from ansible_env.config import json_schema
 

@@ -13,7 +13,7 @@ from ansible_env.cli.artifacts import CALL_FILE
 from ansible_env.cli.exits import Exit
 from ansible_env.cli.interrupts import Interrupts
 from ansible_env.cli.options import AttachOptions, Running, Telling
-from ansible_env.cli.session import prepare
+from ansible_env.cli.preparing import prepare
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.journal import Journal
 

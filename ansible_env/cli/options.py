@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import enum
-import functools
-import inspect
-from collections.abc import Callable
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated
 
 import typer
 
 from ansible_env.cli.output import Output
 from ansible_env.cli.progress import ProgressForm
+from ansible_env.cli.signature import option
 
 _PARAMETERS, _HOSTS, _ANSIBLE, _RESULTS = "Parameters", "Hosts", "How Ansible connects", "Results"
-T = TypeVar("T", bound="Common")
-
-
-def _option(*names: str, panel: str | None = None, **more: Any) -> Any:
-    return typer.Option(*names, rich_help_panel=panel, show_default=False, **more)
 
 
 @dataclass(kw_only=True)
 class Common:
     """What every command takes."""
 
-    debug: Annotated[bool, _option("--debug", help="Show the traceback of an error.")] = False
+    debug: Annotated[bool, option("--debug", help="Show the traceback of an error.")] = False
     verbose: Annotated[
-        int, _option("-v", "--verbose", count=True, help="Say more; twice: also what Ansible says, and so on.")
+        int, option("-v", "--verbose", count=True, help="Say more; twice: also what Ansible says, and so on.")
     ] = 0
 
 
@@ -42,7 +35,7 @@ class Parameters(Common):
     ]
     params: Annotated[
         list[str] | None,
-        _option(
+        option(
             "-p",
             "--param",
             panel=_PARAMETERS,
@@ -52,7 +45,7 @@ class Parameters(Common):
     ] = None
     params_file: Annotated[
         list[Path] | None,
-        _option("--params-file", panel=_PARAMETERS, metavar="FILE", help="Many of them: YAML or JSON. -p wins."),
+        option("--params-file", panel=_PARAMETERS, metavar="FILE", help="Many of them: YAML or JSON. -p wins."),
     ] = None
 
 
@@ -62,7 +55,7 @@ class Hosts(Common):
 
     inventory: Annotated[
         list[str] | None,
-        _option(
+        option(
             "-i",
             "--inventory",
             panel=_HOSTS,
@@ -72,7 +65,7 @@ class Hosts(Common):
         ),
     ] = None
     limit: Annotated[
-        str | None, _option("-l", "--limit", panel=_HOSTS, metavar="PATTERN", help="Only these of the hosts.")
+        str | None, option("-l", "--limit", panel=_HOSTS, metavar="PATTERN", help="Only these of the hosts.")
     ] = None
 
 
@@ -82,42 +75,42 @@ class Connection(Hosts):
 
     extra_vars: Annotated[
         list[str] | None,
-        _option("-e", "--extra-vars", panel=_ANSIBLE, metavar="VARS", help="name=value, JSON, or @FILE. Repeatable."),
+        option("-e", "--extra-vars", panel=_ANSIBLE, metavar="VARS", help="name=value, JSON, or @FILE. Repeatable."),
     ] = None
     forks: Annotated[
-        int | None, _option("-f", "--forks", panel=_ANSIBLE, metavar="N", min=1, help="Hosts worked on at once.")
+        int | None, option("-f", "--forks", panel=_ANSIBLE, metavar="N", min=1, help="Hosts worked on at once.")
     ] = None
-    become: Annotated[bool, _option("-b", "--become", panel=_ANSIBLE, help="Become another user on the hosts.")] = False
+    become: Annotated[bool, option("-b", "--become", panel=_ANSIBLE, help="Become another user on the hosts.")] = False
     become_user: Annotated[
-        str | None, _option("--become-user", panel=_ANSIBLE, metavar="USER", help="Whom to become; default root.")
+        str | None, option("--become-user", panel=_ANSIBLE, metavar="USER", help="Whom to become; default root.")
     ] = None
     become_password_file: Annotated[
         Path | None,
-        _option("--become-password-file", panel=_ANSIBLE, metavar="FILE", help="Password for that; or a program."),
+        option("--become-password-file", panel=_ANSIBLE, metavar="FILE", help="Password for that; or a program."),
     ] = None
-    user: Annotated[
-        str | None, _option("-u", "--user", panel=_ANSIBLE, metavar="USER", help="Log in as this user.")
-    ] = None
+    user: Annotated[str | None, option("-u", "--user", panel=_ANSIBLE, metavar="USER", help="Log in as this user.")] = (
+        None
+    )
     private_key: Annotated[
-        Path | None, _option("--private-key", panel=_ANSIBLE, metavar="FILE", help="Log in with this key.")
+        Path | None, option("--private-key", panel=_ANSIBLE, metavar="FILE", help="Log in with this key.")
     ] = None
     connection: Annotated[
-        str | None, _option("-c", "--connection", panel=_ANSIBLE, metavar="TYPE", help="Connection plugin.")
+        str | None, option("-c", "--connection", panel=_ANSIBLE, metavar="TYPE", help="Connection plugin.")
     ] = None
     connection_password_file: Annotated[
         Path | None,
-        _option("--connection-password-file", panel=_ANSIBLE, metavar="FILE", help="Password to log in; or a program."),
+        option("--connection-password-file", panel=_ANSIBLE, metavar="FILE", help="Password to log in; or a program."),
     ] = None
     ssh_common_args: Annotated[
-        str | None, _option("--ssh-common-args", panel=_ANSIBLE, metavar="ARGS", help="More arguments for ssh.")
+        str | None, option("--ssh-common-args", panel=_ANSIBLE, metavar="ARGS", help="More arguments for ssh.")
     ] = None
     vault_id: Annotated[
         list[str] | None,
-        _option("--vault-id", panel=_ANSIBLE, metavar="[LABEL@]FILE", help="Vault password. Repeatable."),
+        option("--vault-id", panel=_ANSIBLE, metavar="[LABEL@]FILE", help="Vault password. Repeatable."),
     ] = None
     vault_password_file: Annotated[
         list[Path] | None,
-        _option("--vault-password-file", panel=_ANSIBLE, metavar="FILE", help="Vault password. Repeatable."),
+        option("--vault-password-file", panel=_ANSIBLE, metavar="FILE", help="Vault password. Repeatable."),
     ] = None
 
 
@@ -128,10 +121,10 @@ class Telling(Common):
     output: Annotated[
         Output, typer.Option("-o", "--output", rich_help_panel=_RESULTS, help="Form of the results on stdout.")
     ] = Output.TABLE
-    quiet: Annotated[bool, _option("-q", "--quiet", panel=_RESULTS, help="Nothing but errors on stderr.")] = False
+    quiet: Annotated[bool, option("-q", "--quiet", panel=_RESULTS, help="Nothing but errors on stderr.")] = False
     follow: Annotated[
         list[str] | None,
-        _option(
+        option(
             "--follow",
             panel=_RESULTS,
             metavar="HOST",
@@ -141,11 +134,11 @@ class Telling(Common):
     ] = None
     junit: Annotated[
         Path | None,
-        _option("--junit", panel=_RESULTS, metavar="FILE", help="Write the trials as JUnit XML, for CI."),
+        option("--junit", panel=_RESULTS, metavar="FILE", help="Write the trials as JUnit XML, for CI."),
     ] = None
     prometheus: Annotated[
         Path | None,
-        _option(
+        option(
             "--prometheus",
             panel=_RESULTS,
             metavar="FILE.prom",
@@ -175,7 +168,7 @@ class Running(Telling, Connection, Parameters):
 
     artifacts: Annotated[
         Path | None,
-        _option(
+        option(
             "--artifacts",
             panel=_RESULTS,
             metavar="DIR",
@@ -185,7 +178,7 @@ class Running(Telling, Connection, Parameters):
     ] = None
     store: Annotated[
         str | None,
-        _option(
+        option(
             "--store",
             panel=_RESULTS,
             metavar="URL",
@@ -193,7 +186,7 @@ class Running(Telling, Connection, Parameters):
             "beside the artifacts' default place.",
         ),
     ] = None
-    no_store: Annotated[bool, _option("--no-store", panel=_RESULTS, help="Keep nothing in the store.")] = False
+    no_store: Annotated[bool, option("--no-store", panel=_RESULTS, help="Keep nothing in the store.")] = False
     engine: Annotated[
         EngineName,
         typer.Option(
@@ -204,7 +197,7 @@ class Running(Telling, Connection, Parameters):
     ] = EngineName.WARM
     worker: Annotated[
         str | None,
-        _option(
+        option(
             "--worker",
             panel=_ANSIBLE,
             metavar="TARGET",
@@ -220,7 +213,7 @@ class Judged(Running):
 
     asserted: Annotated[
         list[str] | None,
-        _option(
+        option(
             "--assert",
             panel=_RESULTS,
             metavar="BUDGET",
@@ -229,7 +222,7 @@ class Judged(Running):
     ] = None
     baseline: Annotated[
         str | None,
-        _option(
+        option(
             "--baseline",
             panel=_RESULTS,
             metavar="REF",
@@ -253,7 +246,7 @@ class SweepOptions(Running):
 
     grid: Annotated[
         list[str] | None,
-        _option(
+        option(
             "--grid",
             panel=_PARAMETERS,
             metavar="NAME=V1,V2",
@@ -266,11 +259,11 @@ class SweepOptions(Running):
     ] = 1
     seed: Annotated[
         int | None,
-        _option("--seed", panel=_PARAMETERS, metavar="N", help="Of the order. Default: another one each time."),
+        option("--seed", panel=_PARAMETERS, metavar="N", help="Of the order. Default: another one each time."),
     ] = None
     calibrate: Annotated[
         bool,
-        _option("--calibrate", panel=_PARAMETERS, help="Run one configuration on every host, and compare the hosts."),
+        option("--calibrate", panel=_PARAMETERS, help="Run one configuration on every host, and compare the hosts."),
     ] = False
     hosts_per_trial: Annotated[
         int,
@@ -292,43 +285,13 @@ class AttachOptions(Telling):
     ] = None
 
 
-class ReportForm(enum.StrEnum):
-    """Forms of a report."""
-
-    HTML = "html"
-    JUNIT = "junit"
-    MARKDOWN = "markdown"
-
-
-@dataclass(kw_only=True)
-class ReportOptions(Common):
-    """Those of `report`."""
-
-    experiment: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="Its name in the store.", show_default=False)]
-    file: Annotated[
-        Path | None,
-        _option("-o", "--output", metavar="FILE", help="Where to write it; without it, to stdout."),
-    ] = None
-    form: Annotated[
-        ReportForm | None,
-        _option("--format", help="By default that of FILE's name: .html, .xml (JUnit) or .md; else html."),
-    ] = None
-    best: Annotated[
-        str | None,
-        _option("--best", metavar="METRIC:max|min", help="What is to be reached. Default: score:max, where it is."),
-    ] = None
-    store: Annotated[
-        str | None, _option("--store", metavar="URL", help="Database of results. Default: $ANSIBLE_ENV_STORE.")
-    ] = None
-
-
 @dataclass(kw_only=True)
 class RenderOptions(Parameters):
     """Those of `render`."""
 
     phase: Annotated[
         str | None,
-        _option("--phase", metavar="PHASE", help="setup, run or teardown. Default: all, one after the other."),
+        option("--phase", metavar="PHASE", help="setup, run or teardown. Default: all, one after the other."),
     ] = None
 
 
@@ -345,40 +308,3 @@ class DoctorOptions(Connection):
         Path | None,
         typer.Argument(metavar="[ENV.yml]", help="Check its hosts, shell and become.", show_default=False),
     ] = None
-
-
-_COMMON = ("verbose", "debug")
-_ARGUMENTS = ("environment", "trial", "experiment", "first", "second", "bundle")
-
-
-def _place(field: Field[Any]) -> int:
-    """Arguments first, and last what every command has."""
-    if field.name in _ARGUMENTS:
-        return 0
-    return 2 + _COMMON.index(field.name) if field.name in _COMMON else 1
-
-
-def takes(model: type[T]) -> Callable[[Callable[[T], None]], Callable[..., None]]:
-    """Give a function, which takes a dataclass of options, the signature that typer reads."""
-
-    def decorate(function: Callable[[T], None]) -> Callable[..., None]:
-        @functools.wraps(function)
-        def command(**given: Any) -> None:
-            function(model(**given))
-
-        hints = get_type_hints(model, include_extras=True)
-        parameters = [
-            inspect.Parameter(
-                field.name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=inspect.Parameter.empty if field.default is MISSING else field.default,
-                annotation=hints[field.name],
-            )
-            for field in sorted(fields(model), key=_place)
-        ]
-        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-        del command.__wrapped__
-        return command
-
-    return decorate

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from ansible_env.cli.options import Common, _option
+from ansible_env.cli.options import Common
+from ansible_env.cli.signature import option
 
 _CHOICE, _FORM = "Which trials", "How they are shown"
 
@@ -30,7 +31,7 @@ class StoreOptions(Common):
 
     store: Annotated[
         str | None,
-        _option(
+        option(
             "--store",
             metavar="URL",
             help="Database of results: a file, or a URL of SQLAlchemy. Default: $ANSIBLE_ENV_STORE, or store.sqlite "
@@ -52,30 +53,30 @@ class ResultsOptions(StoreOptions):
     ] = None
     best: Annotated[
         str | None,
-        _option("--best", panel=_CHOICE, metavar="METRIC:max|min", help="Those that succeeded, the best first."),
+        option("--best", panel=_CHOICE, metavar="METRIC:max|min", help="Those that succeeded, the best first."),
     ] = None
     where: Annotated[
         list[str] | None,
-        _option("-w", "--where", panel=_CHOICE, metavar="NAME=VALUE", help="With this parameter. Repeatable."),
+        option("-w", "--where", panel=_CHOICE, metavar="NAME=VALUE", help="With this parameter. Repeatable."),
     ] = None
     status: Annotated[
         list[str] | None,
-        _option("--status", panel=_CHOICE, metavar="STATUS", help="With this status, or INTERRUPTED. Repeatable."),
+        option("--status", panel=_CHOICE, metavar="STATUS", help="With this status, or INTERRUPTED. Repeatable."),
     ] = None
     since: Annotated[
         str | None,
-        _option("--since", panel=_CHOICE, metavar="TIME", help="Begun since then: 2026-05-01, or 36h, 7d."),
+        option("--since", panel=_CHOICE, metavar="TIME", help="Begun since then: 2026-05-01, or 36h, 7d."),
     ] = None
     sort: Annotated[
         str | None,
-        _option("--sort", panel=_CHOICE, metavar="[-]COLUMN", help="By a metric, parameter or column; - turns it."),
+        option("--sort", panel=_CHOICE, metavar="[-]COLUMN", help="By a metric, parameter or column; - turns it."),
     ] = None
     limit: Annotated[
         int | None,
-        _option("-n", "--limit", panel=_CHOICE, metavar="N", min=1, help="At most N; a table shows 20 without it."),
+        option("-n", "--limit", panel=_CHOICE, metavar="N", min=1, help="At most N; a table shows 20 without it."),
     ] = None
-    hosts: Annotated[bool, _option("--hosts", panel=_FORM, help="A row for each host of each trial.")] = False
-    experiments: Annotated[bool, _option("--experiments", panel=_FORM, help="The experiments, not the trials.")] = False
+    hosts: Annotated[bool, option("--hosts", panel=_FORM, help="A row for each host of each trial.")] = False
+    experiments: Annotated[bool, option("--experiments", panel=_FORM, help="The experiments, not the trials.")] = False
 
 
 @dataclass(kw_only=True)
@@ -90,7 +91,7 @@ class CompareOptions(StoreOptions):
     ]
     second: Annotated[str, typer.Argument(metavar="B", help="What A is compared with.", show_default=False)]
     metric: Annotated[
-        list[str] | None, _option("-m", "--metric", metavar="NAME", help="Only this metric. Repeatable.")
+        list[str] | None, option("-m", "--metric", metavar="NAME", help="Only this metric. Repeatable.")
     ] = None
     alpha: Annotated[
         float,
@@ -107,16 +108,16 @@ class ReplayOptions(Common):
     ]
     pattern: Annotated[
         str | None,
-        _option("--pattern", metavar="REGEX", help="Instead of the environment file's results_stdout_pattern."),
+        option("--pattern", metavar="REGEX", help="Instead of the environment file's results_stdout_pattern."),
     ] = None
     environment: Annotated[
         Path | None,
-        _option("--environment", metavar="ENV.yml", help="Read with the pattern and rules of this file instead."),
+        option("--environment", metavar="ENV.yml", help="Read with the pattern and rules of this file instead."),
     ] = None
     save: Annotated[
-        bool, _option("--save", help="Write the new result into the bundle, which keeps the first, and into the store.")
+        bool, option("--save", help="Write the new result into the bundle, which keeps the first, and into the store.")
     ] = False
-    store: Annotated[str | None, _option("--store", metavar="URL", help="Where --save writes.")] = None
+    store: Annotated[str | None, option("--store", metavar="URL", help="Where --save writes.")] = None
     output: Annotated[
         RowOutput, typer.Option("-o", "--output", help="Form of the results on stdout: table, json, jsonl or csv.")
     ] = RowOutput.TABLE
@@ -129,5 +130,35 @@ class ExportOptions(Common):
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Directory of a trial.", show_default=False)]
     file: Annotated[
         Path | None,
-        _option("-o", "--output", metavar="FILE", help="Default: EXPERIMENT-TRIAL-UID.tar.gz in this directory."),
+        option("-o", "--output", metavar="FILE", help="Default: EXPERIMENT-TRIAL-UID.tar.gz in this directory."),
+    ] = None
+
+
+class ReportForm(enum.StrEnum):
+    """Forms of a report."""
+
+    HTML = "html"
+    JUNIT = "junit"
+    MARKDOWN = "markdown"
+
+
+@dataclass(kw_only=True)
+class ReportOptions(Common):
+    """Those of `report`."""
+
+    experiment: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="Its name in the store.", show_default=False)]
+    file: Annotated[
+        Path | None,
+        option("-o", "--output", metavar="FILE", help="Where to write it; without it, to stdout."),
+    ] = None
+    form: Annotated[
+        ReportForm | None,
+        option("--format", help="By default that of FILE's name: .html, .xml (JUnit) or .md; else html."),
+    ] = None
+    best: Annotated[
+        str | None,
+        option("--best", metavar="METRIC:max|min", help="What is to be reached. Default: score:max, where it is."),
+    ] = None
+    store: Annotated[
+        str | None, option("--store", metavar="URL", help="Database of results. Default: $ANSIBLE_ENV_STORE.")
     ] = None

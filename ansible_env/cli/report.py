@@ -6,7 +6,7 @@ import contextlib
 from importlib import import_module
 
 from ansible_env.cli.files import write_whole
-from ansible_env.cli.options import ReportForm, ReportOptions
+from ansible_env.cli.query_options import ReportForm, ReportOptions
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.store import Store
 

@@ -3,122 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-import fnmatch
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, TypeVar
 
 from ansible_env.bundle import Bundle
-from ansible_env.cli import context, otel
+from ansible_env.cli import context
 from ansible_env.cli.artifacts import Artifacts
-from ansible_env.cli.budgets import Budgets, open_budgets
-from ansible_env.cli.calling import ansible_options
+from ansible_env.cli.budgets import Budgets
 from ansible_env.cli.exits import Exit, worst_exit
 from ansible_env.cli.failures import report_failure
 from ansible_env.cli.interrupts import Interrupts, StopWaiting
-from ansible_env.cli.keeping import Keeper, open_keeper
-from ansible_env.cli.live import make_progress
-from ansible_env.cli.options import Judged, Running
-from ansible_env.cli.output import Writer, make_writer
+from ansible_env.cli.keeping import Keeper
+from ansible_env.cli.output import Writer
 from ansible_env.cli.pace import Pace
 from ansible_env.cli.progress import Progress
-from ansible_env.cli.published import Published, published
+from ansible_env.cli.published import Published
 from ansible_env.cli.record import Trial
-from ansible_env.cli.text import some
-from ansible_env.cli.values import Values, given_values
-from ansible_env.config import PHASES, EnvironmentConfig
+from ansible_env.cli.values import Values
 from ansible_env.environment import RemoteEnv
-from ansible_env.errors import AnsibleEnvError, ConfigError, Problem
+from ansible_env.errors import AnsibleEnvError, ConfigError
 from ansible_env.journal import Journal
-from ansible_env.text import nearest
 
 T = TypeVar("T")
-
-
-def run_session(options: Running, phases: tuple[str, ...] = PHASES, trials: int = 1) -> Exit:
-    """Run trials of these phases and return the exit code.
-
-    Raises:
-        ConfigError: something that was given is wrong; no host has been touched.
-    """
-    with ExitStack() as stack:
-        interrupts = stack.enter_context(Interrupts())
-        return prepare(options, phases, trials, interrupts, stack).run()
-
-
-def prepare(
-    options: Running,
-    phases: tuple[str, ...],
-    trials: int,
-    interrupts: Interrupts,
-    stack: ExitStack,
-    artifacts: Path | None = None,
-) -> Session:
-    """Check everything that can be checked without a host, and find the hosts. `artifacts` is there already."""
-    config = EnvironmentConfig.load(options.environment)
-    values = given_values(config, options.params or [], options.params_file or [])
-    if not options.quiet:
-        for problem in values.ignored:
-            context.say_error(f"warning: {problem}")
-    _check_phases(config, phases)
-    progress = make_progress(
-        sys.stderr,
-        config,
-        form=options.progress,
-        quiet=options.quiet,
-        verbosity=options.verbose,
-        follow=options.follow or (),
-    )
-    stack.callback(progress.stop)
-    stack.enter_context(otel.exported())
-    engine = stack.enter_context(contextlib.closing(context.make_engine(options.engine, options.worker)))
-    cancel = threading.Event()
-    env = RemoteEnv(
-        config=config,
-        global_config=values.globals,
-        inventory=options.inventory,
-        limit=options.limit,
-        engine=engine,
-        options=ansible_options(options),
-        listener=progress,
-        cancel=cancel,
-    )
-    stack.enter_context(env)
-    env.assign(values.tunables, values.for_trial(0, trials)[1])
-    check_followed(options.follow or (), env.hosts)
-    place = Artifacts(env, artifacts or options.artifacts)
-    budgets = open_budgets(config, options) if isinstance(options, Judged) and "run" in phases else Budgets()
-    keeper = open_keeper(options, phases, stack)
-    writer = make_writer(options.output, sys.stdout)
-    session = Session(env, values, phases, trials, progress, place, writer, interrupts, cancel, options.quiet, keeper)
-    session.files = list(published(options))
-    session.budgets = budgets
-    session.on_begin = lambda: place.call(options, phases) if artifacts is None else None
-    return session
-
-
-def check_followed(patterns: Sequence[str], hosts: Sequence[str]) -> None:
-    """Refuse to follow nobody.
-
-    Raises:
-        ConfigError: none of the hosts is meant by a pattern.
-    """
-    for pattern in patterns:
-        if not fnmatch.filter(hosts, pattern):
-            hint = nearest(pattern, hosts) or f"the hosts: {some(hosts)}"
-            raise ConfigError(Problem("is none of the hosts", f"--follow {pattern}", hint=hint))
-
-
-def _check_phases(config: EnvironmentConfig, phases: tuple[str, ...]) -> None:
-    """Refuse to run nothing. A setup may consist of waiting for the hosts."""
-    if not any(getattr(config, phase) or (phase == "setup" and config.wait_boot) for phase in phases):
-        raise ConfigError(f"{config.source}: the environment file has no {phases[0]!r}")
 
 
 @dataclass
@@ -173,26 +84,21 @@ class Session:
         bundle = Bundle.open(journal.directory)
         self.env.logs = bundle.logs
         trial = Trial(self.env.name, 0, {}, bundle.created, artifacts=journal.directory, bundle=bundle)
-        try:
-            with self._teardown_after(trial):
-                begun = journal.interrupted()
-                self.begun = begun[0] if begun else ""
-                self.progress.trial(f"{self.env.name}: attached to {journal.directory.name}", self.env.hosts)
-                self.progress.begin(self.begun or "teardown")
-                try:
-                    self.env.attach()
-                finally:
-                    self.progress.stop()
-                trial.params = self.env.params
-                trial.number = int(trial.params.get("trial_id") or 0)
-                self._take_over(trial)
-                wanted = "run" in self.phases and self.env.config.run and journal.status("run") is None
-                if wanted and self.env.is_ready and not self._is_canceled(trial):
-                    self._phase(trial, "run")
-        except StopWaiting:
-            trial.abandoned = self.begun
-            trial.canceled = True
+        with self._as_far_as_wanted(trial), self._teardown_after(trial):
+            begun = journal.interrupted()
+            self.begun = begun[0] if begun else ""
+            self.progress.trial(f"{self.env.name}: attached to {journal.directory.name}", self.env.hosts)
+            self.progress.begin(self.begun or "teardown")
+            try:
+                self.env.attach()
+            finally:
+                self.progress.stop()
+            trial.params = self.env.params
+            trial.number = int(trial.params.get("trial_id") or 0)
             self._take_over(trial)
+            wanted = "run" in self.phases and self.env.config.run and journal.status("run") is None
+            if wanted and self.env.is_ready and not self._is_canceled(trial):
+                self._phase(trial, "run")
         yield trial
 
     def _print_all(self, trials: Iterator[Trial]) -> Exit:
@@ -244,17 +150,21 @@ class Session:
     def _run_trial(self, trial: Trial, index: int) -> bool:
         """Run the phases of a trial; return whether it was the last one, whatever was planned."""
         given = self.values.for_trial(index, self.trials)[1]
+        with self._as_far_as_wanted(trial), self._teardown_after(trial):
+            ready = "setup" not in self.phases or self._setup(trial, given)
+            if ready and "run" in self.phases and self.env.config.run and not self._is_canceled(trial):
+                self._phase(trial, "run")
+        return bool(self.interrupts.count or trial.error)
+
+    @contextlib.contextmanager
+    def _as_far_as_wanted(self, trial: Trial) -> Iterator[None]:
+        """Keep what a trial has when nobody wants to wait for the rest: at the second interrupt."""
         try:
-            with self._teardown_after(trial):
-                ready = "setup" not in self.phases or self._setup(trial, given)
-                if ready and "run" in self.phases and self.env.config.run and not self._is_canceled(trial):
-                    self._phase(trial, "run")
+            yield
         except StopWaiting:
             trial.abandoned = self.begun
             trial.canceled = True
             self._take_over(trial)
-            return True
-        return bool(self.interrupts.count or trial.error)
 
     @contextlib.contextmanager
     def _teardown_after(self, trial: Trial) -> Iterator[None]:

@@ -20,9 +20,10 @@ from ansible_env.cli.failures import report_failure
 from ansible_env.cli.interrupts import Interrupts, StopWaiting
 from ansible_env.cli.options import SweepOptions
 from ansible_env.cli.output import Output
+from ansible_env.cli.preparing import prepare
 from ansible_env.cli.progress import ProgressForm
 from ansible_env.cli.record import Trial
-from ansible_env.cli.session import Session, prepare
+from ansible_env.cli.session import Session
 from ansible_env.cli.summary import calibration_table, configuration_table
 from ansible_env.cli.sweepview import make_sweep_progress
 from ansible_env.cli.text import duration, plural, visible

@@ -27,12 +27,13 @@ from ansible_env.engine.inventory import Inventory
 from ansible_env.engine.listing import list_hosts
 from ansible_env.engine.private import PrivateDir
 from ansible_env.engine.protocol import Cancellation, Engine, EngineRun, Event, Job, Listener, Options
-from ansible_env.engine.sweep import OWNER, make_base, remove_base, sweep
+from ansible_env.engine.sweep import make_base, remove_base, sweep
 from ansible_env.engine.watch import Watch
 from ansible_env.errors import EngineError
 from ansible_env.logs import get_logger
 from ansible_env.owner import Owner
 from ansible_env.playbook import SECRETS_VAR
+from ansible_env.variables import LOG_DIR, OWNER, RESULTS_DIR, RUN_KEY
 
 logger = get_logger(__name__)
 
@@ -107,9 +108,9 @@ class ColdEngine(Engine):
         env |= settings(env, config, run=run, private=private.path, sockets=self._directory() / "cp")
         env[OWNER] = Owner.this().to_text()
         if job is not None and job.logs is not None:
-            env["ANSIBLE_ENV_LOG_DIR"] = str(job.logs)
+            env[LOG_DIR] = str(job.logs)
         if job is not None and job.key is not None:
-            env |= {"ANSIBLE_ENV_RUN_KEY": job.key, "ANSIBLE_ENV_RESULTS_DIR": str(job.results or "")}
+            env |= {RUN_KEY: job.key, RESULTS_DIR: str(job.results or "")}
         return env
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from ansible_runner.utils import get_callback_dir
 
 from ansible_env.errors import ConfigError, EngineError, Problem
+from ansible_env.variables import ENGINE_RUN, PRIVATE_DIR
 
 PASS = (
     "HOME", "USER", "LOGNAME", "SHELL", "TZ", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH",
@@ -35,11 +36,6 @@ PASS = (
     "ANSIBLE_CONNECTION_*", "ANSIBLE_GATHER*", "ANSIBLE_FACT_PATH", "ANSIBLE_NETCONF_*", "ANSIBLE_WINRM_*",
 )  # fmt: skip
 NEVER = ("ANSIBLE_CALLBACK_PLUGINS", "ANSIBLE_STRATEGY_PLUGINS", "ANSIBLE_CACHE_PLUGINS", "ANSIBLE_REMOTE_TEMP")
-
-MARKER = "ANSIBLE_ENV_ENGINE_RUN"
-"""Variable by which every local process of a run can be told."""
-PRIVATE_DIR = "ANSIBLE_ENV_PRIVATE_DIR"
-"""Variable by which the phase task finds the directory of its run."""
 
 LONGEST_TMPDIR = 50
 """Characters; since ansible-core 2.21 there is a socket in there, whose path may have 104."""
@@ -114,7 +110,7 @@ def settings(
 ) -> dict[str, str]:
     """Return what we set: what a run needs in any case, and better defaults where nobody has chosen."""
     env = {
-        MARKER: run,
+        ENGINE_RUN: run,
         PRIVATE_DIR: str(private),
         "PATH": os.pathsep.join(
             [str(Path(sys.executable).parent), environ.get("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")]

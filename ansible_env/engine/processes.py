@@ -9,36 +9,45 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ansible_env.engine.environ import MARKER
 from ansible_env.forkserver.wire import process_name
+from ansible_env.variables import ENGINE_RUN
 
 
 def marked(run: str) -> list[int]:
     """Return the pids of the processes that belong to a run; only where /proc is, elsewhere none."""
-    found = {pid for pid, value in environments(MARKER) if value == run}
+    name = process_name(run)
     # A process of the warm engine has the environment of its server in /proc, but a name of its own.
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if (entry / "comm").read_text(encoding="utf-8", errors="replace").strip() == process_name(run):
-                found.add(int(entry.name))
-    return sorted(found)
+    return sorted(int(entry.name) for entry in _entries() if _comm(entry) == name or _value(entry, ENGINE_RUN) == run)
 
 
 def environments(variable: str) -> Iterator[tuple[int, str]]:
     """Yield each process that has an environment variable, and its value; shared ssh connections are left out."""
+    for entry in _entries():
+        value = _value(entry, variable)
+        if value is not None:
+            yield int(entry.name), value
+
+
+def _entries() -> Iterator[Path]:
+    return Path("/proc").glob("[0-9]*")
+
+
+def _comm(entry: Path) -> str:
+    with contextlib.suppress(OSError):
+        return (entry / "comm").read_text(encoding="utf-8", errors="replace").strip()
+    return ""
+
+
+def _value(entry: Path, variable: str) -> str | None:
+    """Return a variable of a process, unless it has none, is a shared ssh connection, or somebody else's."""
     prefix = f"{variable}=".encode()
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            data = (entry / "environ").read_bytes()
-            if prefix in data and not _is_ssh_master(entry):
-                for item in data.split(b"\0"):
-                    if item.startswith(prefix):
-                        yield int(entry.name), item[len(prefix) :].decode("utf-8", "replace")
-
-
-def own_uid() -> int:
-    """Return the user that we are."""
-    return os.geteuid()
+    with contextlib.suppress(OSError):
+        data = (entry / "environ").read_bytes()
+        if prefix in data and not _is_ssh_master(entry):
+            for item in data.split(b"\0"):
+                if item.startswith(prefix):
+                    return item[len(prefix) :].decode("utf-8", "replace")
+    return None
 
 
 def _is_ssh_master(entry: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import signal
 import subprocess
@@ -13,12 +14,11 @@ from pathlib import Path
 from ansible_env.engine import processes
 from ansible_env.logs import get_logger
 from ansible_env.owner import Owner
+from ansible_env.variables import OWNER
 
 logger = get_logger(__name__)
 
 PREFIX = "ae-"
-OWNER = "ANSIBLE_ENV_OWNER"
-"""Variable by which the local processes of an engine name the process that it belongs to."""
 
 
 def make_base(parent: str | None) -> Path:
@@ -49,7 +49,7 @@ def sweep(parent: str | None) -> None:
         processes.send(orphans, signal.SIGKILL)
     for base in Path(parent or tempfile.gettempdir()).glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError, ValueError):
-            if base.stat().st_uid == processes.own_uid() and not base.is_symlink():
+            if base.stat().st_uid == os.geteuid() and not base.is_symlink():
                 owner = Owner.of_text((base / "owner").read_text(encoding="utf-8"))
                 if not owner.lives():
                     remove_base(base)

@@ -15,18 +15,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ansible_env.engine.cold import ColdEngine
-from ansible_env.engine.environ import MARKER, PRIVATE_DIR, ansible_program
+from ansible_env.engine.environ import ansible_program
 from ansible_env.engine.inventory import Inventory
 from ansible_env.engine.listing import NotStartedError
 from ansible_env.engine.protocol import Cancellation, EngineRun, Job, Listener, Options
 from ansible_env.forkserver import client
 from ansible_env.logs import get_logger
+from ansible_env.variables import ENGINE_RUN, LOG_DIR, PRIVATE_DIR, RESULTS_DIR, RUN_KEY
 
 logger = get_logger(__name__)
 
 _PER_RUN = {
-    MARKER, PRIVATE_DIR, "ANSIBLE_LOCAL_TEMP", "ANSIBLE_ENV_LOG_DIR", "ANSIBLE_ENV_RUN_KEY", "ANSIBLE_ENV_RESULTS_DIR",
-    "JOB_ID", "AWX_ISOLATED_DATA_DIR",
+    ENGINE_RUN, PRIVATE_DIR, LOG_DIR, RUN_KEY, RESULTS_DIR, "ANSIBLE_LOCAL_TEMP", "JOB_ID", "AWX_ISOLATED_DATA_DIR",
 }  # fmt: skip
 """What differs from run to run and is read when it is needed. All else, Ansible may have read at its import."""
 

@@ -28,6 +28,7 @@ from ansible_env.engine.private import PLAYBOOK, PrivateDir
 from ansible_env.engine.protocol import Cancellation, EngineRun, Event, Job, Listener
 from ansible_env.errors import ConfigError, EngineError
 from ansible_env.playbook import SECRETS_VAR
+from ansible_env.variables import LOG_DIR, RUN_KEY
 
 __all__ = ["WorkerEngine", "worker_command"]
 
@@ -44,7 +45,7 @@ SETTINGS = {
     "ANSIBLE_PIPELINING": "True",
     "ANSIBLE_DEPRECATION_WARNINGS": "False",
     "ANSIBLE_RETRY_FILES_ENABLED": "False",
-    "ANSIBLE_ENV_LOG_DIR": LOGS,
+    LOG_DIR: LOGS,
     "MAX_EVENT_RES": "1000000000",
 }
 
@@ -169,7 +170,7 @@ class _RemoteRun:
         words += [f"-{'v' * options.verbosity}"] if options.verbosity else []
         env = {**SETTINGS, "JOB_ID": str(self._nonce)}
         if job.key is not None:
-            env["ANSIBLE_ENV_RUN_KEY"] = job.key
+            env[RUN_KEY] = job.key
         return {
             "private_data_dir": str(self._private.path),
             "playbook": PLAYBOOK,

@@ -26,6 +26,7 @@ import ansible.constants as C  # type: ignore[import-untyped]  # noqa: N812 - An
 from ansible.plugins import loader  # type: ignore[import-untyped]
 
 from ansible_env.forkserver.wire import process_name
+from ansible_env.variables import ENGINE_RUN
 
 if TYPE_CHECKING:
     from ansible_env.forkserver.wire import Request
@@ -156,7 +157,7 @@ def run(request: Request) -> int:
 def _freshen() -> None:
     """Replace what a process of its own would have drawn or made for itself."""
     with contextlib.suppress(OSError):
-        Path("/proc/self/comm").write_text(process_name(os.environ.get("ANSIBLE_ENV_ENGINE_RUN", "")), encoding="ascii")
+        Path("/proc/self/comm").write_text(process_name(os.environ.get(ENGINE_RUN, "")), encoding="ascii")
     utils: Any = importlib.import_module("ansible.utils.vars")
     utils.random_int = secrets.token_hex(4)
     C.DEFAULT_LOCAL_TMP = tempfile.mkdtemp(prefix="ansible-local-", dir=os.environ.get("ANSIBLE_LOCAL_TEMP"))

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from ansible_env.errors import ConfigError
-from ansible_env.store import Sample, Store, StoredAssertion, StoredHost, StoredTrial, parse_best
+from ansible_env.store import Sample, Store, StoredAssertion, StoredHost, StoredTrial
+from ansible_env.store.read import parse_best
 from ansible_env.text import nearest
 
 MOST_FOR_HOSTS = 1000

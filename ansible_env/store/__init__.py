@@ -11,9 +11,7 @@ server that it knows.
 
 from __future__ import annotations
 
-import json
 import os
-import socket
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -21,19 +19,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, delete, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, delete, insert, select, update
 
 from ansible_env.budgets import Verdict
 from ansible_env.bundle import root
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.owner import Owner
 from ansible_env.status import Status
 from ansible_env.store import schema
 from ansible_env.store.database import Database, parse_url, shown
 from ansible_env.store.frame import Level, as_frame, flat_rows
 from ansible_env.store.read import (
     Query,
+    parse_best,
     select_assertions,
     select_experiments,
     select_fingerprints,
@@ -50,8 +47,9 @@ from ansible_env.store.records import (
     TrialInfo,
     TrialLike,
 )
-from ansible_env.store.schema import PARTS, assertions, experiments, telemetry, trials
-from ansible_env.store.values import clean, short
+from ansible_env.store.rows import trial_row
+from ansible_env.store.schema import PARTS, assertions, telemetry, trials
+from ansible_env.store.values import clean
 from ansible_env.store.write import (
     assertion_rows,
     deciding,
@@ -135,7 +133,7 @@ class Store:
         info = info or TrialInfo()
         uid = info.uid or uuid.uuid4().hex
         with self._database.writing() as connection:
-            self._row_of(connection, experiment, info, uid)
+            trial_row(connection, experiment, info, uid)
         return uid
 
     def add_trial(
@@ -162,7 +160,7 @@ class Store:
         uid = info.uid or uuid.uuid4().hex
         finished = finished or datetime.now(UTC)
         with self._database.writing() as connection:
-            trial_id, started = self._row_of(connection, experiment, info, uid)
+            trial_id, started = trial_row(connection, experiment, info, uid)
             seen = [*telemetry, *samples_of(trial)]
             for table in PARTS:
                 if table is not schema.telemetry or seen:
@@ -220,37 +218,6 @@ class Store:
         if found is None:
             raise ConfigError(f"the store {self.name} has no trial {uid}")
         return int(found)
-
-    def _row_of(self, connection: Connection, experiment: str, info: TrialInfo, uid: str) -> tuple[int, datetime]:
-        """Return the id and the start of a trial, and make its row if there is none."""
-        found = connection.execute(select(trials.c.id, trials.c.started).where(trials.c.uid == uid)).first()
-        if found is not None:
-            return found.id, info.started or found.started
-        of = _experiment_id(connection, experiment)
-        number = info.number
-        if number is None:
-            last = connection.execute(select(func.max(trials.c.number)).where(trials.c.experiment_id == of)).scalar()
-            number = (last or 0) + 1
-        started = info.started or datetime.now(UTC)
-        row = {
-            "uid": uid,
-            "experiment_id": of,
-            "number": number,
-            "environment": clean(info.environment or experiment),
-            "status": Status.RUNNING.name,
-            "infrastructure": False,
-            "started": started,
-            "error": "",
-            "artifacts": info.artifacts,
-            "controller": socket.gethostname(),
-            "owner": Owner.this().to_text(),
-            "versions": json.dumps(dict(info.versions)),
-        }
-        key = connection.execute(insert(trials).values(row)).inserted_primary_key
-        assert key is not None  # noqa: S101 - for mypy
-        if info.params:
-            connection.execute(insert(schema.params), param_rows(key[0], info.params))
-        return key[0], started
 
     # Reading
 
@@ -339,32 +306,3 @@ class Store:
             ConfigError: pandas is not installed.
         """
         return as_frame(self.rows(experiment, level=level, **query))
-
-
-def parse_best(text: str) -> tuple[str, str]:
-    """Return the metric and the direction of `metric:max` or `metric:min`.
-
-    Raises:
-        ConfigError: it is something else.
-    """
-    metric, _, direction = text.rpartition(":")
-    if not metric or direction not in ("max", "min"):
-        hint = "max if more is better, min if less is"
-        raise ConfigError(Problem(f"{text!r} is not METRIC:max or METRIC:min", "--best", hint=hint))
-    return metric, direction
-
-
-def _experiment_id(connection: Connection, name: str) -> int:
-    """Return the id of an experiment, and make it if there is none."""
-    wanted = select(experiments.c.id).where(experiments.c.name == short(name))
-    found = connection.execute(wanted).scalar()
-    if found is not None:
-        return int(found)
-    try:
-        with connection.begin_nested():
-            row = {"name": short(name), "created": datetime.now(UTC)}
-            key = connection.execute(insert(experiments).values(row)).inserted_primary_key
-            assert key is not None  # noqa: S101 - for mypy
-            return int(key[0])
-    except IntegrityError:  # another process was faster
-        return int(connection.execute(wanted).scalar_one())

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, Select, and_, exists, func, or_, select
 
+from ansible_env.errors import ConfigError, Problem
 from ansible_env.owner import Owner
 from ansible_env.status import Status
 from ansible_env.store.records import Sample, StoredAssertion, StoredExperiment, StoredHost, StoredTrial
@@ -50,6 +51,19 @@ class Query:
     order: Literal["max", "min", "old", "new"] = "old"
     """The largest or smallest metric first; without a metric, the oldest or the newest first."""
     limit: int | None = None
+
+
+def parse_best(text: str) -> tuple[str, str]:
+    """Return the metric and the direction of `metric:max` or `metric:min`.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    metric, _, direction = text.rpartition(":")
+    if not metric or direction not in ("max", "min"):
+        hint = "max if more is better, min if less is"
+        raise ConfigError(Problem(f"{text!r} is not METRIC:max or METRIC:min", "--best", hint=hint))
+    return metric, direction
 
 
 def select_trials(connection: Connection, query: Query) -> list[StoredTrial]:

@@ -14,7 +14,6 @@ import uuid
 import pytest
 
 from ansible_env.engine import processes, sweep, watch
-from ansible_env.engine.environ import MARKER
 from ansible_env.engine.inventory import Inventory
 from ansible_env.engine.listing import NotStartedError, list_hosts
 from ansible_env.engine.private import PLAYBOOK, PrivateDir
@@ -23,6 +22,7 @@ from ansible_env.errors import EngineError, InventoryError
 from ansible_env.forkserver.client import NOT_STARTED
 from ansible_env.owner import Owner
 from ansible_env.supervisor.interrupts import CANCEL_SIGNAL
+from ansible_env.variables import ENGINE_RUN, OWNER
 
 INVENTORY = Inventory(("h,",))
 
@@ -199,7 +199,7 @@ def run():
 
 
 def test_processes_are_known_by_their_marker(started, run):
-    child, other = started(**{MARKER: run}), started(**{MARKER: f"{run}1"})
+    child, other = started(**{ENGINE_RUN: run}), started(**{ENGINE_RUN: f"{run}1"})
     started()
     assert processes.marked(run) == [child.pid]
     assert processes.marked(f"{run}1") == [other.pid]
@@ -213,14 +213,14 @@ def test_processes_of_the_warm_engine_are_known_by_their_name(started, run):
 
 
 def test_end_is_asked_for_before_it_is_enforced(started, run):
-    child = started("import signal, sys; signal.signal(15, lambda *_: sys.exit(7))", **{MARKER: run})
+    child = started("import signal, sys; signal.signal(15, lambda *_: sys.exit(7))", **{ENGINE_RUN: run})
     processes.end(run, patience=20)
     assert processes.marked(run) == []
     assert child.wait(10) == 7
 
 
 def test_who_does_not_listen_is_killed(started, run):
-    child = started("import signal; signal.signal(15, signal.SIG_IGN)", **{MARKER: run})
+    child = started("import signal; signal.signal(15, signal.SIG_IGN)", **{ENGINE_RUN: run})
     processes.end(run, patience=0.2)
     assert child.wait(10) == -signal.SIGKILL
 
@@ -375,14 +375,15 @@ def test_a_directory_of_another_user_is_left_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(processes, "environments", lambda variable: iter(()))
     base = sweep.make_base(str(tmp_path))
     (base / "owner").write_text(DEAD)
-    monkeypatch.setattr(processes, "own_uid", lambda: os.geteuid() + 1)
+    other = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: other)
     sweep.sweep(str(tmp_path))
     assert base.is_dir()
 
 
 def test_processes_of_the_dead_are_killed(tmp_path, started, monkeypatch):
-    orphan = started(**{sweep.OWNER: DEAD})
-    ours = started(**{sweep.OWNER: Owner.this().to_text()})
+    orphan = started(**{OWNER: DEAD})
+    ours = started(**{OWNER: Owner.this().to_text()})
     # Only these: whatever else runs on this machine is nobody's business here.
     real = processes.environments
     monkeypatch.setattr(

@@ -7,23 +7,22 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import os
-import re
 import shutil
-import signal
 import tempfile
 import time
-import uuid
 from pathlib import Path
 
-from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 try:
-    from ansible_env.outcomes import Kind, connection_kind, never_connected
-    from ansible_env.supervisor import Disconnected, Follower, NeverConnected, Pace, Script, State, Stop, wait_for_host
+    from ansible_collections.ansible_env.bench.plugins.plugin_utils.channel import Channel
+    from ansible_collections.ansible_env.bench.plugins.plugin_utils.scripts import problem_of, script_of
+
+    from ansible_env.outcomes import Kind
+    from ansible_env.supervisor import Follower, NeverConnected, Pace, Script, State, Stop, wait_for_host
     from ansible_env.supervisor.capture import Capture, Masker
     from ansible_env.supervisor.interrupts import Interrupts
     from ansible_env.supervisor.record import Record
@@ -35,21 +34,13 @@ try:
         refused,
         task_result,
     )
-    from ansible_env.supervisor.telemetry import probes_of, read_samples
+    from ansible_env.supervisor.telemetry import read_samples
     from ansible_env.supervisor.verdict import unreachable, verdict
+    from ansible_env.variables import LOG_DIR, PRIVATE_DIR, RESULTS_DIR
 except ImportError as error:  # the collection was installed without the library
     LIBRARY_ERROR = error
 else:
     LIBRARY_ERROR = None
-
-PRIVATE_DIR = "ANSIBLE_ENV_PRIVATE_DIR"
-"""Variable by which the engine names the directory of its run: logs/, workers/ and the file `cancel` are in it."""
-RUN_KEY = "ANSIBLE_ENV_RUN_KEY"
-"""Variable by which the engine gives what the runs on the targets get their names from."""
-RESULTS_DIR = "ANSIBLE_ENV_RESULTS_DIR"
-"""Variable by which the engine names the directory where results outlive their controller."""
-LOG_DIR = "ANSIBLE_ENV_LOG_DIR"
-"""Variable by which the engine names the directory that keeps what scripts print; else logs/ of the private one."""
 
 SETTLE = 5.0
 """Seconds after the end of a script in which a restart that it asked for has to begin."""
@@ -86,71 +77,6 @@ ARGUMENTS = {
     "export_values": {"type": "dict", "default": {}},
     "step": {"type": "int", "default": 1},
 }
-ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-NOT_FOR_SCRIPTS = re.compile(r"(ANSIBLE|AWX|RUNNER)_\w+\Z|(JOB_ID|PROJECT_UPDATE_ID|AD_HOC_COMMAND_ID|MAX_EVENT_RES)\Z")
-"""What a script on the `local` connection would inherit: an ansible run inside it must not take part in ours."""
-
-
-class Channel:
-    """Brings payloads to the target's /bin/sh over the task's connection, whatever that is."""
-
-    def __init__(self, action, interrupts):
-        self._action = action
-        self._interrupts = interrupts
-
-    def exchange(self, payload, limit):
-        """Return what the target's shell printed."""
-        try:
-            with self._interrupts.exposed(limit):
-                result = self._send(payload)
-        except (Disconnected, Stop):
-            _end_clients()
-            raise
-        except AnsibleConnectionFailure as failure:
-            self._raise(str(failure))
-        except AnsibleError as failure:
-            if connection_kind(str(failure)) is Kind.BECOME:
-                raise NeverConnected(str(failure)) from failure
-            raise
-        output = result["stdout"].encode("utf-8", "surrogateescape")
-        if b"ansible_env:" not in output:
-            self._no_answer(result)
-        return output
-
-    def pause(self, seconds):
-        """Sleep, unless a signal ends that."""
-        with self._interrupts.exposed(seconds + 60):
-            time.sleep(seconds)
-
-    def _send(self, payload):
-        connection = self._action._connection
-        become = connection.become
-        if connection.has_pipelining and (not become or getattr(become, "pipelining", True)):
-            # No executable: it would be a shell more, and Ansible adds `sleep 0` to the default one.
-            return self._action._low_level_execute_command(
-                "exec /bin/sh -s", in_data=payload.encode("utf-8", "surrogateescape"), executable=""
-            )
-        return self._send_as_file(payload)
-
-    def _send_as_file(self, payload):
-        """For connections and become methods without stdin (su wants a terminal, podman takes none)."""
-        action = self._action
-        directory = action._make_tmp_path()
-        remote = action._connection._shell.join_path(directory, "payload")
-        action._transfer_data(remote, f"stty -opost <&1 2>/dev/null\n{payload}")
-        action._fixup_perms2((directory, remote), execute=False)
-        try:
-            return action._low_level_execute_command(f"/bin/sh {remote} </dev/null", executable="/bin/sh")
-        finally:
-            action._remove_tmp_path(directory, force=True)
-
-    def _raise(self, text):
-        raise (NeverConnected if never_connected(text) else Disconnected)(text)
-
-    def _no_answer(self, result):
-        said = " ".join((result.get("stderr") or result["stdout"]).split())[:500]
-        text = f"no answer from /bin/sh on the host (exit status {result['rc']}): {said or 'it said nothing'}"
-        raise NeverConnected(text)
 
 
 @contextlib.contextmanager
@@ -165,23 +91,6 @@ def _hushed(secret):
     finally:
         for name, value in before.items():
             setattr(display, name, value)
-
-
-def _end_clients():
-    """End the ssh clients that we waited for when a signal came; Ansible does not.
-
-    One that hangs in its login has the payload, and would start the script whenever the host answers again.
-    """
-    for pid in _children():
-        with contextlib.suppress(OSError):
-            if Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip() in ("ssh", "sshpass"):
-                os.kill(pid, signal.SIGTERM)
-
-
-def _children():
-    with contextlib.suppress(OSError):
-        for task in Path("/proc/self/task").iterdir():
-            yield from map(int, (task / "children").read_text(encoding="ascii").split())
 
 
 class ActionModule(ActionBase):
@@ -209,7 +118,7 @@ class ActionModule(ActionBase):
         return result
 
     def _phase(self, arguments, task_vars):
-        problem = _problem(arguments)
+        problem = problem_of(arguments)
         if problem:
             return refused(Kind.REJECTED, problem)
         if arguments["release_at"] is not None:
@@ -220,7 +129,7 @@ class ActionModule(ActionBase):
         if problem:
             return refused(Kind.REJECTED, problem)
         host = task_vars.get("inventory_hostname", "host")
-        script = _script(arguments, host)
+        script = script_of(arguments, host)
         if arguments["run_id"]:
             script = dataclasses.replace(script, run_id=arguments["run_id"])
         record = Record(os.environ.get(RESULTS_DIR), script.run_id)
@@ -382,50 +291,6 @@ def _logs(private):
     logs = Path(os.environ.get(LOG_DIR) or Path(private, "logs"))
     logs.mkdir(mode=0o700, exist_ok=True)
     return logs
-
-
-def _script(arguments, host):
-    text = arguments["script"] or ""
-    return Script(
-        text=f"set -e\n{text}" if arguments["fail_fast"] else text,
-        run_id=_run_id(host, arguments["step"]),
-        env={**arguments["env"], **arguments["secret_env"]},
-        shell=arguments["shell"],
-        timeout=arguments["timeout"],
-        grace=arguments["grace"],
-        reap=not arguments["keep_running"],
-        hold=arguments["hold"],
-        chdir=arguments["chdir"],
-        probes=probes_of(arguments["telemetry"]),
-        unset=sorted(name for name in os.environ if NOT_FOR_SCRIPTS.match(name)),
-        base=arguments["run_dir"],
-    )
-
-
-def _run_id(host, step):
-    """Return a name that nobody can guess, but that a later controller with the same key finds again."""
-    key = os.environ.get(RUN_KEY)
-    return hashlib.sha256(f"{key}/{step}/{host}".encode()).hexdigest()[:32] if key else uuid.uuid4().hex
-
-
-def _problem(arguments):
-    """Return what is wrong with the arguments, or None."""
-    if arguments["timeout"] is not None and arguments["timeout"] <= 0:
-        return "timeout must be more than 0 seconds"
-    if "\0" in (arguments["script"] or ""):
-        return "the script holds a NUL character"
-    for name, value in {**arguments["env"], **arguments["secret_env"]}.items():
-        if not ENV_NAME.match(name):
-            return f"{name!r} cannot be the name of an environment variable"
-        if not isinstance(value, str):
-            return f"env: the value of {name} is {type(value).__name__}, not a string; quote it"
-        if "\0" in value:
-            return f"env: the value of {name} holds a NUL character"
-    try:
-        probes_of(arguments["telemetry"])
-    except ValueError as error:
-        return str(error)
-    return None
 
 
 def _never(text):

@@ -11,6 +11,7 @@ import uuid
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible_collections.ansible_env.bench.plugins.plugin_utils.shell import feed, takes_stdin
 
 ARGUMENTS = {
     "path": {"type": "str", "required": True},
@@ -168,10 +169,8 @@ class ActionModule(ActionBase):
 
     def _run(self, script):
         """Have the host's shell run a script, without a terminal where the connection can do without."""
-        connection = self._connection
-        if connection.has_pipelining and (not connection.become or getattr(connection.become, "pipelining", True)):
-            data = script.encode("utf-8", "surrogateescape")
-            return self._low_level_execute_command("exec /bin/sh -s", in_data=data, executable="/bin/sh")
+        if takes_stdin(self):
+            return feed(self, script)
         return self._low_level_execute_command(script, executable="/bin/sh")
 
 

@@ -57,13 +57,11 @@ try:
     from ansible_env.cli.played import PlayedTrial
     from ansible_env.errors import AnsibleEnvError
     from ansible_env.playbook import PHASE_TASK, PHASES
+    from ansible_env.variables import LOG_DIR, PRIVATE_DIR
 except ImportError as error:  # the collection was installed without the library
     LIBRARY_ERROR = error
 else:
     LIBRARY_ERROR = None
-
-LOG_DIR = "ANSIBLE_ENV_LOG_DIR"
-"""Variable by which the phase task is told where to keep what scripts print; forks inherit it."""
 
 
 class CallbackModule(CallbackBase):
@@ -81,7 +79,7 @@ class CallbackModule(CallbackBase):
         self._token = None
         if LIBRARY_ERROR is not None:
             self._display.warning(f"results are not kept: the ansible_env library is missing ({LIBRARY_ERROR})")
-        self.disabled = LIBRARY_ERROR is not None or "ANSIBLE_ENV_PRIVATE_DIR" in os.environ
+        self.disabled = LIBRARY_ERROR is not None or PRIVATE_DIR in os.environ
 
     def set_options(self, *arguments, **named):
         super().set_options(*arguments, **named)

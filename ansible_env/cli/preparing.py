@@ -1,0 +1,110 @@
+"""From the options of a call to its session: what can be checked without a host is checked here."""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from ansible_env.cli import context, otel
+from ansible_env.cli.artifacts import Artifacts
+from ansible_env.cli.budgets import Budgets, open_budgets
+from ansible_env.cli.calling import ansible_options
+from ansible_env.cli.exits import Exit
+from ansible_env.cli.interrupts import Interrupts
+from ansible_env.cli.keeping import open_keeper
+from ansible_env.cli.live import make_progress
+from ansible_env.cli.options import Judged, Running
+from ansible_env.cli.output import make_writer
+from ansible_env.cli.published import published
+from ansible_env.cli.session import Session
+from ansible_env.cli.text import some
+from ansible_env.cli.values import given_values
+from ansible_env.config import PHASES, EnvironmentConfig
+from ansible_env.environment import RemoteEnv
+from ansible_env.errors import ConfigError, Problem
+from ansible_env.text import nearest
+
+
+def run_session(options: Running, phases: tuple[str, ...] = PHASES, trials: int = 1) -> Exit:
+    """Run trials of these phases and return the exit code.
+
+    Raises:
+        ConfigError: something that was given is wrong; no host has been touched.
+    """
+    with ExitStack() as stack:
+        interrupts = stack.enter_context(Interrupts())
+        return prepare(options, phases, trials, interrupts, stack).run()
+
+
+def prepare(
+    options: Running,
+    phases: tuple[str, ...],
+    trials: int,
+    interrupts: Interrupts,
+    stack: ExitStack,
+    artifacts: Path | None = None,
+) -> Session:
+    """Check everything that can be checked without a host, and find the hosts. `artifacts` is there already."""
+    config = EnvironmentConfig.load(options.environment)
+    values = given_values(config, options.params or [], options.params_file or [])
+    if not options.quiet:
+        for problem in values.ignored:
+            context.say_error(f"warning: {problem}")
+    _check_phases(config, phases)
+    progress = make_progress(
+        sys.stderr,
+        config,
+        form=options.progress,
+        quiet=options.quiet,
+        verbosity=options.verbose,
+        follow=options.follow or (),
+    )
+    stack.callback(progress.stop)
+    stack.enter_context(otel.exported())
+    engine = stack.enter_context(contextlib.closing(context.make_engine(options.engine, options.worker)))
+    cancel = threading.Event()
+    env = RemoteEnv(
+        config=config,
+        global_config=values.globals,
+        inventory=options.inventory,
+        limit=options.limit,
+        engine=engine,
+        options=ansible_options(options),
+        listener=progress,
+        cancel=cancel,
+    )
+    stack.enter_context(env)
+    env.assign(values.tunables, values.for_trial(0, trials)[1])
+    check_followed(options.follow or (), env.hosts)
+    place = Artifacts(env, artifacts or options.artifacts)
+    budgets = open_budgets(config, options) if isinstance(options, Judged) and "run" in phases else Budgets()
+    keeper = open_keeper(options, phases, stack)
+    writer = make_writer(options.output, sys.stdout)
+    session = Session(env, values, phases, trials, progress, place, writer, interrupts, cancel, options.quiet, keeper)
+    session.files = list(published(options))
+    session.budgets = budgets
+    session.on_begin = lambda: place.call(options, phases) if artifacts is None else None
+    return session
+
+
+def check_followed(patterns: Sequence[str], hosts: Sequence[str]) -> None:
+    """Refuse to follow nobody.
+
+    Raises:
+        ConfigError: none of the hosts is meant by a pattern.
+    """
+    for pattern in patterns:
+        if not fnmatch.filter(hosts, pattern):
+            hint = nearest(pattern, hosts) or f"the hosts: {some(hosts)}"
+            raise ConfigError(Problem("is none of the hosts", f"--follow {pattern}", hint=hint))
+
+
+def _check_phases(config: EnvironmentConfig, phases: tuple[str, ...]) -> None:
+    """Refuse to run nothing. A setup may consist of waiting for the hosts."""
+    if not any(getattr(config, phase) or (phase == "setup" and config.wait_boot) for phase in phases):
+        raise ConfigError(f"{config.source}: the environment file has no {phases[0]!r}")

@@ -1,0 +1,64 @@
+# Copyright (c) the ansible_env maintainers
+# GNU General Public License v3.0 or later (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the arguments of a phase task to a script."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import uuid
+
+from ansible_env.supervisor import Script
+from ansible_env.supervisor.telemetry import probes_of
+from ansible_env.variables import RUN_KEY
+
+ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+NOT_FOR_SCRIPTS = re.compile(r"(ANSIBLE|AWX|RUNNER)_\w+\Z|(JOB_ID|PROJECT_UPDATE_ID|AD_HOC_COMMAND_ID|MAX_EVENT_RES)\Z")
+"""What a script on the `local` connection would inherit: an ansible run inside it must not take part in ours."""
+
+
+def script_of(arguments, host):
+    """Return the script that the arguments of a phase task stand for."""
+    text = arguments["script"] or ""
+    return Script(
+        text=f"set -e\n{text}" if arguments["fail_fast"] else text,
+        run_id=_run_id(host, arguments["step"]),
+        env={**arguments["env"], **arguments["secret_env"]},
+        shell=arguments["shell"],
+        timeout=arguments["timeout"],
+        grace=arguments["grace"],
+        reap=not arguments["keep_running"],
+        hold=arguments["hold"],
+        chdir=arguments["chdir"],
+        probes=probes_of(arguments["telemetry"]),
+        unset=sorted(name for name in os.environ if NOT_FOR_SCRIPTS.match(name)),
+        base=arguments["run_dir"],
+    )
+
+
+def _run_id(host, step):
+    """Return a name that nobody can guess, but that a later controller with the same key finds again."""
+    key = os.environ.get(RUN_KEY)
+    return hashlib.sha256(f"{key}/{step}/{host}".encode()).hexdigest()[:32] if key else uuid.uuid4().hex
+
+
+def problem_of(arguments):
+    """Return what is wrong with the arguments, or None."""
+    if arguments["timeout"] is not None and arguments["timeout"] <= 0:
+        return "timeout must be more than 0 seconds"
+    if "\0" in (arguments["script"] or ""):
+        return "the script holds a NUL character"
+    for name, value in {**arguments["env"], **arguments["secret_env"]}.items():
+        if not ENV_NAME.match(name):
+            return f"{name!r} cannot be the name of an environment variable"
+        if not isinstance(value, str):
+            return f"env: the value of {name} is {type(value).__name__}, not a string; quote it"
+        if "\0" in value:
+            return f"env: the value of {name} holds a NUL character"
+    try:
+        probes_of(arguments["telemetry"])
+    except ValueError as error:
+        return str(error)
+    return None

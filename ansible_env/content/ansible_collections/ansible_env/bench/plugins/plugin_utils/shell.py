@@ -1,0 +1,20 @@
+# Copyright (c) the ansible_env maintainers
+# GNU General Public License v3.0 or later (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A target's /bin/sh, given a script on its stdin. Needs nothing but ansible-core."""
+
+from __future__ import annotations
+
+
+def takes_stdin(action):
+    """Whether the connection of an action, and its become method, carry stdin."""
+    connection = action._connection
+    return connection.has_pipelining and (not connection.become or getattr(connection.become, "pipelining", True))
+
+
+def feed(action, script):
+    """Have the target's shell run a script, and return what Ansible makes of it."""
+    # No executable: it would be a shell more, and Ansible adds `sleep 0` to the default one.
+    return action._low_level_execute_command(
+        "exec /bin/sh -s", in_data=script.encode("utf-8", "surrogateescape"), executable=""
+    )

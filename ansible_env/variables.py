@@ -1,0 +1,16 @@
+"""Environment variables by which an engine speaks to the processes of its run, and to the phase task among them."""
+
+from __future__ import annotations
+
+ENGINE_RUN = "ANSIBLE_ENV_ENGINE_RUN"
+"""The run: every local process of it can be told by this."""
+OWNER = "ANSIBLE_ENV_OWNER"
+"""The process that the run belongs to, as `owner.Owner` writes it."""
+PRIVATE_DIR = "ANSIBLE_ENV_PRIVATE_DIR"
+"""Directory of the run: logs/, workers/ and the file `cancel` are in it."""
+RUN_KEY = "ANSIBLE_ENV_RUN_KEY"
+"""What the runs on the targets get their names from."""
+RESULTS_DIR = "ANSIBLE_ENV_RESULTS_DIR"
+"""Directory where results outlive their controller."""
+LOG_DIR = "ANSIBLE_ENV_LOG_DIR"
+"""Directory that keeps what scripts print; else logs/ of the private one."""

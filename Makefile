@@ -14,6 +14,8 @@ MAKEFLAGS += --no-print-directory
 VENV ?= .venv
 PYTHON ?=
 PYTEST_ARGS ?=
+# More than cores: half of the tests' time is spent waiting.
+WORKERS ?= 3
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.ansible-env-installed
 # Molecule, ansible-lint and import-linter start programs by name.
@@ -37,7 +39,7 @@ store-kill: venv ## kill -9 of 20 sweeps at random moments: the store has every 
 	@$(BIN)/python -m tests.store_kill
 
 test: venv packages check ## static checks and all tests (some minutes)
-	$(IN_VENV) pytest -n 2 --dist worksteal $(PYTEST_ARGS)
+	$(IN_VENV) pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 .PHONY: test-cookbook test-docs test-mlos
 test-cookbook: venv packages ## every example on real hosts, with packages from Debian (some minutes)

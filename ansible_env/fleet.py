@@ -11,7 +11,7 @@ from typing import Any
 from ansible_env.errors import ConfigError
 from ansible_env.pool import Pool, observed
 from ansible_env.schedule import Planned, numbered, plan
-from ansible_env.trials import Prepare, TrialEnv, TrialResult, kept_in
+from ansible_env.trials import Measured, Prepare, TrialEnv, TrialResult, kept_in
 
 __all__ = ["Fleet"]
 
@@ -84,6 +84,7 @@ class Fleet(ABC):
         hosts_per_trial: int = 1,
         prepare: Prepare | None = None,
         on_lost: Callable[[TrialResult], object] | None = None,
+        measured: Measured | None = None,
     ) -> Pool:
         """Return hosts that work through trials: for `run_trials`, and for `ansible_env.tuning`; see `Pool`.
 
@@ -104,4 +105,5 @@ class Fleet(ABC):
             cancel=cancel,
             prepare=prepare,
             on_lost=on_lost,
+            measured=measured,
         )

@@ -17,7 +17,7 @@ from ansible_env.errors import AnsibleEnvError
 from ansible_env.logs import get_logger
 from ansible_env.schedule import Request, Source
 from ansible_env.status import Status
-from ansible_env.trials import Prepare, TrialEnv, TrialResult, run_trial
+from ansible_env.trials import Measured, Prepare, TrialEnv, TrialResult, run_trial
 
 __all__ = ["Pool", "observed"]
 
@@ -43,6 +43,7 @@ class Pool:
         cancel: threading.Event | None = None,
         prepare: Prepare | None = None,
         on_lost: Callable[[TrialResult], object] | None = None,
+        measured: Measured | None = None,
     ) -> None:
         """Take hosts, and how an environment on some of them is made.
 
@@ -53,6 +54,7 @@ class Pool:
             cancel: ends the trials under way, and lets none begin.
             prepare: called, in the trial's own thread, when its parameters are known and before it touches a host.
             on_lost: called with the result of an attempt that was in vain: the trial goes back to the queue.
+            measured: called, in the trial's own thread, after a run that succeeded and before the teardown.
         """
         self._open_env = open_env
         self._idle = list(hosts)
@@ -60,6 +62,7 @@ class Pool:
         self._cancel = cancel or threading.Event()
         self._prepare = prepare
         self._on_lost = on_lost
+        self._measured = measured
         self._done: queue.SimpleQueue[tuple[TrialResult, BaseException | None]] = queue.SimpleQueue()
         self._running: dict[int, TrialEnv | None] = {}
         self._strikes: dict[str, int] = {}
@@ -123,7 +126,8 @@ class Pool:
             with self._open_env(hosts) as env:
                 self._running[request.number] = env
                 prepare = self._prepare
-                result = run_trial(env, request, hosts, prepare and (lambda env: prepare(env, request, hosts)))
+                told = None if prepare is None else lambda env: prepare(env, request, hosts)
+                result = run_trial(env, request, hosts, told, self._measured)
                 result = replace(result, attempts=request.attempt)
         except AnsibleEnvError as error:
             result = replace(result, error=str(error), attempts=request.attempt)

@@ -17,7 +17,7 @@ from ansible_env.result import PhaseResult
 from ansible_env.schedule import Request
 from ansible_env.status import Status
 
-__all__ = ["Prepare", "TrialEnv", "TrialResult", "attempt_name", "kept_in", "run_trial"]
+__all__ = ["Measured", "Prepare", "TrialEnv", "TrialResult", "attempt_name", "kept_in", "run_trial"]
 
 
 class TrialEnv(AbstractContextManager["TrialEnv"], Protocol):
@@ -108,6 +108,8 @@ class TrialResult:
 
 Prepare = Callable[[TrialEnv, Request, Sequence[str]], None]
 """Gets the environment of a trial, and on which hosts it is to be run."""
+Measured = Callable[[TrialEnv, Sequence[str]], None]
+"""Gets the environment of a trial whose run has succeeded, and its hosts, before the teardown."""
 
 
 def kept_in(directory: Path) -> Prepare:
@@ -126,7 +128,11 @@ def attempt_name(request: Request) -> str:
 
 
 def run_trial(
-    env: TrialEnv, request: Request, hosts: Sequence[str], prepare: Callable[[TrialEnv], None] | None = None
+    env: TrialEnv,
+    request: Request,
+    hosts: Sequence[str],
+    prepare: Callable[[TrialEnv], None] | None = None,
+    measured: Measured | None = None,
 ) -> TrialResult:
     """Run setup, run and teardown of an environment that is entered; teardown always.
 
@@ -149,6 +155,8 @@ def run_trial(
                 prepare(env)
             if env.setup(request.values, request.globals):
                 status = env.run()[0]
+                if measured is not None and status.is_succeeded():
+                    measured(env, hosts)
             elif env.results:
                 status = next(reversed(env.results.values())).status
     finally:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,13 +14,17 @@ from ansible_env.cli.replay import recover
 from ansible_env.cli.results import table_text
 from ansible_env.cli.rows import write, write_rows
 from ansible_env.cli.selection import select
-from ansible_env.cli.text import number, plural, visible
+from ansible_env.cli.text import number, plural, some, visible
 from ansible_env.errors import ConfigError, Problem
+from ansible_env.likeness import MACHINE, Difference, differences
 from ansible_env.store import Store, StoredTrial
 from ansible_env.store.compare import Comparison, Side, compare
 from ansible_env.text import nearest
 
 Values = dict[str, list[float]]
+
+MOST_HOSTS = 4
+"""Hosts that a warning names."""
 
 
 def run_compare(options: CompareOptions) -> None:
@@ -36,6 +41,7 @@ def run_compare(options: CompareOptions) -> None:
         first, second, what = _pairs(store, a[0], b[0]) if paired else (_of_groups(a), _of_groups(b), "trials")
         if paired and what == "hosts":  # on other hosts: nothing to pair
             paired = False
+        unlike = differences(*(store.fingerprints(side).values() for side in (a, b)))
     wanted = [name for name in first if name in second]
     for name in options.metric or ():
         if name not in wanted:
@@ -43,6 +49,8 @@ def run_compare(options: CompareOptions) -> None:
     chosen = {name: first[name] for name in options.metric or wanted}
     if not chosen:
         raise ConfigError("the trials have no number in common")
+    for line in warnings(unlike):
+        context.say_error(f"warning: {line}")
     found = compare(chosen, second, paired=paired, alpha=options.alpha)
     if options.output is not RowOutput.TABLE:
         write_rows([_row(comparison) for comparison in found], options.output, "metrics")
@@ -98,6 +106,28 @@ def _numbers(metrics: Any) -> Iterator[tuple[str, float]]:
     for name, value in metrics.items():
         if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and "{" not in name:
             yield name, float(value)
+
+
+def warnings(unlike: Sequence[Difference]) -> Iterator[str]:
+    """Yield in what the hosts of the two sides differ: what is found then may be due to that."""
+    for difference in unlike:
+        if difference.fact == MACHINE:
+            a, b = (
+                some(sorted({*itertools.chain(*side.values())}), MOST_HOSTS) for side in (difference.a, difference.b)
+            )
+            where = f"A: {a}; B: {b}" if a != b else f"{a} was replaced, or installed anew"
+            yield f"A and B were not run on the same machines: {where}"
+        else:
+            name = visible(difference.fact)
+            yield f"the hosts are not alike: {name} is {_side(difference.a)} in A, {_side(difference.b)} in B"
+
+
+def _side(values: Mapping[Any, Sequence[str]]) -> str:
+    """Return values, and whose they are where there are several."""
+    texts = [(visible(str(value)), some(hosts, MOST_HOSTS)) for value, hosts in values.items()]
+    if len(texts) == 1:
+        return texts[0][0]
+    return ", ".join(f"{value} ({hosts})" for value, hosts in texts)
 
 
 def _row(comparison: Comparison) -> dict[str, Any]:

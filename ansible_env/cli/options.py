@@ -241,7 +241,7 @@ class TrialOptions(Judged):
 
 
 @dataclass(kw_only=True)
-class SweepOptions(Running):
+class SweepOptions(Judged):
     """Those of `sweep`."""
 
     grid: Annotated[

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from ansible_env.budgets import Verdict
 from ansible_env.bundle import Bundle
 from ansible_env.cli import context
 from ansible_env.cli.artifacts import Artifacts
@@ -128,8 +129,7 @@ class Session:
         verdicts = self.budgets.judge([trial.deciding.metrics for trial in good if trial.deciding])
         if verdicts:
             self.writer.judged(verdicts)
-            self.keeper.judged(good[-1], verdicts)
-            self._to_files(lambda file: file.judged(verdicts))
+            self.tell_verdicts(good[-1], verdicts)
         return Exit.SUCCEEDED if all(verdict.passed for verdict in verdicts) else Exit.ASSERTION
 
     # One trial
@@ -252,6 +252,12 @@ class Session:
     def publish(self, trial: Trial) -> None:
         """Write the files that others read. What goes wrong with that is told, and ends no trial."""
         self._to_files(lambda file: file.write(trial))
+
+    def tell_verdicts(self, trial: Trial, verdicts: Sequence[Verdict]) -> None:
+        """Keep what was asserted of the last trial that was published, if anything was."""
+        if verdicts:
+            self.keeper.judged(trial, verdicts)
+            self._to_files(lambda file: file.judged(verdicts))
 
     def _to_files(self, action: Callable[[Published], None]) -> None:
         for file in self.files:

@@ -11,11 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from ansible_env.aggregate import cv
-from ansible_env.cli.text import number, visible
+from ansible_env.cli.text import number, plural, visible
 from ansible_env.config.checks import TRIAL_NAMES
 
 if TYPE_CHECKING:
     from ansible_env.cli.sweep import SweepTrial
+
+MOST_MISSED = 20
+"""Budgets that were not kept, of which a table tells."""
 
 
 def configuration_table(trials: Sequence[SweepTrial]) -> Table:
@@ -49,6 +52,20 @@ def calibration_table(trials: Sequence[SweepTrial]) -> Table:
         ]
         table.add_row(*map(Text, [visible(host), f"{len(good[host])}/{len(of[host])}", *cells]))
     return table
+
+
+def verdicts_text(trials: Sequence[SweepTrial]) -> str:
+    """Return how many trials kept their budgets, and which budgets were not kept; nothing where there are none."""
+    judged = [trial for trial in trials if trial.verdicts]
+    if not judged:
+        return ""
+    missed = [(trial, verdict) for trial in judged for verdict in trial.verdicts if not verdict.passed]
+    kept = len(judged) - len({trial.number for trial, _ in missed})
+    lines = ["", f"{kept} of {plural(len(judged), 'trial')} kept {plural(len(judged[0].verdicts), 'budget')}"]
+    lines += [f"FAILED  trial {trial.number}  {visible(verdict.message)}" for trial, verdict in missed[:MOST_MISSED]]
+    if len(missed) > MOST_MISSED:
+        lines.append(f"… and {len(missed) - MOST_MISSED} more: -o json has them all")
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _metrics(trials: Iterable[SweepTrial]) -> list[str]:

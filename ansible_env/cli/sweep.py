@@ -13,10 +13,12 @@ from typing import Any
 import yaml
 from rich.console import Console
 
+from ansible_env.budgets import Verdict
 from ansible_env.bundle import Bundle
 from ansible_env.cli import context
 from ansible_env.cli.exits import Exit, worst_exit
 from ansible_env.cli.failures import report_failure
+from ansible_env.cli.hostfacts import HostFacts
 from ansible_env.cli.interrupts import Interrupts, StopWaiting
 from ansible_env.cli.options import SweepOptions
 from ansible_env.cli.output import Output
@@ -24,7 +26,7 @@ from ansible_env.cli.preparing import prepare
 from ansible_env.cli.progress import ProgressForm
 from ansible_env.cli.record import Trial
 from ansible_env.cli.session import Session
-from ansible_env.cli.summary import calibration_table, configuration_table
+from ansible_env.cli.summary import calibration_table, configuration_table, verdicts_text
 from ansible_env.cli.sweepview import make_sweep_progress
 from ansible_env.cli.text import duration, plural, visible
 from ansible_env.cli.values import Values, given_values
@@ -43,6 +45,14 @@ class SweepTrial(Trial):
 
     request: Request = field(default_factory=lambda: Request(0))
     ran_on: tuple[str, ...] = ()
+    verdicts: Sequence[Verdict] = ()
+    """What was asserted of it."""
+
+    @property
+    def exit(self) -> Exit:
+        """The exit code that the trial alone would give."""
+        kept = all(verdict.passed for verdict in self.verdicts)
+        return worst_exit([super().exit, Exit.SUCCEEDED if kept else Exit.ASSERTION])
 
     def to_dict(self, *, output: bool) -> dict[str, Any]:
         """Return the trial as plain data, with its place in the plan."""
@@ -51,6 +61,7 @@ class SweepTrial(Trial):
             "repeat": self.request.repeat,
             "attempts": self.request.attempt,
             "ran_on": list(self.ran_on),
+            **({"assertions": [verdict.to_dict() for verdict in self.verdicts]} if self.verdicts else {}),
         }
         return {**super().to_dict(output=output), **place}
 
@@ -140,8 +151,12 @@ class _Sweep:
         self._options = options
         self._session = session
         self._requests = requests
+        self._facts = HostFacts(session.cancel)
         self._pool: Pool = session.env.pool(
-            hosts_per_trial=options.hosts_per_trial, prepare=self._begin, on_lost=self._lose
+            hosts_per_trial=options.hosts_per_trial,
+            prepare=self._begin,
+            on_lost=self._lose,
+            measured=self._facts.ask,
         )
         self._bundles: dict[tuple[int, int], Bundle] = {}
         self._trials: list[SweepTrial] = []
@@ -201,8 +216,13 @@ class _Sweep:
             canceled=result.status.is_canceled(),
             request=result.request,
             ran_on=result.hosts,
+            fingerprints=self._facts.of(result.hosts) if result.status.is_succeeded() else {},
         )
+        if trial.status.is_succeeded() and trial.deciding:
+            trial.verdicts = self._session.budgets.judge([trial.deciding.metrics])
         if bundle is not None:
+            if trial.fingerprints:
+                bundle.write_fingerprints(trial.fingerprints)
             bundle.write_result(trial.to_dict(output=True))
         return trial
 
@@ -215,13 +235,15 @@ class _Sweep:
         trial = self._keep(result)
         self._session.keeper.finish(trial)
         self._session.publish(trial)
+        self._session.tell_verdicts(trial, trial.verdicts)
         self._trials.append(trial)
         if self._options.output is not Output.TABLE:
             with self._session.progress.aside():
                 self._session.writer.add(trial)
         where = f" on {', '.join(map(visible, result.hosts))}" if result.hosts else ""
         done = f"{len(self._trials)} of {len(self._requests)}"
-        self.say(f"[{done}] trial {trial.number}{where}: {result.status.name} in {duration(trial.elapsed)}")
+        missed = "".join(f"; {visible(verdict.message)}" for verdict in trial.verdicts if not verdict.passed)
+        self.say(f"[{done}] trial {trial.number}{where}: {result.status.name} in {duration(trial.elapsed)}{missed}")
         if result.error:
             context.say_problem(f"trial {trial.number}: {result.error}")
         elif trial.deciding and not (result.status.is_succeeded() or result.status.is_canceled()):
@@ -237,6 +259,7 @@ class _Sweep:
             with console.capture() as capture:
                 console.print(table)
             sys.stdout.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
+            sys.stdout.write(verdicts_text(self._trials))
         self._session.writer.close()
         if not self._session.quiet:
             sys.stderr.write(f"results: {self._session.artifacts.path}\n")

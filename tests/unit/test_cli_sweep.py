@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import xml.etree.ElementTree as ET
 from typing import Any
 
 import pytest
@@ -157,3 +159,65 @@ def test_axes():
     assert parse_axis('x=["a,b", off]') == ("x", ["a,b", "off"])
     with pytest.raises(ParameterError):
         parse_axis("x=[")
+
+
+def test_each_trial_is_held_against_the_budgets(sweep, tmp_path):
+    (tmp_path / "env.yml").write_text(yaml.safe_dump({**ENVIRONMENT, "assert": {"score": ">= 20"}}))
+    arguments = ("--grid", "cache=1,50", "-p", "rows=0", "--assert", "score < 100")
+    done = sweep(*arguments, "--junit", str(tmp_path / "sweep.xml"))
+    assert done.exit_code == 3
+    bad = next(line for line in done.stderr.splitlines() if "score >= 20" in line).partition("trial ")[2][0]
+    assert "1 of 2 trials kept 2 budgets\n" in done.stdout
+    assert re.search(rf"^FAILED  trial {bad}  score >= 20: 11?, limit 20: (95|45) % below$", done.stdout, re.M)
+    suites = ET.parse(tmp_path / "sweep.xml").getroot().findall("testsuite")
+    failed = {
+        suite.get("name"): [case.get("name") for case in suite if case.find("failure") is not None] for suite in suites
+    }
+    assert failed == {f"bench trial {n}": ["score >= 20"] if str(n) == bad else [] for n in (1, 2)}
+    assert all(suite.get("tests") == "3" for suite in suites)  # the host, and both budgets
+    with Store(tmp_path / "store.sqlite") as store:
+        found = store.trials("bench")
+        kept = {(found[0].id == a.trial, a.metric, a.comparison): a.passed for a in store.assertions(found)}
+    assert sorted(kept.values()) == [False, True, True, True]
+    text = sweep(*arguments, "-o", "json")
+    assert text.exit_code == 3
+    judged = [[a["passed"] for a in trial["assertions"]] for trial in json.loads(text.stdout)["trials"]]
+    assert sorted(judged) == [[False, True], [True, True]]
+
+
+def test_a_trial_that_failed_is_not_judged(sweep):
+    done = sweep("--grid", "cache=1,2", "--assert", "score > 0", answer=lambda phase, *_: {"rc": int(phase == "run")})
+    assert done.exit_code == 1
+    assert "budget" not in done.output
+
+
+def test_a_baseline_that_is_not_there_is_told_before_any_host_is_touched(sweep):
+    done = sweep("--grid", "cache=1,2", "--assert", "score >= baseline")
+    assert done.exit_code == 2
+    assert "there is no baseline" in done.stderr
+
+
+def test_each_host_is_asked_once_what_it_is(sweep, tmp_path):
+    asked: list[str] = []
+
+    def telling(phase: str, host: str, task: Any) -> dict[str, Any]:
+        if phase in ("run", "teardown"):
+            return answer(phase, host, task)
+        asked.append(host)
+        return {"stdout": f"ansible_env.kernel=Linux {host}\n"}
+
+    trials(sweep("--grid", "cache=1,2,3,4,5,6", "-o", "jsonl", answer=telling))
+    assert sorted(asked) == ["a", "b"]
+    with Store(tmp_path / "store.sqlite") as store:
+        facts = store.fingerprints(store.trials("bench"))
+        ran_on = {host.trial: host.host for host in store.hosts(store.trials("bench"))}
+    assert facts == {trial: {host: {"kernel": f"Linux {host}"}} for trial, host in ran_on.items()}
+    kept = next((tmp_path / "kept" / "bench").iterdir())
+    assert len(list(kept.glob("trial-*/fingerprints.json"))) == 6
+
+
+def test_a_host_that_does_not_tell_what_it_is_does_no_harm(sweep):
+    def silent(phase: str, host: str, task: Any) -> dict[str, Any]:
+        return answer(phase, host, task) if phase in ("run", "teardown") else {"kind": "unreachable", "rc": None}
+
+    assert len(trials(sweep("--grid", "cache=1,2,3,4", "-o", "jsonl", answer=silent))) == 4

@@ -192,6 +192,24 @@ def test_two_trials_are_compared_host_by_host(ask):
     assert (row["paired"], row["verdict"], row["a_count"]) == (True, "higher", 8)
 
 
+def test_unlike_hosts_are_told_of(ask):
+    pytest.importorskip("scipy")
+    alike = {"kernel": "Linux 6.1", "cpus": 8, "memory_kib": 16_000_000, "machine_id": "m", "load": 0.1}
+    for changed in ({"load": 3.0, "memory_kib": 16_000_900}, {"kernel": "Linux 6.5", "machine_id": "n", "cpus": None}):
+        facts = {key: value for key, value in (alike | changed).items() if value is not None}
+        for score in range(4):
+            ask.store.add_trial("x", trial([score, score]), fingerprints={"h1": alike, "h2": facts})
+    arguments = ["--store", ask.store.name, "-o", "json"]
+    quiet = CliRunner().invoke(app, ["compare", "1,2", "3,4", *arguments])
+    assert (quiet.exit_code, quiet.stderr) == (0, "")
+    told = CliRunner().invoke(app, ["compare", "1-4", "5-8", *arguments])
+    assert json.loads(told.stdout)["metrics"]
+    assert told.stderr.splitlines() == [
+        "ansible-env: warning: the hosts are not alike: kernel is Linux 6.1 in A, Linux 6.1 (h1), Linux 6.5 (h2) in B",
+        "ansible-env: warning: A and B were not run on the same machines: h1, h2 was replaced, or installed anew",
+    ]
+
+
 def test_few_values_prove_nothing(ask):
     pytest.importorskip("scipy")
     for score in (1, 2, 3, 100, 200, 300):

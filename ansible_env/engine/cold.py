@@ -250,8 +250,9 @@ class _Run:
         """Return what Ansible said before it gave up."""
         text = "\n".join(self._words).strip()
         lines = [line for line in text.splitlines() if line.strip()]
-        errors = [line for line in lines if "ERROR" in line] or lines[-3:]
-        said = " ".join(" ".join(errors[-3:]).split())
+        # ansible-core says in which file and line on a line of its own.
+        errors = [line for line in lines if "ERROR" in line or line.startswith("Origin: ")] or lines[-3:]
+        said = " ".join(" ".join(errors[-4:]).split())
         return said[:1000] or f"ansible-playbook ended with {'a signal' if rc is None else f'exit status {rc}'}"
 
 

@@ -160,6 +160,8 @@ class Image:
         self._file("usr/bin/systemctl", (GUEST / "power.sh").read_text(), 0o755)
         for command in POWER_COMMANDS:
             (self._directory(f"usr/sbin/{command}") / command).symlink_to("/usr/bin/systemctl")
+        # Where /sbin/init is systemd, Ansible takes that for the one that starts services, running or not.
+        self._file("usr/sbin/init", (GUEST / "init.sh").read_text(), 0o755)
 
     def _shell(self) -> None:
         sh = Path("/bin").resolve() / "sh"  # /usr/bin/sh on a merged /usr

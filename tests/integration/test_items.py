@@ -189,3 +189,12 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, {"bench.yml": "name: x\nrun: ['true']\nsetup:\n  - tasks: nowhere.yml\n"}) / "bench.yml"
     with pytest.raises(ValueError, match=r"bench\.yml:4: setup\[0\]\.tasks: there is no file 'nowhere.yml'"):
         EnvironmentConfig.load(path)
+
+
+def test_a_playbook_that_is_no_yaml_is_named(ssh_hosts: Hosts, engine: Engine, tmp_path: Path) -> None:
+    files = {"broken.yml": "- hosts: all\n  tasks: [\n", "bench.yml": "name: x\nrun: [{import_playbook: broken.yml}]\n"}
+    path = write(tmp_path, files) / "bench.yml"
+    with RemoteEnv.from_file(path, inventory=ssh_hosts.inventory(), limit="h1", engine=engine) as env:
+        (host,) = env.run_phase("run").hosts.values()
+    assert host.kind is Kind.CONTROLLER
+    assert f"{tmp_path}/broken.yml" in host.message

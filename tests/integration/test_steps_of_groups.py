@@ -1,0 +1,92 @@
+"""Roles inside a trial, on real hosts: steps of some hosts, a server in the background, what one tells the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_env import Engine, Kind, RemoteEnv, Status, WarmEngine
+from ansible_env.result import PhaseResult
+from tests.hosts import Hosts
+
+pytestmark = pytest.mark.ssh
+
+CONFIG: dict[str, Any] = {
+    "name": "steps",
+    "shell": "sh",
+    "host_params": {"me": "me"},
+    "shell_env_params": ["me"],
+    "results_stdout_pattern": r"^(\w+)=(.*)$",
+    "per_host_metrics": True,
+}
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    made = WarmEngine()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def inventory(ssh_hosts: Hosts) -> dict[str, Any]:
+    """One server, two clients."""
+    data = ssh_hosts.inventory_dict()
+    for name, variables in data["fleet"]["hosts"].items():
+        variables["me"] = name
+    groups = {"db": {"hosts": {"h2": None}}, "clients": {"hosts": {"h1": None, "h3": None}}}
+    return {"all": {"children": data | groups}}
+
+
+def trial(engine: Engine, inventory: Any, **config: Any) -> dict[str, PhaseResult]:
+    with RemoteEnv(config=CONFIG | config, inventory=inventory, engine=engine) as env:
+        if env.setup():
+            env.run()
+        env.teardown()
+        return env.results
+
+
+def test_a_server_in_the_background_and_its_clients(
+    engine: Engine, ssh_hosts: Hosts, inventory: Any, tmp_path: Path
+) -> None:
+    place = f"/tmp/{tmp_path.name}"
+    serve = f"echo served=1; while sleep 0.1; do echo tick; done; : {place}"
+    results = trial(
+        engine,
+        inventory,
+        setup=[{"hosts": "db", "script": "echo port=0$((7000 + 7))", "exports": {"port": r"^port=(\d+)$"}}],
+        run=[
+            {"hosts": "db", "script": serve, "background": "until_end"},
+            {"hosts": "clients", "script": "echo seen=$port; sleep 0.5", "start": "together"},
+        ],
+        required_metrics=["seen"],
+    )
+    run = results["run"]
+    assert run.status is Status.SUCCEEDED, run.summary()
+    assert {name: host.metrics for name, host in run.hosts.items()} == {
+        "h1": {"seen": 7007}, "h2": {"served": 1}, "h3": {"seen": 7007},
+    }  # fmt: skip
+    assert results["setup"].exports == {"port": "07007"}
+    assert "tick" in run.hosts["h2"].stdout
+    assert run.hosts["h2"].started and run.hosts["h1"].started and run.hosts["h2"].started < run.hosts["h1"].started
+    assert run.skew is not None
+    assert not ssh_hosts["h2"].processes(place)
+
+
+def test_the_server_is_ended_when_the_clients_fail(
+    engine: Engine, ssh_hosts: Hosts, inventory: Any, tmp_path: Path
+) -> None:
+    place = f"/tmp/{tmp_path.name}"
+    steps = [
+        {"hosts": "db", "script": f"while sleep 0.1; do :; done; : {place}", "background": True},
+        {"hosts": "clients", "script": "exit 3"},
+    ]
+    run = trial(engine, inventory, run=steps)["run"]
+    assert {name: host.kind for name, host in run.hosts.items()} == {
+        "h1": Kind.EXIT, "h2": Kind.CANCELED, "h3": Kind.EXIT,
+    }  # fmt: skip
+    assert run.status is Status.FAILED
+    assert not ssh_hosts["h2"].processes(place)

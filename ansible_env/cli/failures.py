@@ -59,7 +59,9 @@ def headline(host: HostResult) -> str:
     remedy = OUTCOMES[host.kind].remedy
     if remedy and message.endswith(f"({remedy})"):
         message = message.removesuffix(f"({remedy})").rstrip()  # said below
-    return f"{host.kind}: {message}" if message and message != host.kind else str(host.kind)
+    if message.startswith(host.kind):  # `exit status 3` says its kind
+        return message
+    return f"{host.kind}: {message}" if message else str(host.kind)
 
 
 def _details(phase: str, host: HostResult) -> Iterator[tuple[str, list[str]]]:

@@ -59,9 +59,13 @@ class LiveProgress(DrawnProgress):
         """Keep the last line, and look for metrics in those that are complete."""
         with self._seeing:
             if self._view is not None:
-                self._view.on_output(host, [*lines[-20:], rest])
-                if stream == "stdout" and self._view.phase == "run":
+                measured = stream == "stdout" and self._view.phase == "run"
+                last = [*lines[-20:], rest]
+                if measured:
+                    self._view.on_output(host, last, self._reader.is_metric)
                     self._reader.add(host, lines)
+                else:
+                    self._view.on_output(host, last)
 
     def on_event(self, event: Mapping[str, Any]) -> None:
         """Follow the hosts' states."""

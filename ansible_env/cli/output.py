@@ -82,7 +82,7 @@ class _Tables(_Base):
         width = None if self._stream.isatty() or "COLUMNS" in os.environ else 10_000
         console = Console(file=self._stream, width=width, highlight=False, markup=False, emoji=False)
         with console.capture() as capture:
-            for table in trial_tables(trial, console.width):
+            for table in trial_tables(trial, console.width, console.height if self._stream.isatty() else None):
                 console.print(table)
         text = capture.get()
         gap = "\n" if self._stream.isatty() else ""  # progress is above it

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from statistics import median
+from typing import TypeGuard
 
 from rich import box
 from rich.cells import cell_len
@@ -10,19 +12,23 @@ from rich.table import Table
 from rich.text import Text
 
 from ansible_env.cli.record import Trial
-from ansible_env.cli.text import duration, number, visible
+from ansible_env.cli.text import duration, number, plural, visible
 from ansible_env.result import HostResult
 from ansible_env.status import Status
 
 SIDE_BY_SIDE = 6
 """Hosts, up to which each is a column."""
+FEWEST_FOLDED = 12
+"""Hosts that are all shown, however low the terminal is."""
+AROUND = 8
+"""Lines of a terminal that are left for what is above and below a table."""
 LONGEST_VALUE = 60
 """Characters of a metric that is text; the other forms of output have it whole."""
 _STYLES = {Status.SUCCEEDED: "green", Status.READY: "green", Status.TIMED_OUT: "yellow", Status.CANCELED: "yellow"}
 
 
-def trial_tables(trial: Trial, width: int) -> Iterator[Text | Table]:
-    """Yield what to print for a trial."""
+def trial_tables(trial: Trial, width: int, height: int | None = None) -> Iterator[Text | Table]:
+    """Yield what to print for a trial; more hosts than there are lines are folded to what they have in common."""
     title = Text.assemble(
         (visible(trial.environment), "bold"),
         f"  trial {trial.number}  ",
@@ -34,10 +40,50 @@ def trial_tables(trial: Trial, width: int) -> Iterator[Text | Table]:
     metrics = list(dict.fromkeys(name for host in hosts for name in host.metrics))
     if not hosts:
         return
+    if height is not None and len(hosts) > max(FEWEST_FOLDED, height - AROUND):
+        yield from _folded(hosts, metrics, width, height)
+        return
     if len(hosts) > SIDE_BY_SIDE and _fits(_widths(_rows(hosts, metrics)), width):
         yield _table_of_rows(hosts, metrics)
         return
     yield from _columns(hosts, metrics, width)
+
+
+def _folded(hosts: Sequence[HostResult], metrics: Sequence[str], width: int, height: int) -> Iterator[Text | Table]:
+    """Yield the spread of the metrics, and the hosts that did not succeed, last: they are seen without scrolling."""
+    good = [host for host in hosts if host.status.is_succeeded()]
+    bad = [host for host in hosts if not host.status.is_succeeded()]
+    if spread := list(_spread(good, metrics)):
+        table = _table(["metric", "min", "", "median", "max", ""])
+        for row in spread:
+            table.add_row(*map(Text, row))
+        yield table
+    if bad:
+        yield Text("")
+        shown = bad[: max(1, height - AROUND - len(spread) - 3)]
+        fits = _fits(_widths(_rows(shown, metrics)), width)
+        yield _table_of_rows(shown, metrics if fits else [])
+        if len(bad) > len(shown):
+            yield Text(f"… and {plural(len(bad) - len(shown), 'more host')} that did not succeed", "dim")
+    yield Text(f"{len(good)} of {len(hosts)} hosts succeeded; -o csv, or a pipe, shows each of them", "dim")
+
+
+def _spread(hosts: Sequence[HostResult], metrics: Sequence[str]) -> Iterator[list[str]]:
+    for name in metrics:
+        found = [(value, host.host) for host in hosts if _is_number(value := host.metrics.get(name))]
+        if found:
+            low, high = min(found, key=_first), max(found, key=_first)
+            middle = number(median(value for value, _ in found))
+            who = (visible(low[1]), visible(high[1])) if low[0] != high[0] else ("", "")
+            yield [visible(name), number(low[0]), who[0], middle, number(high[0]), who[1]]
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _first(pair: tuple[float, str]) -> float:
+    return pair[0]
 
 
 def _columns(hosts: Sequence[HostResult], metrics: Sequence[str], width: int) -> Iterator[Table]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
@@ -23,6 +23,8 @@ MOST_UNREAD = 64 * 1024
 """Characters of a host's output that wait to be searched for metrics; what is older is left to the phase's end."""
 PARSE_LIMIT = 0.05
 """Seconds that a pattern may take at once. One that needs longer is not tried again before the phase's end."""
+LONGEST_METRIC = 200
+"""Characters of a line above which it is not asked whether it is a metric and nothing else."""
 
 
 class State(enum.IntEnum):
@@ -45,7 +47,7 @@ class HostView:
     """By the monotonic clock of this machine."""
     ended: float | None = None
     line: str = ""
-    """What it printed last."""
+    """What it printed last, metrics apart."""
     task: str = ""
     """The Ansible task that it is at, where that is not a script."""
     fault: str = ""
@@ -81,6 +83,19 @@ class MetricsReader:
         """Return what has not been read yet, and forget it."""
         taken, self._unread = self._unread, {}
         return taken
+
+    def is_metric(self, line: str) -> bool:
+        """Whether a line is a metric and nothing else."""
+        if self._json and line.lstrip().startswith("{"):
+            return bool(self.read(line))
+        pattern = self._pattern  # another thread may give it up
+        if pattern is None or len(line) > LONGEST_METRIC:
+            return False
+        try:
+            return pattern.for_text(line).fullmatch(line.rstrip("\r"), timeout=PARSE_LIMIT) is not None
+        except TimeoutError:
+            self._pattern = None
+            return False
 
     def give_back(self, host: str, text: str) -> None:
         """Take text again that was not read after all; it comes before what was added since."""
@@ -135,11 +150,11 @@ class PhaseView:
                 rows.append((name, min(values), median(values), max(values), len(values)))
         return rows
 
-    def on_output(self, host: str, lines: Sequence[str]) -> None:
-        """Take lines of a host."""
-        last = next((text for line in reversed(lines) if (text := visible_line(line)).strip()), None)
-        if (view := self.hosts.get(host)) is not None and last is not None:
-            view.line = last
+    def on_output(self, host: str, lines: Sequence[str], is_metric: Callable[[str], bool] = lambda _: False) -> None:
+        """Take lines of a host. One that is only a metric is shown as that, and not as what the host said last."""
+        told = [(line, text) for line in lines if (text := visible_line(line)).strip()]
+        if (view := self.hosts.get(host)) is not None and told:
+            view.line = next((text for line, text in reversed(told) if not is_metric(line)), view.line)
             if view.state is State.WAITING:  # the last output may come after the end
                 self._start(view)
 

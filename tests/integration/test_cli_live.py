@@ -125,7 +125,7 @@ def test_eight_hosts_and_a_failure(tmp_path, environment):
         assert terminal.finish() == 1
         text = terminal.everything
     assert "●" not in text  # the view is gone, the report is there
-    for words in (": run: exit: exit status 3", "no such disk", "log ", "FAILED in "):
+    for words in (": run: exit status 3", "no such disk", "log ", "FAILED in "):
         assert words in text
     assert not re.search(rb"\x1b\[[0-9;]*(?:3[0-7]|9[0-7])m", terminal.raw)  # NO_COLOR
 

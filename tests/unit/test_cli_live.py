@@ -134,6 +134,29 @@ def test_metrics_are_read_as_they_appear():
     assert as_json.read("{not json\n") == {}
 
 
+def test_a_metric_is_not_shown_again_as_the_last_line():
+    config = EnvironmentConfig.from_mapping({"name": "x", "run": ["true"], "results_stdout_pattern": PAIR.source})
+    progress = LiveProgress(Stream(terminal=True), config)
+    progress.trial("bench: trial 1", ["a", "b"])
+    progress.begin("run")
+    progress.on_output("a", "stdout", "pass 3 of 9, score=1\nscore=2\n\n")
+    progress.on_output("b", "stderr", "score=3\n")  # no metric: those are taken from stdout
+    progress.stop()
+    assert [view.line for view in progress._view.hosts.values()] == ["pass 3 of 9, score=1", "score=3"]
+
+
+def test_what_is_a_metric_and_nothing_else():
+    reader = MetricsReader(PAIR, json_line=True)
+    assert [reader.is_metric(line) for line in ("a=1", "a=1\r", 'a="é"', "a = 1", "", '{"a": 1}', "{a")] == [
+        *[True] * 3,
+        *[False] * 2,
+        True,
+        False,
+    ]
+    slow = MetricsReader(compile_pattern(r"^(?P<n>(?:a|aa)+)$"), json_line=False)
+    assert [slow.is_metric(line) for line in ("aa", "a" * 40 + "!", "aa")] == [True, False, False]
+
+
 def test_a_pattern_that_takes_too_long_is_given_up():
     reader = MetricsReader(compile_pattern(r"^(?P<n>(?:a|aa)+)$"), json_line=False)
     assert reader.read("aa\n") == {"n": "aa"}

@@ -41,6 +41,9 @@ LONGEST_TMPDIR = 50
 """Characters; since ansible-core 2.21 there is a socket in there, whose path may have 104."""
 SSH_ARGS = "-o ControlMaster=auto -o ControlPersist=30m -o ServerAliveInterval=15 -o ServerAliveCountMax=4"
 """Ansible's default is ControlPersist=60s, too short to last from one trial to the next, and -C, which costs CPU."""
+INVENTORY_PLUGINS = "host_list,script,yaml,auto,ini,toml"
+"""Ansible's own, but `yaml` before `auto`, which would read the whole of a YAML inventory only to see that it is no
+plugin's configuration. `yaml` in turn leaves that to `auto`."""
 
 
 def ansible_program(name: str) -> str:
@@ -140,6 +143,7 @@ def settings(
         "ANSIBLE_SSH_ARGS": (("ssh_connection",), "ssh_args", SSH_ARGS),
         "ANSIBLE_SSH_CONTROL_PATH_DIR": (("ssh_connection",), "control_path_dir", str(sockets)),
         "ANSIBLE_HOST_KEY_CHECKING": (("defaults", "ssh_connection"), "host_key_checking", "True"),
+        "ANSIBLE_INVENTORY_ENABLED": (("inventory",), "enable_plugins", INVENTORY_PLUGINS),
     }
     for name, (sections, key, value) in defaults.items():
         if name not in environ and not configured(config, sections, key):

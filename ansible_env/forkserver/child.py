@@ -59,7 +59,9 @@ PLUGINS = {
     "action_loader": ("ansible_env.bench.phase", "ansible.builtin.command", "ansible.builtin.gather_facts"),
     "cache_loader": ("memory",),
     "callback_loader": ("default", "minimal"),
+    "connection_loader": ("ssh", "local"),
     "inventory_loader": ("host_list", "script", "auto", "yaml", "ini", "toml", "advanced_host_list"),
+    "shell_loader": ("sh",),
     "strategy_loader": ("linear", "free", "host_pinned"),
 }
 ALL = ("become_loader", "callback_loader", "connection_loader", "shell_loader")

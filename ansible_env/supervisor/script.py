@@ -16,8 +16,14 @@ from importlib.resources import files
 
 from ansible_env.supervisor.telemetry import Probe, sampler
 
-SUPERVISOR = re.sub(r"^(\s*#.*\n|\s+)", "", files(__package__).joinpath("supervisor.sh").read_text("utf-8"), flags=re.M)
-"""Without its comments and indentation: some shells read what is piped to them byte by byte."""
+
+def _program(name: str) -> str:
+    """Return a program without its comments and indentation: some shells read what is piped to them byte by byte."""
+    return re.sub(r"^(\s*#.*\n|\s+)|[ \t]+# .*$", "", files(__package__).joinpath(name).read_text("utf-8"), flags=re.M)
+
+
+SUPERVISOR = _program("supervisor.sh")
+FAST_SUPERVISOR = _program("supervisor.pl")
 MARKER = "ANSIBLE_ENV_RUN_ID"
 """Environment variable by which every process of a script can be told."""
 RETENTION = 24 * 3600
@@ -78,18 +84,19 @@ def start_payload(script: Script, nonce: str, *, wait: int, tick: int, chunk: in
         dir=shlex.quote(directory),
         conf=_quote(_conf(script, directory)),
         shell=shlex.quote(script.shell),
-        perl=shlex.quote(_SETSID),
+        setsid=shlex.quote(_SETSID),
         detach=shlex.quote(_DETACH),
         supervisor=_write(SUPERVISOR, "supervisor", f"{mark}_s"),
         go=_write(_go(script, directory), "go", f"{mark}_g"),
         env=_write(_exports(script), "env", f"{mark}_e"),
         script=_write(script.text, "script", f"{mark}_t"),
+        fast=_fast(script, nonce, wait=wait, tick=tick, chunk=chunk, drop=drop),
         # `keep`, since the samples have to be fetched before the directory is removed.
         sampler=_write(_sampler(script), "sampler", f"{mark}_m") + ' : >"$d/keep" &&' if script.probes else "",
         poll=f"poll {nonce} 0 0 {wait} {tick} {chunk} {int(drop)}",
         # Here, and not just before the script: by these variables the supervisor, too, would be taken for a part of the
         # controller's own run, and ended with it.
-        unset=f"unset {' '.join(script.unset)}; " if script.unset else "",
+        unset=_unset(script),
     )
 
 
@@ -151,9 +158,8 @@ def _guarded(base: str, run_id: str, nonce: str, action: str) -> str:
 
 
 def _conf(script: Script, directory: str) -> str:
-    timeout = "" if script.timeout is None else f"{script.timeout:.3f}".rstrip("0").rstrip(".")
     return (
-        f"dir={shlex.quote(directory)}\nsh=/bin/sh\ntimeout={timeout}\n"
+        f"dir={shlex.quote(directory)}\nsh=/bin/sh\ntimeout={_timeout(script)}\n"
         f"grace={math.ceil(script.grace)}\nreap={int(script.reap)}\nhold={script.hold}\n"
         f"life={math.ceil(((script.timeout or 0) + script.grace + RETENTION) / 60)}\n"
     )
@@ -167,9 +173,31 @@ def _go(script: Script, directory: str) -> str:
     return (
         # Whoever ends us writes `why` and then looks for `pid`: one of the two sees the other.
         f". ./conf\nprintf '%s\\n' \"$$\" >pid\n[ ! -e why ] || exit 143\n"
-        f'exec >&3 2>&4 3>&- 4>&-\numask "$mask"\n{start}\nunset OLDPWD\n'
+        # From supervisor.pl they are where they belong.
+        f'[ "$#" -gt 0 ] || exec >&3 2>&4 3>&- 4>&-\numask "$mask"\n{start}\nunset OLDPWD\n'
         f". {env}\n: >{env}\nexec {shlex.quote(script.shell)} {shlex.quote(directory + '/script')}\n"
     )
+
+
+def _fast(script: Script, nonce: str, *, wait: int, tick: int, chunk: int, drop: bool) -> str:
+    """Return what has supervisor.pl do all of it, where there is a Perl that can; else supervisor.sh does."""
+    if script.hold or script.probes or not script.reap:
+        return ""
+    arguments = f'"$d" "$b" {_timeout(script)!r} {math.ceil(script.grace)} {nonce} {wait} {tick} {chunk} {int(drop)}'
+    return (
+        # The user's own settings may load modules, or change how files are read.
+        'if [ -z "${PERL5OPT-}${PERL_UNICODE-}" ] && command -v perl >/dev/null 2>&1; then\n'
+        f'{_write(FAST_SUPERVISOR, "supervisor.pl", "")} {_unset(script)}perl "$d/supervisor.pl" {arguments}'
+        ' </dev/null 2>/dev/null && exit 0\n[ ! -e "$d/begun" ] || exit 0\nfi'
+    )
+
+
+def _unset(script: Script) -> str:
+    return f"unset {' '.join(script.unset)}; " if script.unset else ""
+
+
+def _timeout(script: Script) -> str:
+    return "" if script.timeout is None else f"{script.timeout:.3f}".rstrip("0").rstrip(".")
 
 
 def _exports(script: Script) -> str:
@@ -226,7 +254,7 @@ say() {{ printf 'ansible_env:{nonce} state=%s\\n' "$1"; exit 0; }}
 if [ ! -e "$d" ] && [ ! -L "$d" ]; then
 command -v {shell} >/dev/null 2>&1 || say noshell
 if command -v setsid >/dev/null 2>&1; then s=setsid f='setsid setsid'
-elif command -v perl >/dev/null 2>&1; then s={perl} f={detach}
+elif command -v perl >/dev/null 2>&1; then s={setsid} f={detach}
 else say nosetsid; fi
 b=-; [ -r /proc/sys/kernel/random/boot_id ] && read -r b </proc/sys/kernel/random/boot_id
 m=$(umask); umask 077
@@ -242,6 +270,7 @@ if [ "$o" = 1 ]; then
 {script}
 {sampler}
 : >"$d/out" && : >"$d/err"; }} || {{ rm -rf -- "$d"; say error; }}
+{fast}
 p=$({unset}$f /bin/sh "$d/supervisor" run </dev/null 2>/dev/null)
 echo "$p" >"$d/sup"
 else

@@ -5,10 +5,12 @@
 #   stop REASON               end the script's session: TERM, grace, KILL           (watchdog, or a cancel)
 #   drop                      remove the run directory
 #
+# Where the target has a Perl, supervisor.pl does what `run` and a first `poll` do.
+#
 # Files in the run directory: conf (settings), env, script, go (which becomes the script), sup (pid of `run`),
 # pid (the script's session), out, err (what it printed), why (timeout or
 # canceled; empty where the script ended by itself), left (pids that would not end), result (how it ended), w.PID (a
-# waiter), keep (somebody else reads: do not drop), sampler and samples.N (telemetry).
+# waiter), keep (somebody else reads: do not drop), sampler and samples.N (telemetry), begun (by supervisor.pl).
 
 set -u
 cd "${0%/*}" || exit 97
@@ -273,10 +275,12 @@ poll() {
   now_boot=$b
   if [ "$wait" -gt 0 ] && [ "$boot" = "$now_boot" ]; then wait_news; fi
   [ -s begin ] && read -r begin <begin
+  gone=0
+  [ -s result ] || running || gone=1 # before the next look: whoever ends writes the result first
   if [ -s result ]; then
     . ./result
     state=done
-  elif [ "$boot" != "$now_boot" ] || ! running; then
+  elif [ "$boot" != "$now_boot" ] || [ "$gone" = 1 ]; then
     state=lost
     [ -e why ] && read -r why <why
     if [ "$boot" = "$now_boot" ]; then
@@ -314,4 +318,6 @@ poll)
   poll "$@"
   ;;
 drop) drop ;;
+end) end_session ;; # and sweep: for supervisor.pl
+sweep) sweep ;;
 esac

@@ -73,6 +73,8 @@ def sampler(probes: Sequence[Probe], *, exports: str, shell: str, mark: str) -> 
 
 def read_samples(data: bytes, probes: Sequence[Probe], mark: str) -> list[Sample]:
     """Return the values in what a sampler has written; what cannot be read is left out."""
+    if not data:
+        return []
     base: tuple[float, float] | None = None
     found: list[tuple[int, float, str]] = []
     header = re.compile(rf"^@{re.escape(mark)} (\w+) (\S+)(?: (\S+))?$", re.MULTILINE)

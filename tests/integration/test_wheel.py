@@ -43,6 +43,7 @@ def test_names(wheel: Path) -> None:
     collection = "ansible_collections/ansible_env/bench/"
     assert {
         "ansible_env/py.typed",
+        "ansible_env/supervisor/supervisor.pl",
         "ansible_env/supervisor/supervisor.sh",
         "ansible_env/schemas/environment.schema.json",
         f"{collection}galaxy.yml",

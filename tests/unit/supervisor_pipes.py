@@ -33,7 +33,7 @@ from ansible_env.supervisor import (
     stop_payload,
 )
 
-SHELLS = ("dash", "busybox", "bash")
+SHELLS = ("dash", "dash without perl", "busybox", "bash")
 PATH = "/usr/local/bin:/usr/bin:/bin"
 NONCE = "0123456789abcdef"
 
@@ -92,6 +92,10 @@ class Target:
     def start(self, script: Script, *, wait: int = 10, tick: int = 1, **options: Any) -> Reply:
         """Send the start payload."""
         return parse_reply(self.exchange(start_payload(script, NONCE, wait=wait, tick=tick, **options)), NONCE)
+
+    def exchange_of(self, script: Script) -> bytes:
+        """Send the start payload, and return what comes back, which may be nothing."""
+        return self.exchange(start_payload(script, NONCE, wait=10, tick=1))
 
     def run(self, text: str, **options: Any) -> Reply:
         """Run a script to its end."""
@@ -159,11 +163,14 @@ def _tools(kind: str, directory: Path) -> Path:
 
 
 def make_target(kind: str, directory: Path, shared: pytest.TempPathFactory) -> Target:
-    """A target whose /bin/sh is of some kind."""
+    """A target whose /bin/sh is of some kind. One has no perl, and the busybox one neither."""
+    kind, _, without_perl = kind.partition(" without ")
     tools = _tools(kind, shared.getbasetemp())
     base = directory / "base"
     base.mkdir()
-    return Target(tools / "sh", base, str(tools) if kind == "busybox" else PATH)
+    # Any option would do: with one, nobody knows what perl will do.
+    environ = {"PERL5OPT": "-w"} if without_perl else {}
+    return Target(tools / "sh", base, str(tools) if kind == "busybox" else PATH, environ)
 
 
 @contextlib.contextmanager

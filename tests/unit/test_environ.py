@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from ansible_env.engine import environ
-from ansible_env.engine.environ import SSH_ARGS, ansible_program, configured, find_config, passed, settings
+from ansible_env.engine.environ import (
+    INVENTORY_PLUGINS,
+    SSH_ARGS,
+    ansible_program,
+    configured,
+    find_config,
+    passed,
+    settings,
+)
 from ansible_env.errors import EngineError
 
 # What passes
@@ -154,6 +162,7 @@ DEFAULTS = {
     "ANSIBLE_SSH_ARGS": SSH_ARGS,
     "ANSIBLE_SSH_CONTROL_PATH_DIR": "/s",
     "ANSIBLE_HOST_KEY_CHECKING": "True",
+    "ANSIBLE_INVENTORY_ENABLED": INVENTORY_PLUGINS,
 }
 
 
@@ -168,6 +177,7 @@ DEFAULTS = {
         ("[ssh_connection]\ncontrol_path_dir = /c", "ANSIBLE_SSH_CONTROL_PATH_DIR"),
         ("[ssh_connection]\nhost_key_checking = False", "ANSIBLE_HOST_KEY_CHECKING"),
         ("[defaults]\nhost_key_checking = True\n[defaults]\n", "ANSIBLE_HOST_KEY_CHECKING"),
+        ("[inventory]\nenable_plugins = ini", "ANSIBLE_INVENTORY_ENABLED"),
     ],
 )
 def test_what_the_user_has_configured_is_left_alone(tmp_path, text, name):
@@ -182,6 +192,12 @@ def test_what_the_user_has_configured_is_left_alone(tmp_path, text, name):
 @pytest.mark.parametrize("name", DEFAULTS)
 def test_what_the_user_has_in_his_environment_is_left_alone(name):
     assert name not in ours({name: "his"})
+
+
+def test_inventory_plugins_are_ansibles_own():
+    base = pytest.importorskip("ansible.constants")
+    default = base.config.get_configuration_definitions()["INVENTORY_ENABLED"]["default"]
+    assert sorted(INVENTORY_PLUGINS.split(",")) == sorted(default)
 
 
 def test_every_option_is_looked_for_where_ansible_looks(tmp_path):

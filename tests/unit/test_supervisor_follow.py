@@ -251,14 +251,15 @@ def test_a_vanished_directory(target: Target) -> None:
     target.assert_gone(script)
 
 
-def test_output_that_cannot_be_written(target: Target) -> None:
+@pytest.mark.parametrize("environ", [{}, {"PERL5OPT": "-w"}], ids=["perl", "no perl"])
+def test_output_that_cannot_be_written(target: Target, environ: dict[str, str]) -> None:
     """As on a full disk: a success whose output is lost is none."""
     script = target.script("yes | head -c 1000000; exit 0", timeout=25)
-    limited = Target(target.sh, target.base, target.path)
+    limited = Target(target.sh, target.base, target.path, environ)
     original = limited.exchange
 
     def exchange(payload: str, limit: float = 60) -> bytes:
-        return original(payload.replace("exec cat <&", "ulimit -f 8; exec cat <&"), limit)
+        return original(payload.replace(': >"$d/out"', 'ln -s /dev/full "$d/out"'), limit)
 
     limited.exchange = exchange  # type: ignore[method-assign]
     ending, _, _ = follow(Link(limited), script)

@@ -59,7 +59,7 @@ check: venv ## the quick static checks: ruff, mypy, import layers, yamllint
 	$(IN_VENV) lint-imports
 	$(BIN)/yamllint --strict .
 
-lint: check ## also the Ansible content: ansible-lint, ansible-doc, the collection's build
+lint: check ## also the Ansible content: ansible-lint, ansible-doc, ansible-test sanity, the collection's build
 	$(IN_VENV) ansible-lint
 	@# What an environment file is rendered to has to pass, too. ansible-lint wants a project of its own around it.
 	@# Lines of a script are as long as their author made them.
@@ -75,6 +75,7 @@ lint: check ## also the Ansible content: ansible-lint, ansible-doc, the collecti
 	  'filter metrics' 'filter aggregate' 'filter outcome' 'filter group'; do \
 	  $(BIN)/ansible-doc -t "$${page%% *}" "ansible_env.bench.$${page##* }" >/dev/null; \
 	done
+	$(BIN)/python -m tests.sanity
 	@scratch=$$(mktemp -d); trap 'rm -rf "$$scratch"' EXIT; \
 	$(BIN)/ansible-galaxy collection build ansible_env/content/ansible_collections/ansible_env/bench \
 	  --output-path "$$scratch" | sed "s#$$scratch/##"

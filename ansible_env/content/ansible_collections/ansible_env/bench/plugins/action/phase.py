@@ -109,7 +109,7 @@ class ActionModule(ActionBase):
                 f"the ansible_env library is needed on the controller: pip install ansible-env ({LIBRARY_ERROR})"
             )
         try:
-            _, arguments = self.validate_argument_spec(ARGUMENTS)
+            _checked, arguments = self.validate_argument_spec(ARGUMENTS)
         except AnsibleError as problem:
             return {**result, **refused(Kind.REJECTED, str(problem))}
         if self._task.check_mode:

@@ -105,7 +105,7 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
         del tmp
-        _, arguments = self.validate_argument_spec(
+        _checked, arguments = self.validate_argument_spec(
             ARGUMENTS, mutually_exclusive=[("send", "fetch")], required_one_of=[("send", "fetch")]
         )
         if self._task.check_mode:

@@ -11,7 +11,7 @@ type: notification
 short_description: Keep the results of ansible_env benchmarks
 version_added: 0.1.0
 author:
-  - The ansible_env maintainers
+  - The ansible_env maintainers (!UNKNOWN)
 description:
   - Writes what comes of every play that uses M(ansible_env.bench.phase), and of every trial of the role
     P(ansible_env.bench.environment#role), into a bundle and into the store of results, as the command C(ansible-env)

@@ -10,7 +10,7 @@ name: environment
 short_description: Read an environment file of ansible_env
 version_added: 0.1.0
 author:
-  - The ansible_env maintainers
+  - The ansible_env maintainers (!UNKNOWN)
 description:
   - Reads an environment file, checks it as a whole, and works out its parameters for one trial.
   - The role P(ansible_env.bench.environment#role) is built on it; in a play of your own it tells where an environment

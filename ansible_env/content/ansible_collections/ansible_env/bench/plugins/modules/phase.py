@@ -215,7 +215,7 @@ seealso:
   - module: ansible.builtin.script
   - module: ansible.builtin.shell
 author:
-  - The ansible_env maintainers
+  - The ansible_env maintainers (!UNKNOWN)
 """
 
 EXAMPLES = r"""
@@ -382,4 +382,34 @@ run_id:
   returned: when the script may have been started
   type: str
   sample: 3f1d0c5e6f5b4c0c8b0f7a1f5f0e9d2a
+background:
+  description: That the script was started and goes on.
+  returned: with O(background)
+  type: bool
+  sample: true
+staged:
+  description: When the script was ready to start, in seconds since the epoch by the controller's clock.
+  returned: with O(hold)
+  type: float
+  sample: 1763841404.5
+clock_offset:
+  description: By how many seconds the host's clock is ahead of the controller's.
+  returned: with O(hold)
+  type: float
+  sample: -0.0123
+clock_error:
+  description: By how much RV(clock_offset) may be wrong at the most.
+  returned: with O(hold)
+  type: float
+  sample: 0.0004
+exports:
+  description: What O(export_patterns) found, and O(export_values).
+  returned: with O(export_patterns) or O(export_values)
+  type: dict
+  sample: {"port": "5433"}
+ended:
+  description: That the script was ended because the others were done, which is a success.
+  returned: with O(end=over)
+  type: bool
+  sample: true
 """

@@ -70,7 +70,7 @@ options:
     type: bool
     default: true
 author:
-  - The ansible_env maintainers (@ansible-env)
+  - The ansible_env maintainers (!UNKNOWN)
 """
 
 EXAMPLES = r"""

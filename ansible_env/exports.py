@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
 
-import regex
+from ansible_env.metrics import DEFAULT_TIMEOUT, MetricsParseError, Pattern, compile_value
+from ansible_env.metrics.search import Search
 
-from ansible_env.errors import MetricsPatternError, MetricsTimeoutError, Problem
+__all__ = ["MAX_VALUE", "compile_export", "find_exports", "is_template"]
 
-__all__ = ["compile_export", "find_exports", "is_template"]
-
-TIMEOUT = 5.0
-"""Seconds that a pattern may take."""
+MAX_VALUE = 100_000
+"""Characters of a value: it becomes an environment variable, which cannot have many more."""
 _HINT = "as '^port=(\\d+)$', or a template of Ansible's: '{{ ansible_host }}'"
 
 
@@ -21,33 +19,32 @@ def is_template(source: str) -> bool:
     return "{{" in source
 
 
-def compile_export(pattern: str) -> Any:
-    """Compile a pattern with one group, which is the value; with MULTILINE set.
+def compile_export(pattern: str) -> Pattern:
+    """Compile a pattern with one group, which is the value.
 
     Raises:
         MetricsPatternError: it is none.
     """
-    try:
-        compiled = regex.compile(pattern, regex.MULTILINE | regex.VERSION0)
-    except (regex.error, RecursionError, OverflowError) as error:
-        raise MetricsPatternError(Problem(f"is not a regular expression: {error}", hint=_HINT)) from error
-    if compiled.groups != 1:
-        raise MetricsPatternError(Problem("must have one group, which is the value", hint=_HINT))
-    return compiled
+    return compile_value(pattern, "exports", _HINT)
 
 
-def find_exports(patterns: Mapping[str, str], stdout: str) -> dict[str, str]:
-    """Return the last value that each pattern finds, as it was printed.
+def find_exports(patterns: Mapping[str, str], stdout: Callable[[], Iterable[str]]) -> dict[str, str]:
+    """Return the last value that each pattern finds, as text.
+
+    Searched is what a terminal would show, window by window, with a limit on time, as for metrics.
+
+    Args:
+        patterns: by the names of the values.
+        stdout: gives all of the output, in pieces of any length; called for each pattern.
 
     Raises:
         MetricsTimeoutError: a pattern takes too long.
+        MetricsParseError: a value is too long.
     """
     found: dict[str, str] = {}
     for name, pattern in patterns.items():
-        try:
-            values = compile_export(pattern).findall(stdout, timeout=TIMEOUT)
-        except TimeoutError as error:
-            raise MetricsTimeoutError(f"the pattern of {name!r} took longer than {TIMEOUT:g} s") from error
-        if values:
-            found[name] = values[-1]
+        for _, value in Search(compile_export(pattern), DEFAULT_TIMEOUT).findings(stdout()):
+            found[name] = value
+        if len(found.get(name, "")) > MAX_VALUE:
+            raise MetricsParseError(f"exports: the value of {name!r} has more than {MAX_VALUE} characters")
     return found

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Iterator
 
 from ansible_env.errors import AnsibleEnvError
-from ansible_env.metrics.pattern import Pattern, compile_pattern
+from ansible_env.metrics.pattern import Pattern, compile_pattern, compile_value
 from ansible_env.metrics.search import Search
 from ansible_env.metrics.terminal import clean
 
@@ -25,6 +25,7 @@ __all__ = [
     "Value",
     "clean",
     "compile_pattern",
+    "compile_value",
     "parse",
     "parse_value",
 ]

@@ -17,7 +17,7 @@ _HINT = "write r'^(\\w+)=(\\S+)$' for `name=value` lines, or name every group: '
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A checked `results_stdout_pattern`; made by `compile_pattern`."""
+    """A checked pattern for stdout; made by `compile_pattern` or `compile_value`."""
 
     source: str
     names: tuple[str, ...]
@@ -25,6 +25,13 @@ class Pattern:
     pair: tuple[int, int] | None
     """Numbers of the groups with a metric's name and its value; None for a pattern of named groups."""
     plain: Any = field(repr=False, compare=False)
+    key: str = "results_stdout_pattern"
+    """Where it stands in the environment file."""
+
+    @property
+    def is_value(self) -> bool:
+        """Whether the one group is the value of something that has its name elsewhere."""
+        return not (self.names or self.pair)
 
     def for_text(self, text: str) -> Any:
         """Return what to search a text with: another one where `regex` and `re` would differ."""
@@ -40,22 +47,41 @@ def compile_pattern(pattern: str) -> Pattern:
 
     Raises MetricsPatternError for anything else, and, in `re`'s words, for what `re` does not compile.
     """
-    try:
-        with warnings.catch_warnings():
-            # "Possible nested set": what regex would read differently is refused or rewritten by _for_regex.
-            warnings.simplefilter("ignore")
-            compiled = re.compile(pattern, re.MULTILINE)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise _refused(pattern, f"is not a regular expression: {error}") from error
+    compiled = _checked(pattern, _HINT)
     pair = _pair(compiled)
     if pair is None and (not compiled.groups or len(compiled.groupindex) != compiled.groups):
         rule = "must have two groups, a metric's name and its value, or named groups only"
         raise _refused(pattern, f"{rule}; it has {_groups(compiled)}")
+    return Pattern(pattern, () if pair else tuple(compiled.groupindex), pair, _limited(pattern, _HINT))
+
+
+def compile_value(pattern: str, key: str, hint: str) -> Pattern:
+    """Check and compile a pattern with one group, which is a value; by the same rules.
+
+    Raises MetricsPatternError.
+    """
+    compiled = _checked(pattern, hint)
+    if compiled.groups != 1:
+        what = f"must have one group, which is the value; it has {_groups(compiled)}"
+        raise _refused(pattern, what, hint)
+    return Pattern(pattern, (), None, _limited(pattern, hint), key)
+
+
+def _checked(pattern: str, hint: str) -> re.Pattern[str]:
     try:
-        plain = _compile(pattern, unicode=False)
+        with warnings.catch_warnings():
+            # "Possible nested set": what regex would read differently is refused or rewritten by _for_regex.
+            warnings.simplefilter("ignore")
+            return re.compile(pattern, re.MULTILINE)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise _refused(pattern, f"is not a regular expression: {error}", hint) from error
+
+
+def _limited(pattern: str, hint: str) -> Any:
+    try:
+        return _compile(pattern, unicode=False)
     except (regex.error, RecursionError, OverflowError) as error:
-        raise _refused(pattern, f"cannot be run with a time limit (package regex): {error}") from error
-    return Pattern(pattern, () if pair else tuple(compiled.groupindex), pair, plain)
+        raise _refused(pattern, f"cannot be run with a time limit (package regex): {error}", hint) from error
 
 
 _DIFFERS = re.compile(r"[^\x00-\x1b\x20-\x7f]")

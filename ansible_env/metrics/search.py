@@ -60,13 +60,15 @@ class Search:
             yield from pattern.for_text(text).finditer(text, pos=self._from, timeout=self._timeout)
         except TimeoutError as error:
             raise MetricsTimeoutError(
-                f"results_stdout_pattern {pattern.source!r} was still matching at its limit of {self._timeout:g} s "
+                f"{pattern.key} {pattern.source!r} was still matching at its limit of {self._timeout:g} s "
                 f"({len(text)} characters of output); anchor it with ^, and do not nest repeats as in (a+)+"
             ) from error
 
 
 def _named(pattern: Pattern, match: Any) -> Iterator[tuple[str, str]]:
-    if pattern.pair:
+    if pattern.is_value:
+        yield "", match.group(1) or ""
+    elif pattern.pair:
         name, value = match.group(*pattern.pair)
         yield name or "", value or ""  # findall has "" for a group that did not take part
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -99,12 +99,12 @@ def judge_metrics(
 
 
 def judge_exports(
-    kind: Kind, message: str, stdout: str, patterns: Mapping[str, str]
+    kind: Kind, message: str, stdout: Callable[[], Iterable[str]], patterns: Mapping[str, str]
 ) -> tuple[Kind, str, dict[str, str]]:
     """Find what others need in a script's stdout; a success that lacks some of it is none."""
     try:
         found = find_exports(patterns, stdout)
-    except (MetricsPatternError, MetricsTimeoutError) as error:
+    except (MetricsPatternError, MetricsParseError, MetricsTimeoutError) as error:
         return (Kind.METRICS_MISSING if kind is Kind.OK else kind), str(error), {}
     missing = [name for name in patterns if name not in found]
     if kind is Kind.OK and missing:

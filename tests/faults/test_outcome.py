@@ -9,8 +9,8 @@ import time
 import pytest
 
 from ansible_env import InventoryError, Kind, Options, Status
-from ansible_env.fold import fold
 from tests.faults.bench import Bench, until
+from tests.folding import fold
 from tests.hosts import HostSpec
 
 pytestmark = pytest.mark.ssh

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from ansible_env import ConfigError, Kind, RemoteEnv, Status
-from ansible_env.fold import fold
 from ansible_env.testing import FakeEngine, task_event
 from tests.faults.bench import SLACK, Bench
+from tests.folding import fold
 
 pytestmark = pytest.mark.ssh
 PATTERN = r"^(\w+)=(\S+)$"

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_env.fold import fold
 from ansible_env.outcomes import OUTCOMES, Kind
 from ansible_env.playbook import PHASE_TASK
 from ansible_env.result import PhaseResult
@@ -20,6 +19,7 @@ from ansible_env.supervisor import Ending, Reply, Script, State
 from ansible_env.supervisor.report import judge_metrics, nothing_to_run, refused
 from ansible_env.supervisor.verdict import unreachable, verdict
 from ansible_env.testing import phase_event, stats_event, task_event, unreachable_event
+from tests.folding import fold
 
 
 def folded(*events: Any, hosts: Any = ("h",), **arguments: Any) -> PhaseResult:

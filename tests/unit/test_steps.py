@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_env import exports
 from ansible_env.config import EnvironmentConfig
 from ansible_env.engine import EngineRun
 from ansible_env.environment import RemoteEnv
-from ansible_env.errors import ConfigError, MetricsPatternError
+from ansible_env.errors import ConfigError, MetricsPatternError, MetricsTimeoutError
 from ansible_env.exports import compile_export, find_exports
 from ansible_env.fold import left_in_background
 from ansible_env.journal import Journal
+from ansible_env.metrics import MetricsParseError, search
 from ansible_env.outcomes import Kind
 from ansible_env.params import ShellEnv
 from ansible_env.playbook import PHASE_TASK, render
@@ -255,10 +257,40 @@ def test_values_of_several_hosts_are_words_in_a_row():
 
 
 def test_patterns_find_the_last_value_as_it_was_printed():
-    assert find_exports({"a": r"^a=(.*)$", "b": r"b=(\d+)"}, "a=1\na=007\n") == {"a": "007"}
+    assert exported({"a": r"^a=(.*)$", "b": r"b=(\d+)"}, "a=1\n", "a=0", "07\n") == {"a": "007"}
     for pattern in ("no group", "(a)(b)", "("):
         with pytest.raises(MetricsPatternError):
             compile_export(pattern)
+
+
+def exported(patterns: dict[str, str], *pieces: str) -> dict[str, str]:
+    return find_exports(patterns, lambda: iter(pieces))
+
+
+def test_patterns_see_what_a_terminal_shows_by_the_rules_of_metrics():
+    assert exported({"a": "^a=(.*)$"}, "\x1b[1ma=1\x1b[0m\r\n") == {"a": "1"}
+    assert exported({"a": "^a(=x)?"}, "a=x\na\n") == {"a": ""}, "a group that took no part"
+    with pytest.raises(MetricsPatternError, match="Python's re does not know"):
+        compile_export("([[:alpha:]])")
+
+
+def test_an_output_of_any_size_is_searched_window_by_window(monkeypatch):
+    longest = []
+    original = search.clean
+    monkeypatch.setattr(search, "clean", lambda text: (longest.append(len(text)), original(text))[1])
+    line = "x" * 1023 + "\n"
+    pieces = ["port=1\n", *[line * 1024] * 20, "port=2", "2\n", line]
+    assert exported({"port": r"^port=(\d+)$"}, *pieces) == {"port": "22"}
+    assert len(longest) > 1
+    assert max(longest) <= search.WINDOW + 2**20 + 1024
+
+
+def test_a_pattern_that_takes_too_long_and_a_value_that_is_too_long(monkeypatch):
+    monkeypatch.setattr(exports, "DEFAULT_TIMEOUT", 0.05)
+    with pytest.raises(MetricsTimeoutError, match=r"exports .* was still matching"):
+        exported({"a": "^(?:(?:a|aa)+)+(b)$"}, "a" * 5000 + "\n")
+    with pytest.raises(MetricsParseError, match="the value of 'a' has more than 100000 characters"):
+        exported({"a": "^(.*)$"}, "x" * 100_001)
 
 
 # Parameters of hosts

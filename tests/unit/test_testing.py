@@ -10,13 +10,13 @@ from ansible_env.config import EnvironmentConfig
 from ansible_env.engine import Cancellation, Inventory, Job, Options
 from ansible_env.environment import RemoteEnv
 from ansible_env.errors import InventoryError
-from ansible_env.fold import fold
 from ansible_env.outcomes import OUTCOMES, Kind
 from ansible_env.params import ShellEnv
 from ansible_env.playbook import PHASE_TASK, render
 from ansible_env.status import Status
 from ansible_env.supervisor.report import nothing_to_run
 from ansible_env.testing import FakeEngine, phase_event, stats_event, task_event, unreachable_event
+from tests.folding import fold
 
 TASK = {"ansible.builtin.command": "true"}
 

@@ -199,9 +199,7 @@ class ActionModule(ActionBase):
         )
         exports = {name: str(value) for name, value in arguments["export_values"].items()}
         if arguments["export_patterns"]:
-            kind, message, found = judge_exports(
-                kind, message, "".join(capture.out.pieces()), arguments["export_patterns"]
-            )
+            kind, message, found = judge_exports(kind, message, capture.out.pieces, arguments["export_patterns"])
             exports |= found
         keep_logs = LOG_DIR in os.environ
         samples = Masker(list(arguments["secret_env"].values())).feed(ending.samples, last=True)

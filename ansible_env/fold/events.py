@@ -1,0 +1,71 @@
+"""What an event of ansible-runner says: whose it is, whether something has failed, what was left running."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible_env.playbook import PHASE_TASK
+
+FINAL = ("runner_on_ok", "runner_on_failed", "runner_on_unreachable", "runner_on_skipped")
+"""Events with the result of a task on a host."""
+
+
+def failure_of(event: Mapping[str, Any]) -> str:
+    """Return the host that has failed by an event, as far as one event can tell; empty if none has.
+
+    The failure of a task of the author's may be rescued later on, and is not counted.
+    """
+    data = event.get("event_data")
+    if not isinstance(data, Mapping) or event.get("event") not in ("runner_on_failed", "runner_on_unreachable"):
+        return ""
+    final = is_ours(event) or (event["event"] == "runner_on_unreachable" and not data.get("ignore_unreachable"))
+    return str(data.get("host") or "") if final else ""
+
+
+def left_in_background(events: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return the hosts on which a script was started in the background of which nobody knows the end."""
+    open_runs: dict[str, str] = {}
+    for event in sorted(events, key=counter):
+        data = event.get("event_data")
+        res = data.get("res") if isinstance(data, Mapping) else None
+        if not isinstance(data, Mapping) or not isinstance(res, Mapping) or event.get("event") not in FINAL:
+            continue
+        if not is_ours(event) or not isinstance(res.get("run_id"), str):
+            continue
+        if res.get("background") is True:
+            open_runs[res["run_id"]] = str(data.get("host"))
+        else:
+            open_runs.pop(res["run_id"], None)
+    return tuple(dict.fromkeys(open_runs.values()))
+
+
+def is_about(event: Mapping[str, Any], host: str) -> bool:
+    """Whether it is the result of a task on this host."""
+    data = event.get("event_data")
+    return isinstance(data, Mapping) and data.get("host") == host and event.get("event") in FINAL
+
+
+def counter(event: Mapping[str, Any]) -> int:
+    """Return the number that ansible-runner gives an event."""
+    number = event.get("counter")
+    return number if isinstance(number, int) and not isinstance(number, bool) else 0
+
+
+def task_of(event: Mapping[str, Any]) -> str:
+    """Return what tells its task from others."""
+    data = event["event_data"]
+    return str(data.get("task_uuid") or data.get("uuid"))
+
+
+def is_ours(event: Mapping[str, Any]) -> bool:
+    """Whether it is the result of a phase task that was not skipped."""
+    data = event["event_data"]
+    return bool(data.get("task_action") == PHASE_TASK and event["event"] != "runner_on_skipped")
+
+
+def has_failed(event: Mapping[str, Any]) -> bool:
+    """Whether its task failed on the host, or could not reach it, and that counts."""
+    if event["event"] == "runner_on_unreachable":
+        return True
+    return event["event"] == "runner_on_failed" and not event["event_data"].get("ignore_errors")

@@ -1,0 +1,113 @@
+"""What one event, or the lack of any, says of a host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from ansible_env.fold.events import is_ours
+from ansible_env.outcomes import OUTCOMES, Kind, connection_hint, connection_kind
+from ansible_env.result import HostResult
+
+
+def of_script(host: str, event: Mapping[str, Any]) -> HostResult:
+    """Read the result of one phase task."""
+    res = event["event_data"].get("res")
+    if not isinstance(res, Mapping) or not res:
+        return HostResult(host, Kind.CONTROLLER, "ansible-runner dropped the task's result: it was too large")
+    if "ansible_env" not in res:
+        return of_failure(host, event)
+    kind = _kind(res.get("kind"))
+    rc = _int(res.get("rc"))
+    proven = rc == 0 or (rc is None and res.get("rebooted") is True) or res.get("ended") is True
+    if kind is Kind.OK and not (proven and event["event"] == "runner_on_ok"):
+        return HostResult(host, Kind.CONTROLLER, f"a success that is none: {event['event']}, exit status {rc}")
+    message = str(res.get("msg") or f"the phase task says '{kind}' and no more")
+    metrics, left, exports = res.get("metrics"), res.get("left_running"), res.get("exports")
+    return HostResult(
+        host=host,
+        kind=kind,
+        message=message,
+        rc=rc,
+        metrics=dict(metrics) if isinstance(metrics, Mapping) else {},
+        metrics_partial=bool(res.get("metrics_partial")),
+        started=_time(res.get("started")),
+        finished=_time(res.get("finished")),
+        stdout=str(res.get("stdout", "")),
+        stderr=str(res.get("stderr", "")),
+        truncated=bool(res.get("truncated")),
+        stdout_log=_text(res.get("stdout_log")),
+        stderr_log=_text(res.get("stderr_log")),
+        reconnects=_int(res.get("reconnects")) or 0,
+        telemetry=_telemetry(res.get("telemetry")),
+        clock_offset=_float(res.get("clock_offset")),
+        clock_error=_float(res.get("clock_error")),
+        exports={str(k): str(v) for k, v in exports.items()} if isinstance(exports, Mapping) else {},
+        left_running=tuple(pid for pid in left if _int(pid) is not None) if isinstance(left, list | tuple) else (),
+    )
+
+
+def of_failure(host: str, event: Mapping[str, Any]) -> HostResult:
+    """Read the failure of an Ansible task, or of the connection before ours could start."""
+    data = event["event_data"]
+    res = data.get("res")
+    # `reason` is what an include that failed has instead of `msg`.
+    said = [res.get(key) for key in ("msg", "reason", "module_stderr")] if isinstance(res, Mapping) else []
+    text = str(next(filter(None, said), ""))
+    text = " ".join(text.split())
+    task = str(data.get("task") or data.get("task_action") or "")
+    if event["event"] == "runner_on_unreachable":
+        kind = connection_kind(text)
+        return HostResult(host, kind, f"{text} ({connection_hint(text)})", task=task)
+    if connection_kind(text) is Kind.BECOME:
+        return HostResult(host, Kind.BECOME, text, task=task)
+    if is_ours(event):
+        return HostResult(host, Kind.CONTROLLER, text or "the phase task gave no result", task=task)
+    rc = _int(res.get("rc")) if isinstance(res, Mapping) else None
+    return HostResult(host, Kind.TASK, f"task '{task}': {text or 'failed'}", rc=rc, task=task)
+
+
+def silent(host: str, stopped: str, message: str, begun: bool) -> HostResult:
+    """Judge a host that gave neither a result nor a failure."""
+    if stopped == "timeout":
+        return HostResult(host, Kind.TIMEOUT, "the deadline of the phase passed before the host had a result")
+    if stopped:
+        return HostResult(host, Kind.CANCELED, "canceled before the host had a result")
+    if message:
+        return HostResult(host, Kind.CONTROLLER, message)
+    if begun:
+        return HostResult(host, Kind.NOT_RUN, "Ansible did not get to the end of the phase on this host")
+    return HostResult(host, Kind.NOT_RUN, "Ansible did not run the phase on this host")
+
+
+def _kind(name: Any) -> Kind:
+    return Kind(name) if isinstance(name, str) and name in OUTCOMES else Kind.CONTROLLER
+
+
+def _int(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _telemetry(found: Any) -> tuple[tuple[datetime, str, Any], ...]:
+    """Read samples; those that are none are left out."""
+    samples = []
+    for item in found if isinstance(found, list) else ():
+        if isinstance(item, list) and len(item) == 3 and isinstance(item[1], str) and (time := _time(item[0])):
+            samples.append((time, item[1], item[2]))
+    return tuple(samples)
+
+
+def _float(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _time(text: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from ansible_env.metrics import DEFAULT_TIMEOUT, MetricsParseError, Pattern, compile_value
 from ansible_env.metrics.search import Search
 
-__all__ = ["MAX_VALUE", "compile_export", "find_exports", "is_template"]
+__all__ = ["MAX_VALUE", "compile_export", "find_exports", "in_a_row", "is_template"]
 
 MAX_VALUE = 100_000
-"""Characters of a value: it becomes an environment variable, which cannot have many more."""
+"""Bytes of a value: it becomes an environment variable, which cannot have many more."""
 _HINT = "as '^port=(\\d+)$', or a template of Ansible's: '{{ ansible_host }}'"
 
 
@@ -45,6 +45,15 @@ def find_exports(patterns: Mapping[str, str], stdout: Callable[[], Iterable[str]
     for name, pattern in patterns.items():
         for _, value in Search(compile_export(pattern), DEFAULT_TIMEOUT).findings(stdout()):
             found[name] = value
-        if len(found.get(name, "")) > MAX_VALUE:
-            raise MetricsParseError(f"exports: the value of {name!r} has more than {MAX_VALUE} characters")
+        if len(found.get(name, "").encode("utf-8", "surrogatepass")) > MAX_VALUE:
+            raise MetricsParseError(f"exports: the value of {name!r} has more than {MAX_VALUE} bytes")
     return found
+
+
+def in_a_row(hosts: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Put together what several hosts have found: different values with blanks between them, as a shell's words."""
+    found: dict[str, list[str]] = {}
+    for values in hosts:
+        for name, value in values.items():
+            found.setdefault(name, []).append(value)
+    return {name: " ".join(dict.fromkeys(values)) for name, values in found.items()}

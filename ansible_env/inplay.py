@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import shutil
 import tempfile
@@ -17,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from ansible_env.config import EnvironmentConfig
+from ansible_env.config.steps import steps_of
 from ansible_env.errors import ConfigError, ParameterError, Problem
 from ansible_env.expand import references
 from ansible_env.fold import fold_hosts
 from ansible_env.outcomes import OUTCOMES, Kind
 from ansible_env.params import ShellEnv, known_names, public, resolve, selected_groups, shell_env
-from ansible_env.playbook import PHASE_TASK, render, to_yaml
+from ansible_env.playbook import PHASE_TASK, exports_of, render, to_yaml
 from ansible_env.result import HostResult, phase_result
 from ansible_env.text import nearest
 
@@ -93,7 +95,9 @@ class PlayEnvironment:
         return {phase: self._role(phase, directory, token) for phase in self.config.phases}
 
     def _role(self, phase: str, directory: Path, token: str) -> dict[str, Any]:
-        playbook = render(self.config, phase, self.params, self.env)
+        earlier = itertools.takewhile(lambda name: name != phase, self.config.phases)
+        found = [each for name in earlier for each in exports_of(name, tuple(steps_of(getattr(self.config, name))))]
+        playbook = render(self.config, phase, self.params, self.env, found=found)
         if len(playbook.plays) != 1 or "tasks" not in playbook.plays[0]:
             what = f"{phase!r} has plays of its own, which cannot be in a role"
             hint = "run it with ansible-env, or import the playbook before the role"

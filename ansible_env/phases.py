@@ -156,13 +156,22 @@ class PhaseRunner:
             run, results = self._attempt(phase, tuple(hosts), first=attempt == 1 and asked == self.hosts)
             found |= {result.host: replace(result, attempts=attempt) for result in results}
             message = controller_message(results, run.message) or message
-            hosts = {host: None for host in hosts if found[host].kind in self._config.retry_on}
+            hosts = self._again(tuple(hosts), found)
             if not hosts or run.stopped or attempt > self._config.retries or not _pause(phase.cancel, attempt):
                 break
             logger.info("%s: %s again on %s", self._config.name, phase.playbook.phase, ", ".join(hosts))
             self._forget(phase)
+            exports = {result.host: result.exports for result in found.values() if result.exports}
+            phase = replace(phase, playbook=phase.playbook.knowing(exports)) if exports else phase
         others = {name: result for name, result in found.items() if name not in asked}
         return {**{host: found[host] for host in asked}, **others}, message
+
+    def _again(self, hosts: tuple[str, ...], found: Mapping[str, HostResult]) -> dict[str, None]:
+        """Return the hosts that another try may help: also those that had to wait for them, and were not asked."""
+        retry_on = self._config.retry_on
+        if not any(found[host].kind in retry_on for host in hosts):
+            return {}
+        return {host: None for host in hosts if found[host].kind in (*retry_on, Kind.NOT_RUN)}
 
     def _attempt(self, phase: _Phase, hosts: tuple[str, ...], *, first: bool) -> tuple[EngineRun, list[HostResult]]:
         if not hosts:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible_env.aggregate import group_metrics, per_host
 from ansible_env.errors import HostsUnreachable, PhaseCanceled, PhaseError, PhaseFailed, PhaseTimedOut
+from ansible_env.exports import in_a_row
 from ansible_env.metrics import Value
 from ansible_env.outcomes import OUTCOMES, Kind
 from ansible_env.policies import EVERY_HOST, GroupPolicy
@@ -129,11 +130,7 @@ class PhaseResult:
     @property
     def exports(self) -> dict[str, str]:
         """What the hosts found out for later phases; different values of several hosts in a row, as a shell's words."""
-        found: dict[str, list[str]] = {}
-        for host in self.hosts.values():
-            for name, value in host.exports.items():
-                found.setdefault(name, []).append(value)
-        return {name: " ".join(dict.fromkeys(values)) for name, values in found.items()}
+        return in_a_row(host.exports for host in self.hosts.values())
 
     @property
     def failed_hosts(self) -> tuple[HostResult, ...]:

@@ -8,6 +8,7 @@ https://docs.ansible.com/ansible/latest/playbook_guide/playbooks_advanced_syntax
 from ansible_env.playbook.document import Place, Playbook
 from ansible_env.playbook.names import PARAMS_VAR, PHASE_TASK, PHASES, SECRETS_VAR
 from ansible_env.playbook.plays import render, render_boot, render_question
+from ansible_env.playbook.tasks import exports_of
 from ansible_env.playbook.text import Unsafe, to_yaml, unsafe
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Place",
     "Playbook",
     "Unsafe",
+    "exports_of",
     "render",
     "render_boot",
     "render_question",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_env.playbook.names import PHASE_TASK
-from ansible_env.playbook.text import to_yaml
+from ansible_env.playbook.text import to_yaml, unsafe
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,14 @@ class Playbook:
         ]
         return replace(self, plays=tuple(plays))
 
+    def knowing(self, found: Mapping[str, Mapping[str, str]]) -> Playbook:
+        """Return the playbook for another try, which gets what hosts have exported in an earlier one."""
+        plays = [
+            {**play, "tasks": [_told(task, found) for task in play["tasks"]]} if "tasks" in play else play
+            for play in self.plays
+        ]
+        return replace(self, plays=tuple(plays))
+
     def attached(self) -> Playbook:
         """Return the playbook that takes up the scripts where they are, and starts nothing.
 
@@ -75,6 +83,13 @@ class Playbook:
     def to_yaml(self) -> str:
         """Return what `ansible-playbook` runs."""
         return to_yaml(list(self.plays))
+
+
+def _told(task: Mapping[str, Any], found: Mapping[str, Mapping[str, str]]) -> Mapping[str, Any]:
+    arguments = task.get(PHASE_TASK, {})
+    if "exports_from" not in arguments:
+        return task
+    return {**task, PHASE_TASK: {**arguments, "exports_known": unsafe(found)}}
 
 
 def _is_following(task: Mapping[str, Any]) -> bool:

@@ -24,8 +24,12 @@ def render(
     env: ShellEnv,
     *,
     hosts: str | None = None,
+    found: Sequence[Mapping[str, str]] = (),
 ) -> Playbook:
-    """Render a phase for the hosts of a pattern, `config.hosts` where none is given."""
+    """Render a phase for the hosts of a pattern, `config.hosts` where none is given.
+
+    `found` is what `exports_of` says of earlier phases, where these are run by the same playbook.
+    """
     items = tuple(getattr(config, phase))
     opaque = any(map(is_opaque, items))
     play: dict[str, Any] = {
@@ -35,7 +39,7 @@ def render(
     }
     play |= _batches(config) | _become(config)
     steps = tuple(steps_of(items))
-    tasks = tasks_of(config, phase, steps, env, opaque=opaque)
+    tasks = tasks_of(config, phase, steps, env, opaque=opaque, found=found)
     variables = _variables(config, params) if has_tasks(items) else {}
     plays = tuple(_plays(play, variables, tasks, plain(config.handlers)))
     here = [task for task in tasks if PHASE_TASK in task]
@@ -65,7 +69,7 @@ def _plays(
     play: Mapping[str, Any], variables: Mapping[str, Any], tasks: Iterable[dict[str, Any]], handlers: Sequence[Any]
 ) -> Iterator[dict[str, Any]]:
     """Put tasks into plays, between those of the playbooks that are imported."""
-    gather = {"gather_facts": play["gather_facts"]}
+    gathered: set[str | None] = set()
     for (is_playbook, hosts), group in itertools.groupby(tasks, lambda task: (is_import(task), hosts_of(task))):
         if is_playbook:
             yield from ({**task, "vars": {**variables, **(task.get("vars") or {})}} for task in group)
@@ -73,12 +77,13 @@ def _plays(
         yield {
             **play,
             **({"hosts": hosts} if hosts else {}),
-            **gather,
+            # Facts are kept from play to play; which hosts of one pattern are those of another, nobody knows yet.
+            "gather_facts": play["gather_facts"] and gathered.isdisjoint({None, hosts}),
             **({"vars": variables} if variables else {}),
             "tasks": [dict(task) for task in group],
             **({"handlers": handlers} if handlers else {}),
         }
-        gather = {"gather_facts": False}  # facts are kept from play to play
+        gathered.add(hosts)
 
 
 def _variables(config: EnvironmentConfig, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,13 +18,23 @@ _FLUSH = ({"name": "Run the handlers that were notified", "ansible.builtin.meta"
 
 
 def tasks_of(
-    config: EnvironmentConfig, phase: str, steps: Sequence[Step], env: ShellEnv, *, opaque: bool
+    config: EnvironmentConfig,
+    phase: str,
+    steps: Sequence[Step],
+    env: ShellEnv,
+    *,
+    opaque: bool,
+    found: Sequence[Mapping[str, str]] = (),
 ) -> list[dict[str, Any]]:
-    """Return what the steps of a phase become, in their order; imported playbooks are among the tasks."""
+    """Return what the steps of a phase become, in their order; imported playbooks are among the tasks.
+
+    `found` is what `exports_of` says of earlier phases, where these are run by the same playbook.
+    """
     count = sum(step.is_script for step in steps)
     numbers = itertools.count(1)
     tasks: list[dict[str, Any]] = []
     later: list[dict[str, Any]] = []
+    known = [*found]
     pending = False  # whether a handler may have been notified
     for step in steps:
         if step.is_script:
@@ -32,6 +42,11 @@ def tasks_of(
             tasks += _FLUSH if pending else ()
             number = next(numbers)
             task = script_task(config, phase, step, env, number, count, last=step is measured(steps))
+            if known:
+                task[PHASE_TASK]["exports_from"] = [dict(each) for each in known]
+            if step.exports:
+                known.append(_exporter(phase, step, number))
+                task["register"] = known[-1]["register"]
             together = step.together or (config.start == "together" and phase == "run" and step is measured(steps))
             if together:
                 *begin, task = together_tasks(task, number)
@@ -53,6 +68,16 @@ def tasks_of(
         # A host that got here has been through all of the tasks above, and handlers; nothing else proves that.
         tasks += [*(_FLUSH if pending else ()), {"name": finish(phase), PHASE_TASK: {}}]
     return tasks
+
+
+def exports_of(phase: str, steps: Sequence[Step]) -> list[dict[str, str]]:
+    """Return by which variables the results of steps are known whose values others are to see, and on which hosts."""
+    scripts = (step for step in steps if step.is_script)
+    return [_exporter(phase, step, number) for number, step in enumerate(scripts, 1) if step.exports]
+
+
+def _exporter(phase: str, step: Step, number: int) -> dict[str, str]:
+    return {"register": f"ansible_env_{phase}_exports_{number}", "hosts": step.hosts or "all"}
 
 
 def measured(steps: Sequence[Step]) -> Step:

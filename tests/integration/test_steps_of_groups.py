@@ -90,3 +90,63 @@ def test_the_server_is_ended_when_the_clients_fail(
     }  # fmt: skip
     assert run.status is Status.FAILED
     assert not ssh_hosts["h2"].processes(place)
+
+
+def test_what_one_step_finds_a_later_one_of_the_same_phase_sees(engine: Engine, inventory: Any) -> None:
+    value = "{{ 7 * 7 }} it's $(id) [1, 2]"
+    steps = [
+        {"hosts": "db", "script": f"cat <<'EOF'\naddr={value}\nEOF", "exports": {"addr": "^addr=(.*)$"}},
+        {"hosts": "clients", "script": 'echo "seen=$addr"; echo "mine=$me"', "exports": {"who": "^mine=(.*)$"}},
+        {"hosts": "db", "script": 'echo "clients=$who"; echo "own=$addr"'},
+    ]
+    for phase in ("setup", "run"):
+        run = trial(engine, inventory, **{"run": ["true"], phase: steps})[phase]
+        assert run.status is Status.SUCCEEDED, run.summary()
+        assert [line for line in run.hosts["h1"].stdout.splitlines() if "seen" in line] == [f"seen={value}"]
+        lines = run.hosts["h2"].stdout.splitlines()
+        assert lines[1:] == ["clients=h1 h3", f"own={value}"]
+        assert run.exports == {"addr": value, "who": "h1 h3"}
+
+
+def test_facts_are_exported(engine: Engine, inventory: Any) -> None:
+    steps = [
+        {"hosts": "clients", "script": "true"},
+        {"hosts": "db", "script": "true", "exports": {"name": "{{ ansible_facts.hostname }}", "role": "{{ me }}"}},
+        {"hosts": "clients", "script": 'echo "seen=$name $role"'},
+    ]
+    results = trial(engine, inventory, gather_facts=True, setup=steps, run=['echo "seen=$name $role"'])
+    assert results["setup"].status is Status.SUCCEEDED, results["setup"].summary()
+    assert results["setup"].hosts["h3"].stdout == "seen=h2 h2\n"
+    assert {host.stdout for host in results["run"].hosts.values()} == {"seen=h2 h2\n"}
+
+
+def test_a_second_try_knows_what_the_first_one_found(
+    engine: Engine, ssh_hosts: Hosts, inventory: Any, tmp_path: Path
+) -> None:
+    flag = f"/tmp/{tmp_path.name}"
+    steps = [
+        {"script": "echo addr=$me", "exports": {"addr": "^addr=(.*)$"}},
+        {
+            "hosts": "clients",
+            "script": f'test $me != h3 || test -e {flag} || {{ touch {flag}; exit 3; }}; echo "seen=$addr"',
+        },
+    ]
+    run = trial(engine, inventory, run=steps, retries=1, retry_on=["exit"])["run"]
+    ssh_hosts["h3"].exec(f"rm {flag}")
+    assert run.status is Status.SUCCEEDED, run.summary()
+    assert [host.metrics.get("seen") for host in run.hosts.values()] == ["h1 h2 h3", None, "h1 h2 h3"]
+    assert [host.attempts for host in run.hosts.values()] == [1, 1, 2]
+
+
+def test_when_the_server_was_away_its_clients_are_tried_again_too(
+    engine: Engine, ssh_hosts: Hosts, inventory: Any, tmp_path: Path
+) -> None:
+    flag = f"/tmp/{tmp_path.name}"
+    steps = [
+        {"hosts": "db", "script": f"test -e {flag} || {{ touch {flag}; exit 3; }}"},
+        {"hosts": "clients", "script": "echo seen=1"},
+    ]
+    run = trial(engine, inventory, run=steps, retries=1, retry_on=["exit"])["run"]
+    ssh_hosts["h2"].exec(f"rm {flag}")
+    assert run.status is Status.SUCCEEDED, run.summary()
+    assert [host.attempts for host in run.hosts.values()] == [2, 2, 2]

@@ -8,15 +8,12 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_env import exports
 from ansible_env.config import EnvironmentConfig
 from ansible_env.engine import EngineRun
 from ansible_env.environment import RemoteEnv
-from ansible_env.errors import ConfigError, MetricsPatternError, MetricsTimeoutError
-from ansible_env.exports import compile_export, find_exports
+from ansible_env.errors import ConfigError
 from ansible_env.fold import left_in_background
 from ansible_env.journal import Journal
-from ansible_env.metrics import MetricsParseError, search
 from ansible_env.outcomes import Kind
 from ansible_env.params import ShellEnv
 from ansible_env.playbook import PHASE_TASK, render
@@ -228,69 +225,6 @@ def test_who_takes_up_a_trial_releases_nothing():
     assert (found.scripts, found.attached().scripts) == (3, 1)
     assert [next(iter(task[PHASE_TASK])) for task in found.attached().plays[0]["tasks"]] == ["script"]
     assert len(found.ended().plays[0]["tasks"]) == 1
-
-
-# Exports
-
-
-def test_what_setup_finds_out_is_seen_by_run():
-    setup = [{"hosts": "db", "script": "start", "exports": {"port": r"^port=(\d+)$", "addr": "{{ ansible_host }}"}}]
-
-    def answer(phase: str, host: str, task: Any) -> dict[str, Any]:
-        found = {"exports": {"port": "007", "addr": "::1"}} if phase == "setup" else {}
-        return metrics(phase, host, task) | found
-
-    with env(answer, setup=setup) as bench:
-        assert bench.setup()
-        task = plays(bench._engine.jobs[0].playbook)[0]["tasks"][0][PHASE_TASK]  # type: ignore[attr-defined]
-        assert task["export_patterns"] == {"port": r"^port=(\d+)$"}
-        assert task["export_values"] == {"addr": "{{ ansible_host }}"}
-        assert plays(bench.render("run"))[1]["tasks"][0][PHASE_TASK]["env"] == {"port": "007", "addr": "::1"}
-        bench.assign()
-        assert "env" not in plays(bench.render("run"))[1]["tasks"][0][PHASE_TASK]
-
-
-def test_values_of_several_hosts_are_words_in_a_row():
-    with env(lambda _, host, task: {"exports": {"addr": host, "same": "1"}}, setup=["start"]) as bench:
-        bench.setup()
-        assert bench.results["setup"].exports == {"addr": "a b c", "same": "1"}
-
-
-def test_patterns_find_the_last_value_as_it_was_printed():
-    assert exported({"a": r"^a=(.*)$", "b": r"b=(\d+)"}, "a=1\n", "a=0", "07\n") == {"a": "007"}
-    for pattern in ("no group", "(a)(b)", "("):
-        with pytest.raises(MetricsPatternError):
-            compile_export(pattern)
-
-
-def exported(patterns: dict[str, str], *pieces: str) -> dict[str, str]:
-    return find_exports(patterns, lambda: iter(pieces))
-
-
-def test_patterns_see_what_a_terminal_shows_by_the_rules_of_metrics():
-    assert exported({"a": "^a=(.*)$"}, "\x1b[1ma=1\x1b[0m\r\n") == {"a": "1"}
-    assert exported({"a": "^a(=x)?"}, "a=x\na\n") == {"a": ""}, "a group that took no part"
-    with pytest.raises(MetricsPatternError, match="Python's re does not know"):
-        compile_export("([[:alpha:]])")
-
-
-def test_an_output_of_any_size_is_searched_window_by_window(monkeypatch):
-    longest = []
-    original = search.clean
-    monkeypatch.setattr(search, "clean", lambda text: (longest.append(len(text)), original(text))[1])
-    line = "x" * 1023 + "\n"
-    pieces = ["port=1\n", *[line * 1024] * 20, "port=2", "2\n", line]
-    assert exported({"port": r"^port=(\d+)$"}, *pieces) == {"port": "22"}
-    assert len(longest) > 1
-    assert max(longest) <= search.WINDOW + 2**20 + 1024
-
-
-def test_a_pattern_that_takes_too_long_and_a_value_that_is_too_long(monkeypatch):
-    monkeypatch.setattr(exports, "DEFAULT_TIMEOUT", 0.05)
-    with pytest.raises(MetricsTimeoutError, match=r"exports .* was still matching"):
-        exported({"a": "^(?:(?:a|aa)+)+(b)$"}, "a" * 5000 + "\n")
-    with pytest.raises(MetricsParseError, match="the value of 'a' has more than 100000 characters"):
-        exported({"a": "^(.*)$"}, "x" * 100_001)
 
 
 # Parameters of hosts

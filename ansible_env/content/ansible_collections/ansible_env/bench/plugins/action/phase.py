@@ -19,7 +19,7 @@ from ansible.utils.display import Display
 
 try:
     from ansible_collections.ansible_env.bench.plugins.plugin_utils.channel import Channel
-    from ansible_collections.ansible_env.bench.plugins.plugin_utils.scripts import problem_of, script_of
+    from ansible_collections.ansible_env.bench.plugins.plugin_utils.scripts import exported, problem_of, script_of
 
     from ansible_env.outcomes import Kind
     from ansible_env.supervisor import Follower, NeverConnected, Pace, Script, State, Stop, wait_for_host
@@ -75,6 +75,8 @@ ARGUMENTS = {
     "secret_host_env": {"type": "dict", "default": {}},
     "export_patterns": {"type": "dict", "default": {}},
     "export_values": {"type": "dict", "default": {}},
+    "exports_from": {"type": "list", "elements": "dict", "default": []},
+    "exports_known": {"type": "dict", "default": {}},
     "step": {"type": "int", "default": 1},
 }
 
@@ -125,7 +127,8 @@ class ActionModule(ActionBase):
             return self._release(arguments)
         if arguments["script"] is None and not arguments["wait_boot"]:
             return nothing_to_run()
-        problem = self._host_values(arguments, task_vars)
+        arguments["env"] = {**arguments["env"], **exported(arguments, task_vars)}
+        problem = self._host_values(arguments, task_vars) or problem_of(arguments)
         if problem:
             return refused(Kind.REJECTED, problem)
         host = task_vars.get("inventory_hostname", "host")

@@ -204,6 +204,19 @@ options:
       - More values for RV(exports), by name; usually templates.
     type: dict
     default: {}
+  exports_from:
+    description:
+      - Earlier tasks of the same playbook whose RV(exports) become environment variables of the script. Each has the
+        variable in which its result is registered, as V(register), and a pattern for the hosts that have run it, as
+        V(hosts). Values of several hosts are put in a row, with blanks between them.
+    type: list
+    elements: dict
+    default: []
+  exports_known:
+    description:
+      - What hosts have exported in an earlier try, by their names.
+    type: dict
+    default: {}
 requirements:
   - on the controller, the C(ansible_env) library (C(pip install ansible-env))
   - on the host, C(/bin/sh), C(setsid) or C(perl), and the O(shell); no Python

@@ -9,7 +9,9 @@ import hashlib
 import os
 import re
 import uuid
+from collections.abc import Mapping
 
+from ansible_env.exports import in_a_row
 from ansible_env.supervisor import Script
 from ansible_env.supervisor.telemetry import probes_of
 from ansible_env.variables import RUN_KEY
@@ -36,6 +38,22 @@ def script_of(arguments, host):
         unset=sorted(name for name in os.environ if NOT_FOR_SCRIPTS.match(name)),
         base=arguments["run_dir"],
     )
+
+
+def exported(arguments, task_vars):
+    """Return what earlier tasks of the playbook have found out, or an earlier try, as PhaseResult.exports has it."""
+    found = {host: dict(values) for host, values in arguments["exports_known"].items()}
+    hostvars, groups = task_vars.get("hostvars", {}), task_vars.get("groups", {})
+    for task in arguments["exports_from"]:
+        pattern = task["hosts"]
+        # A pattern that is more than a name stands for any: who has not run the task has no such variable.
+        for host in groups.get(pattern) or ([pattern] if pattern in hostvars else groups.get("all", ())):
+            variables = hostvars.raw_get(host)  # no value is templated on the way
+            result = variables.get(task["register"]) if isinstance(variables, Mapping) else None
+            if isinstance(result, Mapping) and isinstance(result.get("exports"), Mapping):
+                found.setdefault(host, {}).update({name: str(value) for name, value in result["exports"].items()})
+    order = {host: number for number, host in enumerate(groups.get("all", ()))}
+    return in_a_row(found[host] for host in sorted(found, key=lambda host: order.get(host, -1)))
 
 
 def _run_id(host, step):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.hosts import Host, Hosts, MissingProgram, NeedsRoot, namespace_problem
@@ -17,6 +18,11 @@ MakeHosts = Callable[..., Hosts]
 for _number in (signal.SIGINT, signal.SIGQUIT):  # ignored by what is started with `&`, and so by every local script
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
+
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("ansible_env", deadline=None)
+hypothesis.settings.load_profile("ansible_env")
 
 
 def _skip(error: Exception) -> None:

@@ -240,7 +240,7 @@ class RemoteEnv(Fleet):
             raise LifecycleError(f"{self.name}: attach() needs the journal of a trial")
         self.assign(*self.journal.trial)
         self._assignment.exports = dict(self.journal.recall("exports") or {})
-        self._runner.begin_trial(self.journal.recall("dropped") or (), self.journal.recall("hosts"))
+        self._runner.resume_trial(self.journal)
         found = self.journal.interrupted()
         result = None
         if found is not None:
@@ -301,6 +301,7 @@ class RemoteEnv(Fleet):
 
     def _begin_trials(self) -> threading.Event:
         self._check_context("run_trials")
+        self._runner.begin_trial()
         self._cancel = Cancellation(self._event)
         return self._cancel.event
 

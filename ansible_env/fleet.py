@@ -92,12 +92,12 @@ class Fleet(ABC):
             LifecycleError: outside the context.
             ConfigError: a host is none of the environment's, or there are too few.
         """
+        cancel = self._begin_trials()
         wanted = tuple(hosts) if hosts is not None else self.hosts
         if unknown := [host for host in wanted if host not in self.hosts]:
             raise ConfigError(f"{self.name}: {unknown[0]!r} is none of its hosts: {', '.join(self.hosts)}")
         if not 1 <= hosts_per_trial <= len(wanted):
             raise ConfigError(f"{self.name}: {hosts_per_trial} hosts for each trial, and there are {len(wanted)}")
-        cancel = self._begin_trials()
         return Pool(
             lambda chosen: self.on(chosen, cancel=cancel),
             wanted,

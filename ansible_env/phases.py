@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import secrets as random
 import time
 from collections.abc import Mapping, Sequence
@@ -13,21 +12,20 @@ from typing import Any
 
 from ansible_env.bundle.events import append_events
 from ansible_env.config import EnvironmentConfig
-from ansible_env.config.steps import has_tasks, steps_of
+from ansible_env.config.steps import has_tasks
+from ansible_env.deadlines import SLACK, outer_deadline, rounds
 from ansible_env.engine import Cancellation, Engine, EngineRun, Inventory, Job, Listener, Options
-from ansible_env.engine.cold import MAX_FORKS
-from ansible_env.fold import controller_message, fold_hosts, left_in_background
+from ansible_env.fold import AddedHost, added_hosts, controller_message, fold_hosts, is_silent, left_in_background
 from ansible_env.halt import HaltOnFailure
 from ansible_env.journal import Journal
 from ansible_env.logs import about, get_logger
+from ansible_env.members import Members
 from ansible_env.outcomes import Kind
 from ansible_env.playbook import Playbook
 from ansible_env.result import HostResult, PhaseResult, phase_result
 
 logger = get_logger(__name__)
 
-SLACK = 15.0
-"""Seconds beyond a script's own deadline and grace until a run is ended from here: connecting takes time, too."""
 RETRY_PAUSE = 1.0
 """Seconds before hosts are tried again; each time more by as much."""
 
@@ -54,6 +52,8 @@ class _Phase:
     """How many phase tasks each host has to get through, where they have steps of their own."""
     swept: list[str] = field(default_factory=list)
     """Hosts on which scripts in the background had to be ended."""
+    added: list[AddedHost] = field(default_factory=list)
+    """Hosts that tasks have added to the inventory."""
 
 
 class PhaseRunner:
@@ -72,13 +72,10 @@ class PhaseRunner:
         """Take what all phases have in common; `hosts` are those of the environment, if they are known already."""
         self._config = config
         self._engine = engine
-        self._inventory = inventory
-        self._limit = ",".join(hosts) if hosts is not None else limit
         self._options = replace(options, forks=options.forks or config.forks)
         self._listener = listener
-        self._hosts = tuple(hosts) if hosts is not None else None
+        self._members = Members(config, engine, inventory, limit, self._options, hosts)
         self._dropped: dict[str, dict[str, HostResult]] = {}
-        self._patterns: dict[str, frozenset[str]] = {}
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -87,17 +84,18 @@ class PhaseRunner:
         Raises:
             InventoryError: the inventory cannot be read, or no host matches.
         """
-        if self._hosts is None:
-            self._hosts = tuple(self._engine.hosts(self._inventory, self._config.hosts, self._limit, self._options))
-        return self._hosts
+        return self._members.hosts
 
-    def begin_trial(self, dropped: Sequence[str] = (), hosts: Sequence[str] | None = None) -> None:
-        """Count every host in again, but those that are known to have dropped out of this trial.
+    def begin_trial(self) -> None:
+        """Count every host in again, but none that the last trial has added."""
+        self._members.begin_trial()
+        self._dropped = {}
 
-        `hosts` are those of the trial, where it was run on some of them only.
-        """
-        if hosts is not None:
-            self._hosts, self._limit = tuple(hosts), ",".join(hosts)
+    def resume_trial(self, journal: Journal) -> None:
+        """Know of the hosts what another controller has written down of a trial."""
+        added = [AddedHost(**host) for host in journal.recall("added") or ()]
+        self._members.begin_trial(journal.recall("hosts"), added)
+        dropped = journal.recall("dropped") or ()
         lost = {host: HostResult(host, Kind.NOT_RUN, "dropped out in setup") for host in dropped}
         self._dropped = {"setup": lost} if lost else {}
 
@@ -129,6 +127,9 @@ class PhaseRunner:
         )
         phase = _Phase(playbook, secrets, place, key, halt or cancel, halt or self._listener, due)
         found, message = self._attempts(phase, asked)
+        if phase.added and name != "teardown":
+            logger.info("%s: %s added %s", config.name, name, ", ".join(host.name for host in phase.added))
+            self._members.add(phase.added)
         halted = halt is not None and halt.halted
         swept = bool(phase.swept) and not cancel.requested
         if halted:
@@ -143,6 +144,7 @@ class PhaseRunner:
             with about(host=host.host):
                 logger.info("%s: %s%s", name, host.kind, f": {host.message}" if host.message else "")
         if place.journal is not None:
+            place.journal.remember("added", [host.without_secrets() for host in self._members.added])
             place.journal.remember("dropped", [host for phase in self._dropped.values() for host in phase])
             place.journal.end_phase(name, result.status.name)
         return result
@@ -176,18 +178,20 @@ class PhaseRunner:
     def _attempt(self, phase: _Phase, hosts: tuple[str, ...], *, first: bool) -> tuple[EngineRun, list[HostResult]]:
         if not hosts:
             return EngineRun(()), []
-        job = self._job(phase, hosts, self._limit if first and not phase.due else ",".join(hosts))
+        job = self._job(phase, hosts, self._members.limit if first and not phase.due else ",".join(hosts))
         run = self._engine.run(job, listener=phase.listener, cancel=phase.cancel)
         events = [*run.events, *self._end_background(phase, run.events)]
         measured = phase.playbook.measured
+        self._note_added(phase, run.events)
         if phase.place.journal is not None:
             hidden = [str(value) for values in phase.secrets.values() for value in values.values()]
+            hidden += [secret for host in phase.added for secret in host.secrets]
             append_events(phase.place.journal.directory / "events" / f"{phase.playbook.phase}.jsonl", events, hidden)
         return run, fold_hosts(
             events,
             hosts,
             scripts=phase.due or phase.playbook.scripts,
-            measured=None if measured is None else self._members(measured),
+            measured=None if measured is None else self._members.of(measured),
             finish=phase.playbook.finish,
             required_metrics=self._config.required_metrics if phase.playbook.phase == "run" else (),
             stopped=run.stopped,
@@ -204,16 +208,16 @@ class PhaseRunner:
             return {}
         found = dict.fromkeys(self.hosts, playbook.scripts)
         for place in playbook.places:
-            for host in self._members(place.hosts):
+            for host in self._members.of(place.hosts):
                 found[host] += place.scripts
         return found
 
-    def _members(self, pattern: str) -> frozenset[str]:
-        """Return the hosts of the environment that a step's pattern stands for."""
-        if pattern not in self._patterns:
-            limit = ",".join(self.hosts)
-            self._patterns[pattern] = frozenset(self._engine.hosts(self._inventory, pattern, limit, self._options))
-        return self._patterns[pattern] & set(self.hosts)
+    def _note_added(self, phase: _Phase, events: Sequence[Mapping[str, Any]]) -> None:
+        """Note the hosts that tasks have added to Ansible's inventory, which ends with its run."""
+        phase.added.extend(added_hosts(events))
+        if any(map(is_silent, events)):
+            words = "%s: a task of %s adds a host and has no_log: later phases do not know the host"
+            logger.warning(words, self._config.name, phase.playbook.phase)
 
     def _end_background(self, phase: _Phase, events: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
         """End the scripts in the background of which the phase has not seen the end; return what came of them."""
@@ -230,10 +234,10 @@ class PhaseRunner:
         """Run a playbook of one script that nobody watches and nothing is kept of; return what it prints, by host."""
         job = Job(
             playbook=playbook.to_yaml(),
-            inventory=self._inventory,
+            inventory=self._members.inventory,
             hosts=self.hosts,
-            limit=self._limit,
-            timeout=math.ceil(len(self.hosts) / (self._options.forks or MAX_FORKS)) * (timeout + SLACK),
+            limit=self._members.limit,
+            timeout=rounds(self._options.forks, [len(self.hosts)]) * (timeout + SLACK),
             options=self._options,
         )
         run = self._engine.run(job)
@@ -257,13 +261,13 @@ class PhaseRunner:
         tasks = has_tasks(items)
         return Job(
             playbook=phase.playbook.to_yaml(),
-            inventory=self._inventory,
+            inventory=self._members.inventory,
             hosts=hosts,
             limit=limit,
             secrets=phase.secrets,
             key=phase.key,
             results=place.journal.results(name) if place.journal is not None else None,
-            timeout=self._outer_deadline(name, len(hosts), tasks=tasks),
+            timeout=outer_deadline(config, name, len(hosts), self._options.forks, tasks=tasks),
             grace=config.timeouts.grace,
             base_dir=config.source.parent.absolute() if config.source else None,
             beside=phase.playbook.beside,
@@ -271,36 +275,6 @@ class PhaseRunner:
             logs=logs,
             options=self._options,
         )
-
-    def _outer_deadline(self, phase: str, hosts: int, *, tasks: bool) -> float | None:
-        """Return the seconds after which a run is ended from here.
-
-        Scripts are ended on the target in time; this is for what hangs before or around them. Ansible tasks have no
-        other deadline.
-        """
-        timeout: float | None = getattr(self._config.timeouts, phase)
-        if timeout is None:
-            return None
-        forks = self._options.forks or MAX_FORKS
-        rounds = sum(math.ceil(size / forks) for size in batches(self._config.serial, hosts))
-        scripts = sum(step.is_script for step in steps_of(getattr(self._config, phase))) if phase != "boot" else 1
-        return rounds * (timeout if tasks else max(1, scripts) * (timeout + self._config.timeouts.grace + SLACK))
-
-
-def batches(serial: Sequence[int | str], hosts: int) -> list[int]:
-    """Return the sizes of the batches that Ansible makes of so many hosts (ansible/utils/helpers.py, pct_to_int).
-
-    The last size is used for as long as there are hosts.
-    """
-    sizes: list[int] = []
-    wanted = list(serial) or [max(hosts, 1)]
-    left = hosts
-    while left > 0:
-        size = wanted.pop(0) if len(wanted) > 1 else wanted[0]
-        number = max(1, int(hosts * float(size.rstrip("% ")) / 100)) if isinstance(size, str) else size
-        sizes.append(min(number, left))
-        left -= number
-    return sizes
 
 
 def _pause(cancel: Cancellation, attempt: int) -> bool:

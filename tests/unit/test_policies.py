@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_env.config import EnvironmentConfig
+from ansible_env.deadlines import batches
 from ansible_env.environment import RemoteEnv
 from ansible_env.errors import ConfigError
 from ansible_env.journal import Journal
 from ansible_env.outcomes import OUTCOMES, Kind
-from ansible_env.phases import batches
 from ansible_env.policies import GroupPolicy, Success
 from ansible_env.result import HostResult, phase_result
 from ansible_env.status import Status

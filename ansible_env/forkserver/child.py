@@ -16,7 +16,6 @@ import signal
 import sys
 import tempfile
 import termios
-import time
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import ansible.constants as C  # type: ignore[import-untyped]  # noqa: N812 - Ansible's own name for it
 from ansible.plugins import loader  # type: ignore[import-untyped]
 
+from ansible_env.forkserver.pacing import pace
 from ansible_env.forkserver.wire import process_name
 from ansible_env.variables import ENGINE_RUN
 
@@ -66,9 +66,6 @@ PLUGINS = {
 }
 ALL = ("become_loader", "callback_loader", "connection_loader", "shell_loader")
 """Loaders of which Ansible wants every plugin at each start (executor/playbook_executor.py, task_queue_manager.py)."""
-SHORTEST, LONGEST = 0.001, 0.1
-"""Seconds between two looks of Ansible's strategy for results. Its own 0.001 costs 3 % of a core while it waits, so
-the looks get rarer in the course of a wait: a short one is noticed at once, a long one costs next to nothing."""
 
 
 def load() -> Iterator[None]:
@@ -77,7 +74,7 @@ def load() -> Iterator[None]:
     Nothing here reads an inventory, or starts a thread.
     """
     importlib.import_module("ansible.cli.adhoc")  # the first who asks wants to know the hosts of an inventory
-    _nap_in_waits()
+    pace()
     loader.init_plugin_loader()
     # A child configures the same finder with the same paths; the second time Ansible would only warn about it.
     loader._configure_collection_loader = lambda prefix_collections_path: None
@@ -110,27 +107,6 @@ def _define_callback() -> None:
             case ast.Assign(targets=[ast.Name(id="DOCUMENTATION")], value=ast.Constant(value=str(text))):
                 module = types.SimpleNamespace(DOCUMENTATION=text)
                 loader.callback_loader._load_config_defs("awx_display", module, str(path))
-
-
-def _nap_in_waits() -> None:
-    if C.config.get_config_value_and_origin("DEFAULT_INTERNAL_POLL_INTERVAL")[1] == "default":
-        strategy: Any = importlib.import_module("ansible.plugins.strategy")
-        strategy.time = types.SimpleNamespace(**{**vars(time), "sleep": Naps().sleep})
-
-
-class Naps:
-    """Stands in for `time.sleep` where it is called again and again until something has come about."""
-
-    def __init__(self) -> None:
-        self._begun = self._ended = 0.0
-
-    def sleep(self, seconds: float) -> None:
-        """Sleep for a fiftieth of the time waited so far, but within bounds; the caller's wish does not count."""
-        now = time.monotonic()
-        if now - self._ended > LONGEST:  # there was work in between
-            self._begun = now
-        time.sleep(min(max((now - self._begun) / 50, SHORTEST), LONGEST))
-        self._ended = time.monotonic()
 
 
 def run(request: Request) -> int:

@@ -38,6 +38,7 @@ class Pattern:
         return _compile(self.source, unicode=True) if _DIFFERS.search(text) else self.plain
 
 
+@functools.lru_cache(maxsize=32)
 def compile_pattern(pattern: str) -> Pattern:
     r"""Check and compile a results pattern, with MULTILINE set.
 

@@ -31,12 +31,12 @@ class Masker:
     def __init__(self, secrets: Sequence[str]) -> None:
         found = {secret.encode("utf-8", "surrogateescape") for secret in secrets if secret.strip()}
         self._secrets = sorted(found, key=len, reverse=True)
-        self._pattern = re.compile(b"|".join(map(re.escape, self._secrets)))
+        self._pattern = re.compile(b"|".join(map(re.escape, self._secrets))) if self._secrets else None
         self._held = b""
 
     def feed(self, data: bytes, *, last: bool = False) -> bytes:
         """Return what may be shown by now."""
-        if not self._secrets:
+        if self._pattern is None:
             return data
         data = self._held + data
         sure = len(data) if last else len(data) - self._begun(data)

@@ -88,7 +88,7 @@ def judge_metrics(
 ) -> tuple[Kind, str, dict[str, Value]]:
     """Parse the metrics, and let a success be one only if it has those that it owes."""
     try:
-        metrics = parse(stdout, compile_pattern(pattern) if pattern else None, json_line=json_line)
+        metrics = parse(stdout, compile_pattern(str(pattern)) if pattern else None, json_line=json_line)
     except (MetricsParseError, MetricsTimeoutError) as error:
         metrics, message_of = {}, str(error)
         return (Kind.METRICS_MISSING, message_of, metrics) if kind is Kind.OK else (kind, message, metrics)

@@ -1,0 +1,118 @@
+# Copyright (c) the ansible_env maintainers
+# GNU General Public License v3.0 or later (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Two habits of Ansible's strategies that cost a controller much with short tasks, and what stands in for them.
+
+They look for results a thousand times a second, and fork a worker as soon as a host's task is prepared, so that
+preparing the next one copies all the memory that it writes to once more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import time
+import types
+from collections.abc import Mapping
+from typing import Any
+
+import ansible.constants as C  # type: ignore[import-untyped]  # noqa: N812 - Ansible's own name for it
+
+SHORTEST, LONGEST = 0.001, 0.1
+"""Seconds between two looks of Ansible's strategy for results. Its own 0.001 costs 3 % of a core while it waits, so
+the looks get rarer in the course of a wait: a short one is noticed at once, a long one costs next to nothing."""
+BATCH = 8
+"""Workers that are forked one right after the other: the first one waits for the others to be prepared, some 40 ms."""
+
+
+class Naps:
+    """Stands in for `time.sleep` where it is called again and again until something has come about."""
+
+    def __init__(self) -> None:
+        self._begun = self._ended = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep for a fiftieth of the time waited so far, but within bounds; the caller's wish does not count."""
+        now = time.monotonic()
+        if now - self._ended > LONGEST:  # there was work in between
+            self._begun = now
+        time.sleep(min(max((now - self._begun) / 50, SHORTEST), LONGEST))
+        self._ended = time.monotonic()
+
+
+class Batches:
+    """Stands in for methods of `WorkerProcess`: forks several at a time, and all that are ready before anybody waits.
+
+    Only while the strategy `linear` is at work, and what is derived from it: others wait in ways of their own.
+    """
+
+    def __init__(self, worker: Any) -> None:
+        self._start, self._is_alive, self._terminate = worker.start, worker.is_alive, worker.terminate
+        self._size = 1
+        self._ready: list[Any] = []
+
+    def during(self, run: Any) -> Any:
+        """Return a strategy's `run`, during which there are batches."""
+
+        def batched(*args: Any, **kwargs: Any) -> Any:
+            self._size = BATCH
+            try:
+                return run(*args, **kwargs)
+            finally:
+                self._size = 1
+
+        return batched
+
+    def start(self, worker: Any) -> None:
+        """Fork a worker soon."""
+        _prepare(worker._task.args)
+        self._ready.append(worker)
+        if len(self._ready) >= self._size:
+            self.flush()
+
+    def flush(self) -> None:
+        """Fork those that are ready."""
+        while self._ready:
+            self._start(self._ready.pop(0))
+
+    def is_alive(self, worker: Any) -> bool:
+        """Whether its place is taken."""
+        return worker in self._ready or bool(self._is_alive(worker))
+
+    def terminate(self, worker: Any) -> None:
+        """End it, or do not begin it."""
+        if worker in self._ready:
+            self._ready.remove(worker)
+        else:
+            self._terminate(worker)
+
+
+def _prepare(arguments: Mapping[str, Any]) -> None:
+    """Do once what every host's worker would do alike."""
+    pattern = arguments.get("results_stdout_pattern")
+    if isinstance(pattern, str):
+        with contextlib.suppress(ValueError):  # what is wrong with it the worker will say
+            importlib.import_module("ansible_env.metrics").compile_pattern(str(pattern))
+
+
+def pace() -> None:
+    """Have both stand in from now on, in this process and in those forked from it."""
+    worker: Any = importlib.import_module("ansible.executor.process.worker").WorkerProcess
+    batches = Batches(worker)
+    for name in ("start", "is_alive", "terminate"):
+        setattr(worker, name, _method(getattr(batches, name)))
+    linear: Any = importlib.import_module("ansible.plugins.strategy.linear").StrategyModule
+    linear.run = batches.during(linear.run)
+    adaptive = C.config.get_config_value_and_origin("DEFAULT_INTERNAL_POLL_INTERVAL")[1] == "default"
+    sleep = Naps().sleep if adaptive else time.sleep
+
+    def nap(seconds: float) -> None:
+        batches.flush()
+        sleep(seconds)
+
+    strategy: Any = importlib.import_module("ansible.plugins.strategy")
+    strategy.time = types.SimpleNamespace(**{**vars(time), "sleep": nap})
+
+
+def _method(function: Any) -> Any:
+    return lambda self: function(self)

@@ -1,0 +1,99 @@
+"""What stands in for Ansible's way of forking workers and of waiting for them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ansible_env.forkserver.pacing import BATCH, Batches
+from ansible_env.metrics import compile_pattern
+
+
+class Worker:
+    """As multiprocessing's processes: one that was not started has nothing to be ended."""
+
+    def __init__(self, **arguments: Any) -> None:
+        self._task = SimpleNamespace(args=arguments)
+        self.started = self.ended = False
+
+    def start(self) -> None:
+        self.started = True
+
+    def is_alive(self) -> bool:
+        return self.started and not self.ended
+
+    def terminate(self) -> None:
+        assert self.started
+        self.ended = True
+
+
+@pytest.fixture
+def batches() -> Batches:
+    return Batches(Worker)
+
+
+def test_other_strategies_fork_at_once(batches: Batches) -> None:
+    worker = Worker()
+    batches.start(worker)
+    assert worker.started
+
+
+def test_a_batch_is_forked_in_order_when_it_is_full_and_the_rest_when_somebody_waits(batches: Batches) -> None:
+    workers = [Worker() for _ in range(BATCH + 2)]
+    seen = []
+
+    def run() -> None:
+        for worker in workers:
+            batches.start(worker)
+            seen.append(sum(each.started for each in workers))
+        batches.flush()
+
+    batches.during(run)()
+    assert seen == [0] * (BATCH - 1) + [BATCH] * 3
+    assert all(worker.started for worker in workers)
+
+
+def test_its_place_is_taken_before_it_is_forked(batches: Batches) -> None:
+    """Else the strategy would put another worker there, and there would be more of them than `forks`."""
+    worker = Worker()
+    batches.during(lambda: batches.start(worker))()
+    assert not worker.started and batches.is_alive(worker)
+    batches.flush()
+    assert worker.started and batches.is_alive(worker)
+    worker.ended = True
+    assert not batches.is_alive(worker)
+
+
+def test_one_that_was_not_forked_is_not_ended(batches: Batches) -> None:
+    worker = Worker()
+    batches.during(lambda: batches.start(worker))()
+    batches.terminate(worker)
+    batches.flush()
+    assert not worker.started and not batches.is_alive(worker)
+    batches.start(other := Worker())
+    batches.terminate(other)
+    assert other.ended
+
+
+def test_a_strategy_that_fails_leaves_no_batches_on(batches: Batches) -> None:
+    def run() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        batches.during(run)()
+    worker = Worker()
+    batches.start(worker)
+    assert worker.started
+
+
+def test_a_pattern_is_compiled_before_the_fork(batches: Batches) -> None:
+    pattern = r"^(\w+) of this test=(\d+)$"
+    batches.start(Worker(results_stdout_pattern=pattern))
+    before = compile_pattern.cache_info().hits
+    compile_pattern(pattern)
+    assert compile_pattern.cache_info().hits == before + 1
+    worker = Worker(results_stdout_pattern="(")
+    batches.start(worker)
+    assert worker.started

@@ -74,7 +74,7 @@ def by_trial(data: ReportData) -> Iterator[Chart]:
         ticks = "".join(f"M{x.at(number):.1f} {_Y[0]}v-6" for number in failed)
         marks = [f'<path class="failed" d="{ticks}"/>'] if failed else []
         parts = [*axes(x, y, "trial"), *marks, *dots(points, x, y), line(trend, x, y)]
-        yield Chart(name, svg(parts, f"{name} by trial"), note + ("; red: trials that failed" if failed else ""))
+        yield Chart(name, svg(parts, f"{name} by trial"), note + ("; red: failed" if failed else ""))
 
 
 def by_param(data: ReportData) -> Iterator[Chart]:
@@ -209,7 +209,7 @@ def _best_so_far(points: Sequence[Point], goal: Goal) -> tuple[list[tuple[float,
     steps: list[tuple[float, float]] = []
     for now, later in itertools.pairwise(trend):
         steps += [now, (later[0], now[1])]
-    return _thin([*steps, trend[-1]]), f"line: the best so far ({'more' if goal.up else 'less'} is better)"
+    return _thin([*steps, trend[-1]]), f"line: best so far ({'more' if goal.up else 'less'} is better)"
 
 
 def _running_median(points: Sequence[Point]) -> tuple[list[tuple[float, float]], str]:

@@ -101,3 +101,18 @@ def test_it_prints_on_paper(page):
     chromium(page, "--no-pdf-header-footer", f"--print-to-pdf={pdf}")
     pages = len(re.findall(rb"/Type\s*/Page\b", pdf.read_bytes()))
     assert 2 <= pages <= 12
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="apt-get install poppler-utils")
+def test_paper_has_no_title_of_what_is_folded(page):
+    """A reader of paper cannot open it; opened before, it is printed."""
+    opened = page.with_name("opened.html")
+    opened.write_text(page.read_text().replace("<details>", "<details open>"))
+    found = []
+    for file in (page, opened):
+        pdf = file.with_suffix(".words.pdf")
+        chromium(file, "--no-pdf-header-footer", f"--print-to-pdf={pdf}")
+        words = subprocess.run(["pdftotext", pdf, "-"], capture_output=True, text=True, check=True).stdout
+        assert "Hosts by kind of failure" in words
+        found.append(("All trials" in words, "40 trials" in words))
+    assert found == [(False, False), (True, True)]

@@ -26,7 +26,15 @@ from ansible_env.cli.options import (
 )
 from ansible_env.cli.output import stop_printing
 from ansible_env.cli.preparing import run_session
-from ansible_env.cli.query_options import CompareOptions, ExportOptions, ReplayOptions, ReportOptions, ResultsOptions
+from ansible_env.cli.prune import run_prune
+from ansible_env.cli.query_options import (
+    CompareOptions,
+    ExportOptions,
+    PruneOptions,
+    ReplayOptions,
+    ReportOptions,
+    ResultsOptions,
+)
 from ansible_env.cli.replay import run_export, run_replay
 from ansible_env.cli.report import reported
 from ansible_env.cli.results import run_results
@@ -161,6 +169,14 @@ def export(options: ExportOptions) -> None:
     """Make one file of a bundle, to send to somebody; `replay` reads it, too."""
     with guarded(options):
         print_data(f"{run_export(options)}\n")
+
+
+@app.command()
+@takes(PruneOptions)
+def prune(options: PruneOptions) -> None:
+    """Remove old trials: their bundles, and what the store knows of them. One that is running is never removed."""
+    with guarded(options):
+        print_data(run_prune(options))
 
 
 @app.command()

@@ -134,6 +134,34 @@ class ExportOptions(Common):
     ] = None
 
 
+@dataclass(kw_only=True)
+class PruneOptions(Common):
+    """Those of `prune`."""
+
+    experiment: Annotated[
+        str | None,
+        typer.Argument(metavar="[EXPERIMENT]", help="Only trials of this one. Default: of all.", show_default=False),
+    ] = None
+    older_than: Annotated[
+        str, typer.Option("--older-than", metavar="TIME", help="Begun before then: 30d, 36h, or 2026-05-01.")
+    ]
+    status: Annotated[
+        list[str] | None,
+        option("--status", metavar="STATUS", help="Only with this status, or INTERRUPTED. Repeatable."),
+    ] = None
+    keep_best: Annotated[
+        str | None, option("--keep-best", metavar="METRIC:max|min", help="Keep the best of each experiment.")
+    ] = None
+    keep_last: Annotated[
+        int, typer.Option("--keep-last", metavar="N", min=0, help="Keep the newest N of each experiment.")
+    ] = 0
+    keep: Annotated[int, typer.Option("--keep", metavar="N", min=1, help="How many --keep-best keeps.")] = 10
+    dry_run: Annotated[bool, option("-n", "--dry-run", help="Only say what would go.")] = False
+    store: Annotated[
+        str | None, option("--store", metavar="URL", help="Database of results. Default: $ANSIBLE_ENV_STORE.")
+    ] = None
+
+
 class ReportForm(enum.StrEnum):
     """Forms of a report."""
 

@@ -66,7 +66,7 @@ def experiment_rows(store: Store) -> list[dict[str, Any]]:
 
 def _trials(store: Store, options: ResultsOptions) -> tuple[list[StoredTrial], int]:
     """Return the trials, and how many there were before some were left out for a table."""
-    statuses, interrupted = _statuses(options.status or [])
+    statuses, _ = parse_statuses(options.status or [])
     limit = options.limit
     found = store.trials(
         options.experiment,
@@ -77,10 +77,8 @@ def _trials(store: Store, options: ResultsOptions) -> tuple[list[StoredTrial], i
         limit=limit if options.best and not options.sort and not options.status else None,
     )
     if options.experiment and not found:
-        _check_experiment(store, options.experiment)
-    if options.status:
-        running = Status.RUNNING.name in {name.upper() for name in options.status}
-        found = [t for t in found if t.status is not Status.RUNNING or (interrupted if t.interrupted else running)]
+        check_experiment(store, options.experiment)
+    found = with_status(found, options.status or [])
     if options.sort:
         found = _sorted(found, options.sort)
     wanted = limit or (TABLE_LIMIT if options.output is RowOutput.TABLE else None)
@@ -91,7 +89,20 @@ def _trials(store: Store, options: ResultsOptions) -> tuple[list[StoredTrial], i
     return chosen, 0 if limit else len(found)
 
 
-def _statuses(names: Sequence[str]) -> tuple[list[Status], bool]:
+def with_status(trials: list[StoredTrial], names: Sequence[str]) -> list[StoredTrial]:
+    """Return the trials that have one of these statuses, where any are named.
+
+    Raises:
+        ConfigError: there is no such status.
+    """
+    statuses, interrupted = parse_statuses(names)
+    running = Status.RUNNING.name in {name.upper() for name in names}
+    chosen = [t for t in trials if t.status is not Status.RUNNING or (interrupted if t.interrupted else running)]
+    return [trial for trial in chosen if trial.status in statuses] if names else trials
+
+
+def parse_statuses(names: Sequence[str]) -> tuple[list[Status], bool]:
+    """Return statuses by their names, and whether INTERRUPTED is among them, which the store has as RUNNING."""
     found: list[Status] = []
     for name in names:
         status = Status.RUNNING if name.upper() == "INTERRUPTED" else Status.parse(name)
@@ -112,7 +123,7 @@ def _conditions(texts: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def since(text: str, now: datetime) -> datetime:
+def since(text: str, now: datetime, option: str = "--since") -> datetime:
     """Return the time that a text stands for: a date, a date and time, or a span before now.
 
     Raises:
@@ -124,10 +135,11 @@ def since(text: str, now: datetime) -> datetime:
         return datetime.fromisoformat(text).astimezone()
     except ValueError:
         hint = "2026-05-01, 2026-05-01T12:00, 36h or 7d"
-        raise ConfigError(Problem(f"{text!r} is no time", "--since", hint=hint)) from None
+        raise ConfigError(Problem(f"{text!r} is no time", option, hint=hint)) from None
 
 
-def _check_experiment(store: Store, name: str) -> None:
+def check_experiment(store: Store, name: str) -> None:
+    """Refuse an experiment that is not there."""
     known = [experiment.name for experiment in store.experiments()]
     if name not in known:
         hint = nearest(name, known) or (f"known: {', '.join(known[:8])}" if known else "the store is empty")

@@ -30,6 +30,7 @@ from ansible_env.store.database import Database, parse_url, shown
 from ansible_env.store.frame import Level, as_frame, flat_rows
 from ansible_env.store.read import (
     Query,
+    chunks,
     parse_best,
     select_assertions,
     select_experiments,
@@ -212,6 +213,17 @@ class Store:
             connection.execute(delete(assertions).where(assertions.c.trial_id == trial_id))
             if rows := assertion_rows(trial_id, verdicts):
                 connection.execute(insert(assertions), rows)
+
+    def delete(self, found: Iterable[StoredTrial]) -> None:
+        """Forget trials, with all that belongs to them: all of them or none. Their bundles stay where they are.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        ids = [trial.id for trial in found]
+        with self._database.writing() as connection:
+            for part in chunks(ids):
+                connection.execute(delete(trials).where(trials.c.id.in_(part)))
 
     def _id_of(self, connection: Connection, uid: str) -> int:
         found = connection.execute(select(trials.c.id).where(trials.c.uid == uid)).scalar()

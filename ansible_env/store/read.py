@@ -88,7 +88,7 @@ def select_hosts(connection: Connection, ids: Ids, *, every_phase: bool) -> Iter
     if not every_phase:
         of_host = of_host.join(trials, _deciding(metrics))
         hosts = hosts.join(trials, _deciding(host_results))
-    for part in _chunks(ids):
+    for part in chunks(ids):
         found: dict[tuple[int, str, str], dict[str, Any]] = {}
         statement = of_host.where(metrics.c.trial_id.in_(part), metrics.c.host != GROUP)
         for trial_id, phase, host, name, kind, number, text in connection.execute(statement):
@@ -124,7 +124,7 @@ def select_telemetry(connection: Connection, trial_id: int) -> list[Sample]:
 def select_fingerprints(connection: Connection, ids: Ids) -> dict[int, dict[str, Any]]:
     """Return what the hosts of trials are: by trial, by host."""
     found: dict[int, dict[str, Any]] = {}
-    for part in _chunks(ids):
+    for part in chunks(ids):
         statement = select(fingerprints).where(fingerprints.c.trial_id.in_(part))
         for trial_id, host, facts in connection.execute(statement):
             found.setdefault(trial_id, {})[host] = json.loads(facts)
@@ -137,7 +137,7 @@ def select_assertions(connection: Connection, ids: Ids) -> list[StoredAssertion]
     order = assertions.c.trial_id, assertions.c.position
     return [
         StoredAssertion(*row)
-        for part in _chunks(ids)
+        for part in chunks(ids)
         for row in connection.execute(select(*columns).where(assertions.c.trial_id.in_(part)).order_by(*order))
     ]
 
@@ -181,7 +181,8 @@ def _has_param(name: str, value: Any) -> Any:
     return exists().where(params.c.trial_id == trials.c.id, params.c.name == short(name), same)
 
 
-def _chunks(ids: Ids) -> Iterator[Ids]:
+def chunks(ids: Ids) -> Iterator[Ids]:
+    """Yield ids, as many at once as one statement may have."""
     return (ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK))
 
 
@@ -195,7 +196,7 @@ def _value(table: Any) -> tuple[Any, Any, Any]:
 
 def _by_trial(connection: Connection, statement: Select[Any], column: Any, ids: Ids) -> dict[int, dict[str, Any]]:
     found: dict[int, dict[str, Any]] = {}
-    for part in _chunks(ids):
+    for part in chunks(ids):
         for trial_id, name, kind, number, text in connection.execute(statement.where(column.in_(part))):
             found.setdefault(trial_id, {})[name] = decode(kind, number, text)
     return found

@@ -14,6 +14,7 @@ from ansible_env.cli.compare import run_compare
 from ansible_env.cli.context import guarded
 from ansible_env.cli.doctor import run_doctor
 from ansible_env.cli.exits import EPILOG
+from ansible_env.cli.init import InitOptions, run_init
 from ansible_env.cli.options import (
     AttachOptions,
     DoctorOptions,
@@ -75,6 +76,14 @@ def print_data(text: str) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         stop_printing()
+
+
+@app.command()
+@takes(InitOptions)
+def init(options: InitOptions) -> None:
+    """Begin: write a commented environment file and an inventory, from a few questions or with --yes."""
+    with guarded(options):
+        print_data(run_init(options))
 
 
 @app.command(epilog=EPILOG)

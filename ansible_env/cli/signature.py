@@ -22,7 +22,7 @@ def option(*names: str, panel: str | None = None, **more: Any) -> Any:
 
 
 _COMMON = ("verbose", "debug")
-_ARGUMENTS = ("environment", "trial", "experiment", "first", "second", "bundle")
+_ARGUMENTS = ("environment", "trial", "experiment", "first", "second", "bundle", "directory")
 
 
 def _place(field: Field[Any]) -> int:

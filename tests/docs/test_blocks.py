@@ -38,6 +38,9 @@ INSTEAD = [
     (r"(examples/fio/\S+)", r"\1 -p seconds=1 -p size_mib=32"),
     (r"(examples/pgbench/\S+)", r"\1 -p seconds=1 -p scale=1"),
     (r"(ansible-env .*examples/sqlite/environment.yml)", r"\1 -p seconds=0.2 -p rows=500"),
+    (r"^python3 -m venv \.venv.*", "true"),
+    (r"ansible-env init (mine|DIR)", r"ansible-env init --yes --force \1"),
+    (r"(ansible-env (?:trial|sweep) first/environment.yml)", r"\1 -p mib=4"),
     (r"^ansible-env attach", "./interrupted.sh; ansible-env attach"),
 ]
 """What is run instead, to be done in a minute."""

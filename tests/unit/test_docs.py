@@ -11,6 +11,7 @@ from typer.main import get_command
 from ansible_env.cli.app import app
 from ansible_env.config import EnvironmentConfig
 from ansible_env.errors import ConfigError
+from tests.docs import reference
 from tests.docs.blocks import blocks
 
 BLOCKS = blocks()
@@ -71,3 +72,9 @@ def test_yaml_is_yaml_and_an_environment_is_one(block):
             EnvironmentConfig.from_mapping({"name": "x", "run": ["true"]} | data)
         except ConfigError as error:  # a fragment may speak of what is elsewhere
             assert all(re.search("there is no (file|parameter|directory)", str(p)) for p in error.problems), error
+
+
+def test_the_reference_is_that_of_the_schema():
+    page = reference.PLACE.read_text(encoding="utf-8")
+    assert page == reference.page(), "docs/reference.md is stale: python -m tests.docs.reference"
+    assert "## Other" not in page, "a new key of environment files has no place in tests/docs/reference.py"

@@ -1,0 +1,190 @@
+"""`init`: an environment file and an inventory to begin with, from a few questions."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+
+from ansible_env.bundle.place import slug
+from ansible_env.cli.files import write_whole
+from ansible_env.cli.initial import ENVIRONMENT, EXAMPLE, LOCAL, PATTERN, SSH, YOURS
+from ansible_env.cli.options import Common
+from ansible_env.cli.signature import option
+from ansible_env.config import EnvironmentConfig
+from ansible_env.errors import ConfigError, MetricsPatternError, Problem
+from ansible_env.metrics import compile_pattern
+
+FILES = ("environment.yml", "inventory.yml")
+_ANSWERS = "Instead of the questions"
+_HOST = re.compile(r"[\w.:\[\]@-]+")
+
+
+@dataclass(kw_only=True)
+class InitOptions(Common):
+    """Those of `init`."""
+
+    directory: Annotated[
+        Path, typer.Argument(metavar="[DIR]", help="Where to write; made if it is not there.", show_default=False)
+    ] = Path()
+    name: Annotated[str | None, option("--name", panel=_ANSWERS, metavar="NAME", help="Of the environment.")] = None
+    hosts: Annotated[
+        str | None,
+        option("--hosts", panel=_ANSWERS, metavar="HOST,HOST", help="Reached by ssh. None (''): this machine."),
+    ] = None
+    user: Annotated[str | None, option("--user", "-u", panel=_ANSWERS, metavar="USER", help="Who logs in.")] = None
+    command: Annotated[
+        str | None, option("--run", panel=_ANSWERS, metavar="COMMAND", help="What runs the benchmark on a host.")
+    ] = None
+    metrics: Annotated[
+        str | None,
+        option(
+            "--metrics",
+            panel=_ANSWERS,
+            metavar="lines|json|REGEX",
+            help="How it prints them: lines as score=12.5, a JSON object in its last line, or what a pattern finds.",
+        ),
+    ] = None
+    yes: Annotated[bool, option("--yes", "-y", help="Ask nothing: take the defaults for what is not given.")] = False
+    force: Annotated[bool, option("--force", help="Replace files that are there.")] = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What is known before anything is written."""
+
+    name: str
+    hosts: tuple[str, ...]
+    user: str
+    command: str
+    """Empty for the example."""
+    metrics: str
+
+
+def run_init(options: InitOptions) -> str:
+    """Write both files, and return what to do next.
+
+    Raises:
+        ConfigError: they are there already, an answer cannot be used, or there is nobody to ask.
+    """
+    directory = options.directory.expanduser()
+    places = [directory / name for name in FILES]
+    for place in places:
+        if place.exists() and not options.force:
+            raise ConfigError(
+                Problem("exists already", file=place, hint="--force replaces it, or name another directory")
+            )
+    answers = _answers(options, directory)
+    texts = (environment_text(answers), inventory_text(answers))
+    EnvironmentConfig.from_mapping(yaml.safe_load(texts[0]))
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(Problem(f"cannot be made: {error.strerror}", file=directory)) from error
+    for place, text in zip(places, texts, strict=True):
+        write_whole(place, text, "init")
+    arguments = f"{_quoted(places[0])} -i {_quoted(places[1])}"
+    steps = [
+        ("doctor", "does every host answer?"),
+        ("trial", "setup, run, teardown"),
+        ("results", "all trials so far"),
+    ]
+    commands = [(f"ansible-env {step}" + (f" {arguments}" if step != "results" else ""), why) for step, why in steps]
+    width = max(len(command) for command, _ in commands)
+    lines = [f"  {command.ljust(width)}   # {why}\n" for command, why in commands]
+    return "".join([f"wrote {places[0]} and {places[1]}; what comes next:\n\n", *lines])
+
+
+def _answers(options: InitOptions, directory: Path) -> Answers:
+    if not options.yes and not sys.stdin.isatty():
+        raise ConfigError(Problem("there is nobody to ask", "init", hint="--yes takes the defaults"))
+    ask = _given if options.yes else _asked
+    name = ask("Name of the environment", options.name, slug(directory.absolute().name), _name)
+    hosts = ask("Hosts over ssh, as a,b,c (none: this machine)", options.hosts, "", _hosts)
+    user = ask("Who logs in (nobody in particular: as ssh would)", options.user, "", str.strip) if hosts else ""
+    command = ask("Command that runs the benchmark (none: an example)", options.command, "", str.strip)
+    metrics = "lines"
+    if command:
+        question = "How does it print its metrics: lines (score=12.5), json (in the last line), or a regular expression"
+        metrics = ask(question, options.metrics, "lines", _metrics)
+    return Answers(name, tuple(host for host in hosts.split(",") if host), user, command, metrics)
+
+
+def _given(_question: str, given: str | None, default: str, check: Callable[[str], str]) -> str:
+    return check(default if given is None else given)
+
+
+def _asked(question: str, given: str | None, default: str, check: Callable[[str], str]) -> str:
+    """Ask until the answer can be used."""
+    while given is None:
+        answer = str(typer.prompt(question, default=default, show_default=bool(default), err=True))
+        try:
+            return check(answer)
+        except ConfigError as error:
+            typer.echo(str(error), err=True)
+    return check(given)
+
+
+def _name(text: str) -> str:
+    if not text.strip() or not text.isprintable():
+        raise ConfigError(Problem("must be a name", "--name"))
+    return text.strip()
+
+
+def _hosts(text: str) -> str:
+    hosts = [host.strip() for host in text.split(",") if host.strip()]
+    for host in hosts:
+        if not _HOST.fullmatch(host):
+            raise ConfigError(Problem(f"{host!r} is no host", "--hosts", hint="names or addresses, as web1,192.0.2.7"))
+    if len(set(hosts)) < len(hosts):
+        raise ConfigError(Problem("a host is given twice", "--hosts"))
+    return ",".join(hosts)
+
+
+def _metrics(text: str) -> str:
+    text = text.strip()
+    if text not in ("lines", "json"):
+        try:
+            compile_pattern(text)
+        except MetricsPatternError as error:
+            raise ConfigError([Problem(str(p), "--metrics") for p in error.problems]) from None
+    return text
+
+
+def environment_text(answers: Answers) -> str:
+    """Return the environment file."""
+    if not answers.command:
+        return ENVIRONMENT.format(name=_scalar(answers.name), body=EXAMPLE, metrics=_pattern(PATTERN))
+    command = "\n".join(f"    {line}".rstrip() for line in answers.command.splitlines())
+    found = {"lines": _pattern(PATTERN), "json": "results_json: true"}.get(answers.metrics) or _pattern(answers.metrics)
+    return ENVIRONMENT.format(name=_scalar(answers.name), body=YOURS.format(command=command), metrics=found)
+
+
+def inventory_text(answers: Answers) -> str:
+    """Return the inventory."""
+    if not answers.hosts:
+        return LOCAL
+    hosts = "\n".join(f"    {_scalar(host)}:" for host in answers.hosts)
+    user = f"    ansible_user: {_scalar(answers.user)}" if answers.user else "    # ansible_user: bench"
+    return SSH.format(hosts=hosts, user=user)
+
+
+def _pattern(pattern: str) -> str:
+    return f"results_stdout_pattern: {_scalar(pattern)}"
+
+
+def _scalar(text: str) -> str:
+    """Return a text as YAML on one line."""
+    if re.fullmatch(r"[A-Za-z][\w./-]*", text) and yaml.safe_load(text) == text:
+        return text
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _quoted(path: Path) -> str:
+    return str(path) if re.fullmatch(r"[\w./~-]+", str(path)) else "'" + str(path).replace("'", "'\\''") + "'"

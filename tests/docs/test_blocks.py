@@ -38,6 +38,7 @@ INSTEAD = [
     (r"(examples/fio/\S+)", r"\1 -p seconds=1 -p size_mib=32"),
     (r"(examples/pgbench/\S+)", r"\1 -p seconds=1 -p scale=1"),
     (r"(ansible-env .*examples/sqlite/environment.yml)", r"\1 -p seconds=0.2 -p rows=500"),
+    (r"--pattern REGEX", r"--pattern '^(\\w+)=(\\S+)$'"),
     (r"^python3 -m venv \.venv.*", "true"),
     (r"ansible-env init (mine|DIR)", r"ansible-env init --yes --force \1"),
     (r"(ansible-env (?:trial|sweep) first/environment.yml)", r"\1 -p mib=4"),
@@ -140,8 +141,13 @@ def place(tmp_path_factory):
         for host in hosts:
             host.exec("mkdir -p /srv/data") if hosts.namespaces else None
         place = Place(tmp_path_factory.mktemp("docs"), hosts)
-        for _ in range(2):  # what `report sqlite` and the like are about
-            done = place.shell("ansible-env trial examples/sqlite/environment.yml -p seconds=0.1 -p rows=500")
+        sqlite = "ansible-env trial examples/sqlite/environment.yml -p seconds=0.1 -p rows=500 --trials 2"
+        for command in (  # what `report sqlite`, BUNDLE and the like are about
+            f"{sqlite} -p journal_mode=DELETE",
+            f"{sqlite} -p journal_mode=WAL",
+            "ansible-env trial ENV.yml --trials 16 --artifacts bundles && ln -s bundles/trial-1 BUNDLE",
+        ):
+            done = place.shell(command)
             assert done.returncode == 0, done.stderr
         yield place
         place.shell('test ! -d "$FLEET" || python -m tests.hosts down --dir "$FLEET"')

@@ -92,7 +92,7 @@ class Progress(Listener):
         if result.failed_hosts and len(result.hosts) > 1 and not result.status.is_canceled():
             text += f", {len(result.failed_hosts)} of {plural(len(result.hosts), 'host')} failed"
         if result.skew is not None:
-            text += f", started within {duration(result.skew)}"
+            text += f", started within {_brief(result.skew)}"
         self._write([self._line(self._phase, text)])
 
     def note(self, text: str, *, phase: str = "") -> None:
@@ -206,3 +206,7 @@ class Progress(Listener):
     def _emit(self, text: str) -> None:
         self._stream.write(text)
         self._stream.flush()
+
+
+def _brief(seconds: float) -> str:
+    return f"{seconds * 1000:.1f} ms" if seconds < 1 else duration(seconds)

@@ -29,11 +29,13 @@ ENVIRONMENT: dict[str, Any] = {
     "secret_params": {"token": None},
     "shell_env_params": ["n", "threads", "token"],
     "setup": [
-        "echo preparing",
+        {"script": "echo name=$(hostname)", "exports": {"names": "^name=(.*)$"}},
         {"role": "beside"},
         {"name": "Break it", "ansible.builtin.fail": {"msg": "on purpose"}, "when": BROKEN},
     ],
-    "run": ['echo "n=$n"; echo "threads=$threads"; test -n "$token"; [ "$(hostname)" != h3 ] || exit 3'],
+    "run": [
+        'echo "n=$n"; echo "names=$names"; echo "threads=$threads"; test -n "$token"; [ "$(hostname)" != h3 ] || exit 3'
+    ],
     "teardown": ["echo cleaning"],
     "results_stdout_pattern": r"^(\w+)=(.*)$",
     "required_metrics": ["n", "threads"],
@@ -89,13 +91,14 @@ def test_three_doors(ssh_hosts: Hosts, here: Path) -> None:
     by_ansible = json.loads(kept.read_text())
 
     assert told(by_python) == told(by_shell) == told(by_ansible["phases"])
-    assert told(by_python)["run"]["h1"] == ("SUCCEEDED", "ok", 0, {"n": 5, "threads": 7})
-    assert told(by_python)["run"]["h3"] == ("FAILED", "exit", 3, {"n": 5, "threads": 7})
+    measured = {"n": 5, "names": "h1 h2 h3", "threads": 7}
+    assert told(by_python)["run"]["h1"] == ("SUCCEEDED", "ok", 0, measured)
+    assert told(by_python)["run"]["h3"] == ("FAILED", "exit", 3, measured)
     assert by_ansible["status"] == "FAILED"
     assert by_ansible["params"] == {**PARAMS, "token": "********", "broken": "none", **TRIAL}
     assert not [p for p in here.glob("kept/**/*") if p.is_file() and PARAMS["token"].encode() in p.read_bytes()]
     # The log of each script, the playbooks, and the environment file are in the bundle, as the command leaves them.
-    assert (kept.parent / "logs/run/h1.stdout").read_text() == "n=5\nthreads=7\n"
+    assert (kept.parent / "logs/run/h1.stdout").read_text() == "n=5\nnames=h1 h2 h3\nthreads=7\n"
     names = {path.name for path in kept.parent.iterdir()}
     assert {"bundle.json", "environment.yml", "setup.yml", "run.yml", "teardown.yml", "result.json", "logs"} <= names
     with Store(here / "kept/store.sqlite") as store:

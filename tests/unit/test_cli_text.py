@@ -2,6 +2,7 @@
 
 import io
 import tomllib
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from ansible_env.cli.app import app
 from ansible_env.cli.progress import LONGEST_LINE, MOST_LINES, Progress
 from ansible_env.cli.text import duration, number, visible, visible_line
 from ansible_env.errors import InventoryError
+from ansible_env.outcomes import Kind
+from ansible_env.result import HostResult, phase_result
 from ansible_env.testing import FakeEngine, task_event
 
 
@@ -72,6 +75,19 @@ def test_progress_joins_pieces_of_lines_for_each_host_and_stream():
         progress.on_output(host, name, text)
     lines = [line.split(" ", 1)[1] for line in stream.getvalue().splitlines()[2:]]
     assert lines == ["run      host2 | other", "run      h1    ! err", "run      h1    | begin"]
+
+
+def test_progress_says_how_far_apart_the_starts_were():
+    stream = io.StringIO()
+    progress = Progress(stream)
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    for milliseconds in (0.4, 1500):
+        starts = {"a": noon, "b": noon + timedelta(milliseconds=milliseconds)}
+        hosts = [HostResult(host, Kind.OK, started=time, clock_offset=0.0) for host, time in starts.items()]
+        progress.begin("run")
+        progress.end(phase_result("run", hosts))
+    assert "started within 0.4 ms" in stream.getvalue()
+    assert "started within 1.50 s" in stream.getvalue()
 
 
 def test_progress_keeps_up_with_floods():

@@ -65,6 +65,7 @@ class Pool:
         self._measured = measured
         self._done: queue.SimpleQueue[tuple[TrialResult, BaseException | None]] = queue.SimpleQueue()
         self._running: dict[int, TrialEnv | None] = {}
+        self._threads: dict[int, threading.Thread] = {}
         self._strikes: dict[str, int] = {}
         self._resting: dict[str, float] = {}
         self.lost: list[str] = []
@@ -115,7 +116,9 @@ class Pool:
             self._idle = [host for host in self._idle if host not in hosts]
             self._running[request.number] = None
             name = f"ansible_env-trial-{request.number}"
-            threading.Thread(target=self._work, args=(request, hosts), name=name, daemon=True).start()
+            thread = threading.Thread(target=self._work, args=(request, hosts), name=name, daemon=True)
+            self._threads[request.number] = thread
+            thread.start()
         if not self._running and (self._cancel.is_set() or not source.waiting):
             self._resting.clear()
 
@@ -140,10 +143,15 @@ class Pool:
         try:
             until = min(self._resting.values(), default=None)
             wait = None if until is None else max(0.0, until - time.monotonic())
-            result, error = self._done.get(timeout=wait)
+            return self._finished(wait)
         except queue.Empty:
             return None
+
+    def _finished(self, wait: float | None) -> tuple[TrialResult, BaseException | None]:
+        """Return what came of a trial, when its thread is gone, too."""
+        result, error = self._done.get(timeout=wait)
         del self._running[result.request.number]
+        self._threads.pop(result.request.number).join()
         return result, error
 
     def _judge(self, result: TrialResult, source: Source) -> bool:
@@ -182,8 +190,7 @@ class Pool:
         self._cancel.set()
         while self._running and not self._abandoned:
             with contextlib.suppress(queue.Empty):
-                result, _ = self._done.get(timeout=1)
-                del self._running[result.request.number]
+                self._finished(1)
 
 
 def _reasons(result: TrialResult) -> Iterator[str]:

@@ -83,6 +83,10 @@ lint: check ## also the Ansible content: ansible-lint, ansible-doc, ansible-test
 test-worker: venv packages ## Ansible at a worker in another network namespace
 	$(IN_VENV) ANSIBLE_ENV_TEST_WORKER=1 pytest tests/integration/test_worker.py $(PYTEST_ARGS)
 
+.PHONY: test-container
+test-container: venv packages ## Ansible in a container: IMAGE=NAME of an execution environment (CONTRIBUTING.md)
+	$(IN_VENV) ANSIBLE_ENV_TEST_IMAGE='$(IMAGE)' pytest tests/integration/test_execution_environment.py $(PYTEST_ARGS)
+
 molecule: venv packages ## all Molecule scenarios, as `molecule test --all` runs them
 	$(IN_VENV) molecule test --all
 

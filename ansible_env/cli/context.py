@@ -14,20 +14,29 @@ from rich.console import Console
 from ansible_env.cli.exits import Exit
 from ansible_env.cli.interrupts import StopWaiting
 from ansible_env.cli.options import Common
+from ansible_env.cli.places import Place
 from ansible_env.cli.screen import PROGRAM, say
 from ansible_env.cli.text import visible
-from ansible_env.engine import Engine, WorkerEngine
+from ansible_env.engine import ContainerEngine, Engine, WorkerEngine
 from ansible_env.environment import ENGINES
 from ansible_env.errors import AnsibleEnvError, ConfigError, Problem
 
 
-def make_engine(name: str = "warm", worker: str | None = None) -> Engine:
-    """Return the engine that runs the playbooks, here or at a worker.
+def make_engine(place: Place | None = None) -> Engine:
+    """Return the engine that runs the playbooks: here, at a worker, or in a container.
 
     Raises:
-        ConfigError: the worker is none that can be reached.
+        ConfigError: the worker is none that can be reached, or two places are asked for.
     """
-    return WorkerEngine(worker) if worker else ENGINES[name]()
+    place = place or Place()
+    image, worker = place.execution_environment, place.worker
+    if image is None and (place.container_engine or place.container_mount):
+        raise ConfigError("--container-engine and --container-mount go with --execution-environment")
+    if image is None:
+        return WorkerEngine(worker) if worker else ENGINES[place.engine]()
+    if worker:
+        raise ConfigError("--worker and --execution-environment: Ansible can run in one place only")
+    return ContainerEngine(image, place.container_engine, place.container_mount or ())
 
 
 def errors_console() -> Console:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ansible_env.cli.output import Output
+from ansible_env.cli.places import Place
 from ansible_env.cli.progress import ProgressForm
 from ansible_env.cli.signature import option
 
@@ -155,15 +155,8 @@ class Telling(Common):
     ] = ProgressForm.AUTO
 
 
-class EngineName(enum.StrEnum):
-    """How Ansible is started."""
-
-    WARM = "warm"
-    COLD = "cold"
-
-
 @dataclass(kw_only=True)
-class Running(Telling, Connection, Parameters):
+class Running(Telling, Connection, Parameters, Place):
     """Everything for a command that runs phases."""
 
     artifacts: Annotated[
@@ -187,24 +180,6 @@ class Running(Telling, Connection, Parameters):
         ),
     ] = None
     no_store: Annotated[bool, option("--no-store", panel=_RESULTS, help="Keep nothing in the store.")] = False
-    engine: Annotated[
-        EngineName,
-        typer.Option(
-            "--engine",
-            rich_help_panel=_ANSIBLE,
-            help="warm: fork each ansible-playbook from a process that has Ansible loaded; cold: start it anew.",
-        ),
-    ] = EngineName.WARM
-    worker: Annotated[
-        str | None,
-        option(
-            "--worker",
-            panel=_ANSIBLE,
-            metavar="TARGET",
-            help="Run Ansible elsewhere, by `ansible-runner worker`: ssh://USER@HOST:PORT/VENV, of which the host is "
-            "enough, or command:WORDS for any command that carries stdin and stdout.",
-        ),
-    ] = None
 
 
 @dataclass(kw_only=True)

@@ -66,7 +66,7 @@ def prepare(
     )
     stack.callback(progress.stop)
     stack.enter_context(otel.exported())
-    engine = stack.enter_context(contextlib.closing(context.make_engine(options.engine, options.worker)))
+    engine = stack.enter_context(contextlib.closing(context.make_engine(options)))
     cancel = threading.Event()
     env = RemoteEnv(
         config=config,

@@ -57,7 +57,7 @@ class ColdEngine(Engine):
             env = self._environment(options, "listing", private)
             arguments = [flag for source in inventory.arguments(private.path / "env") for flag in ("-i", source)]
             program, first = self._command("ansible", env)
-            command = [program, *first, *arguments, *_vault_arguments(options)]
+            command = [program, *first, *arguments, *vault_arguments(options)]
             return list_hosts(command, pattern, limit, env, inventory.sources)
         finally:
             private.remove()
@@ -67,17 +67,17 @@ class ColdEngine(Engine):
         if cancel is not None and cancel.requested:  # the first look at it while a job runs may come too late
             return EngineRun((), None, cancel.reason)
         private = PrivateDir(self._directory())
-        run = _Run(job, private, listener, cancel or Cancellation())
+        run = self._new_run(job, private, listener, cancel or Cancellation())
         try:
             env = self._environment(job.options, run.id, private, job)
             run.prepare(env, *self._command("ansible-playbook", env))
             done = run.run()
         except BaseException:
-            processes.end(run.id)
+            run.end()
             raise
         else:
             if done.stopped or done.rc is None:
-                processes.end(run.id)
+                run.end()
             return done
         finally:
             private.remove()
@@ -88,6 +88,9 @@ class ColdEngine(Engine):
             base, self._base = self._base, None
         if base is not None:
             remove_base(base)
+
+    def _new_run(self, job: Job, private: PrivateDir, listener: Listener | None, cancel: Cancellation) -> Run:
+        return Run(job, private, listener, cancel)
 
     def _command(self, program: str, env: Mapping[str, str]) -> tuple[str, Sequence[str]]:
         """Return what to start for an Ansible program, and the arguments that come first."""
@@ -114,7 +117,7 @@ class ColdEngine(Engine):
         return env
 
 
-class _Run:
+class Run:
     """One job on its way through ansible-runner."""
 
     def __init__(self, job: Job, private: PrivateDir, listener: Listener | None, cancel: Cancellation) -> None:
@@ -138,18 +141,19 @@ class _Run:
         job = self._job
         playbook = self._private.write_playbook(job.playbook, job.base_dir, job.beside, everything=job.uses_files)
         try:
-            self._runner = ansible_runner.interface.init_runner(
-                private_data_dir=str(self._private.path),
-                binary=program,
-                cmdline=shlex.join([*first, *self._arguments(), str(playbook)]),
-                settings={"pexpect_timeout": POLL, "suppress_output_file": True},
-                quiet=True,
-                fact_cache_type="",
-                ident="job",
-                event_handler=self._on_event,
-                cancel_callback=self._on_poll,
-                finished_callback=None,
-            )
+            given = {
+                "private_data_dir": str(self._private.path),
+                "binary": program,
+                "cmdline": shlex.join([*first, *self._arguments(), str(playbook)]),
+                "settings": {"pexpect_timeout": POLL, "suppress_output_file": True},
+                "quiet": True,
+                "fact_cache_type": "",
+                "ident": "job",
+                "event_handler": self._on_event,
+                "cancel_callback": self._on_poll,
+                "finished_callback": None,
+            }
+            self._runner = ansible_runner.interface.init_runner(**{**given, **self.isolation(env)})
         except (AnsibleRunnerException, OSError, ValueError) as error:
             raise EngineError(f"ansible-runner could not be set up: {error}") from error
         own = {name: value for name, value in self._runner.config.env.items() if os.environ.get(name) != value}
@@ -194,6 +198,14 @@ class _Run:
         finally:
             self._done.set()
 
+    def end(self) -> None:
+        """End all of its processes, without asking."""
+        processes.end(self.id)
+
+    def isolation(self, env: Mapping[str, str]) -> dict[str, Any]:
+        """Return what ansible-runner is told besides, where it is not to run Ansible on this machine as it is."""
+        return {}
+
     def _end(self) -> None:
         """End a run that ansible-runner has given up, scripts first: their workers are told, and waited for."""
         self._watch.stop()
@@ -201,7 +213,7 @@ class _Run:
         while processes.marked(self.id) and time.monotonic() < give_up:
             self._watch.look(time.monotonic())
             time.sleep(POLL)
-        processes.end(self.id)
+        self.end()
 
     def _on_listener_error(self, error: BaseException) -> None:
         """End the run in order; the error is raised after that."""
@@ -289,7 +301,7 @@ def marked_unsafe(value: Any) -> Any:
     return {"__ansible_unsafe": str(value)}
 
 
-def _vault_arguments(options: Options) -> list[str]:
+def vault_arguments(options: Options) -> list[str]:
     """Return those arguments for ansible-playbook that reading an inventory needs, too."""
     found: list[str] = []
     takes = ("--vault-id", "--vault-password-file", "--vault-pass-file")

@@ -6,6 +6,7 @@ import codecs
 import contextlib
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from ansible_env.engine import processes
@@ -66,16 +67,25 @@ class Watch:
         if self._step == 1:
             self._private.write("cancel", self.stopped)
             workers = self._private.workers()
-            processes.send(workers, CANCEL_SIGNAL)
+            self._tell(workers)
             # Without a script to end there is nothing to wait for.
             self._next = now + (self._job.grace + 6 if workers else 0.3)
         elif self._step == 2:
-            # To the parent alone: it passes the signal on to its workers (ansible/executor/task_queue_manager.py).
-            processes.send([self.pid] if self.pid else processes.marked(self._run), signal.SIGTERM)
+            self._terminate()
             self._next = now + 3
         else:
-            processes.send(processes.marked(self._run), signal.SIGKILL)
+            self._kill()
             self._next = now + 1
+
+    def _tell(self, workers: Sequence[int]) -> None:
+        processes.send(workers, CANCEL_SIGNAL)
+
+    def _terminate(self) -> None:
+        # To the parent alone: it passes the signal on to its workers (ansible/executor/task_queue_manager.py).
+        processes.send([self.pid] if self.pid else processes.marked(self._run), signal.SIGTERM)
+
+    def _kill(self) -> None:
+        processes.send(processes.marked(self._run), signal.SIGKILL)
 
 
 class Tail:

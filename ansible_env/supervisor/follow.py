@@ -309,4 +309,10 @@ class Follower:
         """Remove the run directory; the result is ours already, so a failure here costs no more than that."""
         payload = drop_payload(self._script.base, self._script.run_id, self._nonce)
         with contextlib.suppress(Disconnected, Stop):
-            self._transport.exchange(payload, ANSWER)
+            begun = time.monotonic()
+            try:
+                self._transport.exchange(payload, ANSWER)
+            except Disconnected:
+                if time.monotonic() > begun + ON_ITS_WAY:  # whoever does not answer now will not the next time
+                    raise
+                self._transport.exchange(payload, ANSWER)

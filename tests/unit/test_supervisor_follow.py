@@ -240,6 +240,15 @@ def test_deadline_seen_from_here(target: Target) -> None:
     target.assert_gone(script)
 
 
+def test_a_connection_that_breaks_when_all_is_done(target: Target) -> None:
+    """The directory is removed all the same."""
+    script = target.script("sleep 1.2; echo done")
+    link = Link(target, {2: not_sent})
+    ending, out, _ = follow(link, script)
+    assert (out, verdict(ending, script)[0], len(link.sent)) == ("done\n", Kind.OK, 4)
+    target.assert_gone(script)
+
+
 # -- other ends --------------------------------------------------------------------------------------------------------
 
 

@@ -8,8 +8,6 @@ What is not run:
 - `compile` and `import` on other Pythons than this one: our plugins run on the controller, by the same Python as the
   library (targets need none). `make test-all` has the others.
 - `shellcheck` and `pslint` have no files here: the shell code is the library's.
-
-Findings that stand are in the collection's `tests/sanity/ignore-*.txt`, each with its reason.
 """
 
 from __future__ import annotations

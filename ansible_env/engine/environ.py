@@ -120,6 +120,7 @@ def settings(
         ),
         "LC_ALL": "C.UTF-8",
         "LANG": "C.UTF-8",
+        "LANGUAGE": "C",
         "PYTHONUTF8": "1",
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_LOCAL_TEMP": str(private / "tmp"),

@@ -22,7 +22,12 @@ class Ours:
         return [None] if self._setting.threads == 1 else [names[i % len(names)] for i in range(self._setting.threads)]
 
     def _env(self, engine: Any, limit: str | None) -> RemoteEnv:
-        config = {"name": "bench", "run": self._setting.script, "results_stdout_pattern": r"^(score)=([0-9.]+)$"}
+        config = {
+            "name": "bench",
+            "run": self._setting.script,
+            "results_stdout_pattern": r"^(score)=([0-9.]+)$",
+            "forks": max(5, len(self._setting.hosts)),
+        }
         env = RemoteEnv(config=config, inventory=self._setting.inventory, limit=limit, engine=engine)
         return env.__enter__()
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_env.engine.cold import ColdEngine, Run, vault_arguments
+from ansible_env.engine.environ import is_among
 from ansible_env.engine.inventory import Inventory
 from ansible_env.engine.listing import list_hosts
 from ansible_env.engine.private import PrivateDir
@@ -123,9 +124,7 @@ class ContainerEngine(ColdEngine):
         env = super()._environment(options, run, private, job)
         if env.get("ANSIBLE_SSH_CONTROL_PATH_DIR") == str(self._directory() / "cp"):
             env["ANSIBLE_SSH_CONTROL_PATH_DIR"] = SOCKETS
-        exact = {name for name in NOT_ITS if not name.endswith("*")}
-        begin = tuple(name[:-1] for name in NOT_ITS if name.endswith("*"))
-        return {name: value for name, value in env.items() if name not in exact and not name.startswith(begin)}
+        return {name: value for name, value in env.items() if not is_among(name, NOT_ITS)}
 
 
 class _ContainerRun(Run):

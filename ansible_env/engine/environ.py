@@ -66,11 +66,14 @@ def passed(environ: Mapping[str, str], more: Iterable[str] = ()) -> dict[str, st
     extra = [*more, *environ.get("ANSIBLE_ENV_PASS", "").replace(",", " ").split()]
 
     def allowed(name: str) -> bool:
-        if any(fnmatch.fnmatchcase(name, pattern) for pattern in extra):
-            return True
-        return name not in NEVER and any(fnmatch.fnmatchcase(name, pattern) for pattern in PASS)
+        return is_among(name, extra) or (name not in NEVER and is_among(name, PASS))
 
     return {name: value for name, value in environ.items() if allowed(name)}
+
+
+def is_among(name: str, patterns: Iterable[str]) -> bool:
+    """Whether a variable is one of those that patterns such as `ANSIBLE_SSH_*` stand for."""
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def find_config(environ: Mapping[str, str], directory: Path, chosen: Path | None = None) -> Path | None:

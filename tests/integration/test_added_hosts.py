@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_env import Engine, InventoryError, RemoteEnv, Status, WarmEngine
+from ansible_env import Engine, InventoryError, RemoteEnv, Status
 from ansible_env.journal import Journal
 from tests.hosts import Hosts
 
@@ -32,13 +31,6 @@ ADDING: dict[str, Any] = {
     "shell_env_params": ["port", "word"],
     "results_stdout_pattern": r"^(\w+)=(.+)$",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    made = WarmEngine()
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -14,19 +14,12 @@ from typing import Any
 
 import pytest
 
-from ansible_env import Engine, HostResult, Kind, PhaseResult, RemoteEnv, Status, WarmEngine
+from ansible_env import Engine, HostResult, Kind, PhaseResult, RemoteEnv, Status
 from tests.hosts import Host, Hosts, HostSpec, wait_for
 
 pytestmark = pytest.mark.ssh
 PAIRS = r"^(\w+)=(\S+)$"
 NAMES = ("plain", "nopython", "busy", "bashed", "asks")
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    made = WarmEngine()
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")

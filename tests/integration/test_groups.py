@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_env import Engine, Kind, RemoteEnv, Status, WarmEngine
+from ansible_env import Engine, Kind, RemoteEnv, Status
 from ansible_env.result import PhaseResult
 from tests.hosts import Host, Hosts
 
@@ -25,13 +25,6 @@ CONFIG: dict[str, Any] = {
 }
 MEASURE = "test {host} != {failing} || exit 3; n=$(echo {host} | tr -d h); echo rps=$n; echo ms=$n; echo load=$n"
 TUNABLES = {"g": {"cost": 1, "params": {"x": {"type": "int", "range": [0, 99], "default": 5}}}}
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    made = WarmEngine()
-    yield made
-    made.close()
 
 
 @contextlib.contextmanager

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_env import Engine, InventoryError, RemoteEnv, Status, WarmEngine
+from ansible_env import Engine, InventoryError, RemoteEnv, Status
 from ansible_env.engine import Options
 from tests.hosts import Hosts
 
@@ -28,13 +27,6 @@ CONFIG: dict[str, Any] = {
     "per_host_metrics": True,
 }
 GROUPS = {"db": ["db1", "db2", "db3"], "rack1": ["db1", "db3", "web1"], "web": ["web1"]}
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    made = WarmEngine()
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
-from ansible_env import Engine, EnvironmentConfig, Kind, RemoteEnv, Status, WarmEngine
+from ansible_env import Engine, EnvironmentConfig, Kind, RemoteEnv, Status
 from ansible_env.engine import Options
 from tests.hosts import Hosts
 
@@ -89,13 +88,6 @@ FILES = {
         results_stdout_pattern: '^(\w+)=(.*)$'
     """,
 }
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    made = WarmEngine()
-    yield made
-    made.close()
 
 
 def write(directory: Path, files: dict[str, str]) -> Path:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_env import Engine, Kind, RemoteEnv, Status, WarmEngine
+from ansible_env import Engine, Kind, RemoteEnv, Status
 from ansible_env.result import PhaseResult
 from tests.hosts import Hosts
 
@@ -22,13 +21,6 @@ CONFIG: dict[str, Any] = {
     "results_stdout_pattern": r"^(\w+)=(.*)$",
     "per_host_metrics": True,
 }
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    made = WarmEngine()
-    yield made
-    made.close()
 
 
 @pytest.fixture

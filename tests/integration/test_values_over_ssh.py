@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ansible_env import ConfigError, Engine, HostResult, Kind, ParameterError, RemoteEnv, Status, WarmEngine
+from ansible_env import ConfigError, Engine, HostResult, Kind, ParameterError, RemoteEnv, Status
 from ansible_env.params import MAX_ENV_BYTES
 from ansible_env.testing import FakeEngine
 from tests.hosts import Host, Hosts
@@ -43,13 +43,6 @@ VALUES = [
     *("2001-01-01", "a=b", "EOF", "omit", "__omit_place_holder__1", "ansible_env: 1", "2:3", "NaN", "True", "None"),
     ("it's \"100 KB\" of $(id) `id` \\ {{ 7 }} ünï\n" * 2500)[:100_000],
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    made = WarmEngine()
-    yield made
-    made.close()
 
 
 class Remote:

@@ -12,7 +12,7 @@ import pytest
 
 from ansible_env import Cancellation, ColdEngine, Kind, LifecycleError, RemoteEnv, Status, WarmEngine
 from ansible_env.journal import Journal
-from tests.faults.bench import SLACK, Bench, host_left, until
+from tests.faults.bench import SLACK, Bench, until
 from tests.faults.controller import Controller
 from tests.hosts.procs import all_pids, matching
 
@@ -127,15 +127,15 @@ def test_attach_while_it_runs(anywhere: Bench, kind):
 
 
 def test_attach_to_what_was_done_long_ago(remote: Bench):
-    with start(remote, "warm", run="echo score=7; exit 3", results_stdout_pattern=PATTERN) as controller:
-        host = remote.hosts["h1"]
-        until(lambda: list(controller.journal.glob("results/run/*.boot")) or host_left(host), "the start")
+    script = "until [ -e /tmp/may_end ]; do sleep 0.05; done; rm /tmp/may_end; echo score=7; exit 3"
+    with start(remote, "warm", run=script, results_stdout_pattern=PATTERN) as controller:
+        remote.until_begun()
         controller.kill()
+        remote.hosts["h1"].path("/tmp/may_end").touch()
         until(lambda: not remote.scripts(), "the end")
         result = attach(remote, controller)
     (host,) = result.hosts.values()
-    # It may have been killed before the script was started: then that is what is said.
-    assert (host.kind, host.rc) in ((Kind.EXIT, 3), (Kind.NOT_RUN, None))
+    assert (host.kind, host.rc, host.stdout) == (Kind.EXIT, 3, "score=7\n")
     remote.assert_clean()
 
 

@@ -22,8 +22,9 @@ class PrivateDir:
 
     def __init__(self, base: Path) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="run-", dir=base))
-        for name in ("project", "env", "workers", "logs", "tmp"):
+        for name in ("project", "env", "tmp"):
             (self.path / name).mkdir(mode=0o700)
+        self.write("workers", "")
 
     def write(self, name: str, text: str) -> Path:
         """Write a file that only its owner can read."""
@@ -56,9 +57,18 @@ class PrivateDir:
         """Write variables to be given with `-e @file`."""
         return self.write(f"env/{name}.json", json.dumps(variables))
 
+    def follow_logs(self) -> Path:
+        """Have what scripts print written to files here, where somebody can follow it."""
+        path = self.path / "logs"
+        path.mkdir(mode=0o700)
+        return path
+
     def workers(self) -> list[int]:
-        """Return the pids of the processes that wait for a script."""
-        return [int(entry.name) for entry in (self.path / "workers").iterdir() if entry.name.isdigit()]
+        """Return the pids of the processes that wait for a script: each says `+PID` and `-PID`."""
+        found: dict[str, bool] = {}
+        for line in (self.path / "workers").read_text(encoding="ascii").split():
+            found[line[1:]] = line[0] == "+"
+        return [int(pid) for pid, waits in found.items() if waits]
 
     def remove(self) -> None:
         """Remove it, with everything in it."""

@@ -1,19 +1,23 @@
-"""What a script prints: kept whole in a file on the controller, in part in the result."""
+"""What a script prints: kept whole on the controller, in part in the result."""
 
 from __future__ import annotations
 
 import codecs
+import contextlib
 import hashlib
 import re
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 from urllib.parse import quote
 
 RESULT_LIMIT = 64 * 1024
 """Bytes of a stream that a result carries: the first quarter and the last three quarters of that."""
 PIECE = 1024 * 1024
 """Bytes read at a time."""
+IN_MEMORY = 256 * 1024
+"""Bytes of a stream that need no file where nobody wants to read one: it would cost up to a millisecond."""
 MASK = b"********"
 
 
@@ -59,13 +63,17 @@ class Masker:
 
 
 class Stream:
-    """One stream of one script, appended to a log file."""
+    """One stream of one script, appended to a log file; without a path, in memory or in a file without a name."""
 
-    def __init__(self, path: Path, secrets: Sequence[str]) -> None:
+    def __init__(self, path: Path | None, secrets: Sequence[str]) -> None:
         self.path = path
         self._masker = Masker(secrets)
-        path.touch(mode=0o600)  # of a file that is there already, the mode stays
-        self._file: BinaryIO = path.open("ab+", buffering=0)
+        self._file: IO[bytes]
+        if path is None:
+            self._file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - read after the script's end
+        else:
+            path.touch(mode=0o600)  # of a file that is there already, the mode stays
+            self._file = path.open("ab+", buffering=0)
         self._start = self._file.seek(0, 2)
 
     def write(self, data: bytes) -> None:
@@ -73,21 +81,21 @@ class Stream:
         self._file.write(self._masker.feed(data))
 
     def close(self) -> None:
-        """Write what was held back."""
+        """Write what was held back. It can be read after that, too."""
         if not self._file.closed:
             self._file.write(self._masker.feed(b"", last=True))
-            self._file.close()
+            if self.path is not None:
+                self._file.close()
 
     @property
     def size(self) -> int:
         """Bytes printed by this script so far."""
-        return self.path.stat().st_size - self._start
+        return (self._file.seek(0, 2) if self.path is None else self.path.stat().st_size) - self._start
 
     def pieces(self) -> Iterator[str]:
         """Yield all that this script printed; bytes that are no UTF-8 become U+FFFD."""
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        with self.path.open("rb") as file:
-            file.seek(self._start)
+        with self._read() as file:
             while data := file.read(PIECE):
                 yield decoder.decode(data)
         yield decoder.decode(b"", final=True)
@@ -95,8 +103,7 @@ class Stream:
     def excerpt(self, limit: int = RESULT_LIMIT) -> tuple[str, bool]:
         """Return the text, or its beginning and end, and whether something was left out."""
         size = self.size
-        with self.path.open("rb") as file:
-            file.seek(self._start)
+        with self._read() as file:
             if size <= limit:
                 return file.read().decode("utf-8", "replace"), False
             head = file.read(limit // 4)
@@ -106,13 +113,20 @@ class Stream:
         middle = f"\n[... {left_out} bytes left out ...]\n"
         return head.decode("utf-8", "replace") + middle + tail.decode("utf-8", "replace"), True
 
+    @contextlib.contextmanager
+    def _read(self) -> Iterator[IO[bytes]]:
+        with contextlib.nullcontext(self._file) if self.path is None else self.path.open("rb") as file:
+            file.seek(self._start)
+            yield file
+
 
 class Capture:
-    """Both streams of one script."""
+    """Both streams of one script, in files of a directory where there is to be one."""
 
-    def __init__(self, directory: Path, host: str, secrets: Sequence[str] = ()) -> None:
-        self.out = Stream(log_path(directory, host, "stdout"), secrets)
-        self.err = Stream(log_path(directory, host, "stderr"), secrets)
+    def __init__(self, directory: Path | None, host: str, secrets: Sequence[str] = ()) -> None:
+        self.out, self.err = (
+            Stream(log_path(directory, host, stream) if directory else None, secrets) for stream in ("stdout", "stderr")
+        )
 
     def write(self, out: bytes, err: bytes) -> None:
         """Append what is new."""

@@ -111,11 +111,11 @@ def test_the_neighbours_lie_beside_the_playbook(tmp_path, author, everything, na
     assert (author / PLAYBOOK).read_text() == "his own file of this name\n"
 
 
-def test_workers_are_files_named_by_pid(tmp_path):
+def test_workers_say_that_they_wait_and_that_they_do_not_any_more(tmp_path):
     private = PrivateDir(tmp_path)
-    for name in ("12", "34", "x", ".5"):
-        (private.path / "workers" / name).touch()
-    assert sorted(private.workers()) == [12, 34]
+    assert private.workers() == []
+    private.write("workers", "+12\n+34\n+56\n-34\n+7\n-7\n+7\n")
+    assert private.workers() == [12, 56, 7]
 
 
 # Which hosts
@@ -244,8 +244,7 @@ def sent(monkeypatch):
 
 def watched(tmp_path, *, timeout=None, grace=5.0, workers=(), cancel=None):
     private = PrivateDir(tmp_path)
-    for pid in workers:
-        (private.path / "workers" / str(pid)).touch()
+    private.write("workers", "".join(f"+{pid}\n" for pid in workers))
     job = Job("", INVENTORY, hosts=("h",), timeout=timeout, grace=grace)
     found = watch.Watch(job, "r", private, private.path / "logs", None, cancel or Cancellation())
     return found, private

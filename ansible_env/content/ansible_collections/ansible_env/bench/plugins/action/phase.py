@@ -8,8 +8,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import shutil
-import tempfile
 import time
 from pathlib import Path
 
@@ -140,13 +138,8 @@ class ActionModule(ActionBase):
         if known is not None:
             return known
         private = os.environ.get(PRIVATE_DIR)
-        scratch = None if private else tempfile.mkdtemp(prefix="ansible_env.")
-        try:
-            capture = Capture(_logs(private or scratch), host, list(arguments["secret_env"].values()))
-            result = self._run_script(arguments, script, capture, record)
-        finally:
-            if scratch:
-                shutil.rmtree(scratch, ignore_errors=True)
+        capture = Capture(_logs(private), host, list(arguments["secret_env"].values()))
+        result = self._run_script(arguments, script, capture, record)
         if arguments["background"]:
             return result  # how the script ended is not known yet
         record.write_result(result)
@@ -271,15 +264,20 @@ class Registered:
     """Tells the engine which process to signal for this host."""
 
     def __init__(self, private):
-        self._file = Path(private, "workers", str(os.getpid())) if private else None
+        self._file = Path(private, "workers") if private else None
 
     def __enter__(self):
-        if self._file:
-            self._file.touch()
+        self._note("+")
 
     def __exit__(self, *_):
+        with contextlib.suppress(FileNotFoundError):  # the run has been given up
+            self._note("-")
+
+    def _note(self, sign):
         if self._file:
-            self._file.unlink(missing_ok=True)
+            file = os.open(self._file, os.O_WRONLY | os.O_APPEND)  # one write each, so that none gets lost
+            os.write(file, f"{sign}{os.getpid()}\n".encode())
+            os.close(file)
 
 
 def _reason(private):
@@ -289,9 +287,13 @@ def _reason(private):
 
 
 def _logs(private):
-    logs = Path(os.environ.get(LOG_DIR) or Path(private, "logs"))
-    logs.mkdir(mode=0o700, exist_ok=True)
-    return logs
+    """Return the directory for what the script prints, if somebody keeps or follows it."""
+    kept = os.environ.get(LOG_DIR)
+    if kept:
+        Path(kept).mkdir(mode=0o700, exist_ok=True)
+        return Path(kept)
+    followed = Path(private, "logs") if private else None
+    return followed if followed and followed.is_dir() else None
 
 
 def _never(text):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import multiprocessing.util
 import time
 import types
 from collections.abc import Mapping
@@ -73,7 +74,9 @@ class Batches:
     def flush(self) -> None:
         """Fork those that are ready."""
         while self._ready:
-            self._start(self._ready.pop(0))
+            worker = self._ready.pop(0)
+            self._start(worker)
+            _forget(worker.worker_queue)
 
     def is_alive(self, worker: Any) -> bool:
         """Whether its place is taken."""
@@ -93,6 +96,17 @@ def _prepare(arguments: Mapping[str, Any]) -> None:
     if isinstance(pattern, str):
         with contextlib.suppress(ValueError):  # what is wrong with it the worker will say
             importlib.import_module("ansible_env.metrics").compile_pattern(str(pattern))
+
+
+def _forget(queue: Any) -> None:
+    """Have later workers not make ready what only this one uses: with many hosts they would do little else at first.
+
+    Each process looks after all the queues and locks of multiprocessing that there were when it was forked.
+    """
+    registry: Any = getattr(multiprocessing.util, "_afterfork_registry", {})
+    own = {id(queue), *map(id, vars(queue).values())}
+    for key in [key for key in registry if key[1] in own]:
+        registry.pop(key, None)
 
 
 def pace() -> None:

@@ -183,7 +183,8 @@ def _fast(script: Script, nonce: str, *, wait: int, tick: int, chunk: int, drop:
     """Return what has supervisor.pl do all of it, where there is a Perl that can; else supervisor.sh does."""
     if script.hold or script.probes or not script.reap:
         return ""
-    arguments = f'"$d" "$b" {_timeout(script)!r} {math.ceil(script.grace)} {nonce} {wait} {tick} {chunk} {int(drop)}'
+    numbers = f"{_timeout(script)!r} {math.ceil(script.grace)} {nonce} {wait} {tick} {chunk} {int(drop)}"
+    arguments = f'"$d" "$b" {numbers} "$m" {shlex.quote(script.shell)} {shlex.quote(script.chdir or "")}'
     return (
         # The user's own settings may load modules, or change how files are read.
         'if [ -z "${PERL5OPT-}${PERL_UNICODE-}" ] && command -v perl >/dev/null 2>&1; then\n'
@@ -257,13 +258,13 @@ if command -v setsid >/dev/null 2>&1; then s=setsid f='setsid setsid'
 elif command -v perl >/dev/null 2>&1; then s={setsid} f={detach}
 else say nosetsid; fi
 b=-; [ -r /proc/sys/kernel/random/boot_id ] && read -r b </proc/sys/kernel/random/boot_id
-m=$(umask); umask 077
-if mkdir -- "$d"; then o=1; elif [ ! -d "$d" ]; then say error; fi
+if (umask 077; exec mkdir -- "$d"); then o=1; elif [ ! -d "$d" ]; then say error; fi
 fi
 # What is run out of it has to be ours: anybody may make a directory, or a link, of this name in /tmp.
 [ -O "$d" ] && [ ! -L "$d" ] || say error
 if [ "$o" = 1 ]; then
-{{ printf "%smask=%s\\nboot=%s\\nsetsid='%s'\\n" {conf} "$m" "$b" "$s" >"$d/conf" &&
+# By way of a file, as $(umask) would be another process.
+{{ umask >"$d/mask" && read -r m <"$d/mask" && umask 077 && printf "%smask=%s\\nboot=%s\\nsetsid='%s'\\n" {conf} "$m" "$b" "$s" >"$d/conf" &&
 {supervisor}
 {go}
 {env}

@@ -2,12 +2,12 @@
 # the target a third of the CPU time so. Only for targets with a Perl, and only the usual case; the files are the same,
 # and whatever comes later (poll, stop, drop) is supervisor.sh's.
 #
-#   perl supervisor.pl DIR BOOT TIMEOUT GRACE NONCE WAIT TICK CHUNK DROP
+#   perl supervisor.pl DIR BOOT TIMEOUT GRACE NONCE WAIT TICK CHUNK DROP MASK SHELL CHDIR
 #
 # No module is loaded: some take longer than all else, and Debian's perl-base has few. Without them setsid(2) and
 # clock_gettime(2) go by number, and where those are not known nothing is begun, for supervisor.sh to do all of it.
 
-my ($dir, $boot, $timeout, $grace, $nonce, $wait, $tick, $chunk, $drop) = @ARGV;
+my ($dir, $boot, $timeout, $grace, $nonce, $wait, $tick, $chunk, $drop, $mask, $shell, $chdir) = @ARGV;
 my %numbers = ("\x3e\0" => [112, 228], "\xb7\0" => [157, 113]); # by e_machine: x86_64, aarch64
 my ($elf, $exe) = '';
 open($exe, '<', '/proc/self/exe') && sysread($exe, $elf, 20) == 20 or exit 98;
@@ -107,6 +107,28 @@ sub keep {
   exit;
 }
 
+sub become { # the script, as `go` does it; comes back where that has to
+  my $start = length $chdir ? $chdir : defined $ENV{HOME} && length $ENV{HOME} ? $ENV{HOME} : '/';
+  # Other names lead to a PWD that a shell would have to make out, or elsewhere.
+  return if $mask !~ /^[0-7]+$/ || $start !~ m{^/} || $start =~ m{//|/\.\.?(/|$)|./$};
+  open my $file, '<', 'env' or return;
+  my ($exports, %env) = join '', <$file>;
+  while ($exports =~ /\Gexport (\w+)='((?:[^']++|'\\'')*+)'\n/gc) { $env{$1} = $2 }
+  return if pos $exports != length $exports;
+  put('pid', "$$\n") or exit 1;
+  exit 143 if -e 'why'; # whoever ends us writes that first, and then looks for `pid`
+  chdir $start or return;
+  put("$dir/env", '') or exit 1;
+  umask oct $mask;
+  $ENV{PWD} = $start;
+  delete $ENV{OLDPWD};
+  for my $name (keys %env) {
+    ($ENV{$name} = $env{$name}) =~ s/'\\''/'/g;
+  }
+  { exec $shell, "$dir/script" }
+  exec '/bin/sh', '-c', 'exec "$0" "$1"', $shell, "$dir/script"; # says why not, and with which status
+}
+
 sub run {
   my ($wake) = @_;
   syscall $setsid;
@@ -132,6 +154,7 @@ sub run {
     syscall $setsid;
     open STDOUT, '>&', $to_out;
     open STDERR, '>&', $to_err;
+    become();
     exec '/bin/sh', './go', 'here';
     exit 127;
   }

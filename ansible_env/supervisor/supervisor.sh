@@ -7,10 +7,10 @@
 #
 # Where the target has a Perl, supervisor.pl does what `run` and a first `poll` do.
 #
-# Files in the run directory: conf (settings), env, script, go (which becomes the script), sup (pid of `run`),
-# pid (the script's session), out, err (what it printed), why (timeout or
-# canceled; empty where the script ended by itself), left (pids that would not end), result (how it ended), w.PID (a
-# waiter), keep (somebody else reads: do not drop), sampler and samples.N (telemetry), begun (by supervisor.pl).
+# Files in the run directory: conf (settings), mask (the login's umask), env, script, go (which becomes the script), sup
+# (pid of `run`), pid (the script's session), out, err (what it printed), why (timeout or canceled; empty where the
+# script ended by itself), left (pids that would not end), result (how it ended), w.PID (a waiter), keep (somebody else
+# reads: do not drop), sampler and samples.N (telemetry), begun (by supervisor.pl).
 
 set -u
 cd "${0%/*}" || exit 97

@@ -110,3 +110,48 @@ def test_output_of_both_streams_is_whole(target: Target, lines: int) -> None:
     reply = target.run(text)
     expected = "".join(f"{number}\n" for number in range(1, lines + 1)).encode() * 3
     assert reply.out == expected and reply.err == expected
+
+
+HOMES = [
+    "{base}/home",
+    "{base}/link",
+    "{base}/home/",
+    "{base}//home",
+    "{base}/home/../home",
+    "{base}/none",
+    "home",
+    "",
+]
+CHDIRS = ["{base}/link", "{base}/a b'c", "{base}/none", "home", "/"]
+
+
+@pytest.mark.parametrize(
+    ("home", "chdir"), [*[(home, None) for home in HOMES], *[("{base}/home", chdir) for chdir in CHDIRS]]
+)
+def test_a_script_starts_as_it_does_without_perl(target: Target, home: str, chdir: str | None) -> None:
+    """In the same directory, with the same environment, umask and arguments, byte by byte."""
+    for name in ("home", "a b'c"):
+        (target.base / name).mkdir()
+    (target.base / "link").symlink_to(target.base / "home")
+    target.environ = {"OLDPWD": "/usr", "CDPATH": str(target.base), "HOME": home.format(base=target.base)}
+    env = {"TEXT": "it's '' \\' \n\n'", "EMPTY": "", "RAW": "\udcff\udc80", "PATH": f"/nowhere:{PATH}"}
+    show = "env -0 | grep -vz ^PERL5OPT | sort -z; pwd -P; umask; echo $# $0; readlink /proc/$$/fd/0; exit 3"
+    options = {"env": env, "shell": "/bin/dash", "run_id": "same", "chdir": chdir and chdir.format(base=target.base)}
+    ends = []
+    for more in ({}, {"PERL5OPT": "-w"}):
+        target.environ |= more
+        reply = target.run(show, **options)
+        ends.append((reply.rc, reply.out, reply.err[-40:]))
+    assert ends[0] == ends[1]
+    started = chdir != "{base}/none"
+    assert (ends[0][0], b"TEXT=it's '' \\' \n\n'\0" in ends[0][1]) == (3 if started else 1, started)
+
+
+def test_a_shell_that_cannot_be_started(target: Target) -> None:
+    shell = target.base / "shell"
+    shell.write_text("#!/no/such/program\n")
+    shell.chmod(0o755)
+    for more in ({}, {"PERL5OPT": "-w"}):
+        target.environ |= more
+        reply = target.run("echo never", shell=str(shell))
+        assert (reply.rc, reply.out, b"shell: not found" in reply.err) == (127, b"", True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing.util
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from ansible_env.forkserver.pacing import BATCH, Batches
 from ansible_env.metrics import compile_pattern
 
+CONTEXT = multiprocessing.get_context("fork")
+
 
 class Worker:
     """As multiprocessing's processes: one that was not started has nothing to be ended."""
@@ -17,6 +20,7 @@ class Worker:
     def __init__(self, **arguments: Any) -> None:
         self._task = SimpleNamespace(args=arguments)
         self.started = self.ended = False
+        self.worker_queue = CONTEXT.Queue()
 
     def start(self) -> None:
         self.started = True
@@ -86,6 +90,27 @@ def test_a_strategy_that_fails_leaves_no_batches_on(batches: Batches) -> None:
     worker = Worker()
     batches.start(worker)
     assert worker.started
+
+
+def test_a_worker_makes_only_its_own_queue_ready_after_the_fork(batches: Batches) -> None:
+    """Each one made all queues ready that there were: with 64 hosts, 250 locks and queues in the last one."""
+
+    class Forked(Worker):
+        def start(self) -> None:
+            """Say what multiprocessing would look after in a child."""
+            super().start()
+            seen.append([queue in list(registry.values()) for queue in queues])
+
+    registry = multiprocessing.util._afterfork_registry  # type: ignore[attr-defined]
+    seen: list[list[bool]] = []
+    workers = [Forked() for _ in range(3)]
+    queues = [worker.worker_queue for worker in workers]
+    before = len(registry)
+    own = Batches(Forked)
+    for worker in workers:
+        own.start(worker)
+    assert seen == [[True, True, True], [False, True, True], [False, False, True]]
+    assert len(registry) <= before - 3 * 4  # a queue and its three locks each
 
 
 def test_a_pattern_is_compiled_before_the_fork(batches: Batches) -> None:

@@ -1,10 +1,10 @@
 # Copyright (c) the ansible_env maintainers
 # GNU General Public License v3.0 or later (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two habits of Ansible's strategies that cost a controller much with short tasks, and what stands in for them.
+"""Habits of Ansible's that cost a controller much with short tasks and many hosts, and what stands in for them.
 
-They look for results a thousand times a second, and fork a worker as soon as a host's task is prepared, so that
-preparing the next one copies all the memory that it writes to once more.
+Strategies look for results a thousand times a second, and fork a worker as soon as a host's task is prepared, so that
+preparing the next one copies all the memory that it writes to once more. An inventory that is read is copied whole.
 """
 
 from __future__ import annotations
@@ -109,8 +109,19 @@ def _forget(queue: Any) -> None:
         registry.pop(key, None)
 
 
+def uncopied(load: Any) -> Any:
+    """Return `DataLoader.load_from_file` without the copy of what nobody else has, which takes longer than to read."""
+
+    def load_from_file(self: Any, file_name: str, cache: str = "all", unsafe: bool = False, **options: Any) -> Any:
+        return load(self, file_name, cache=cache, unsafe=unsafe or cache == "none", **options)
+
+    return load_from_file
+
+
 def pace() -> None:
-    """Have both stand in from now on, in this process and in those forked from it."""
+    """Have them stand in from now on, in this process and in those forked from it."""
+    loader: Any = importlib.import_module("ansible.parsing.dataloader").DataLoader
+    loader.load_from_file = uncopied(loader.load_from_file)
     worker: Any = importlib.import_module("ansible.executor.process.worker").WorkerProcess
     batches = Batches(worker)
     for name in ("start", "is_alive", "terminate"):

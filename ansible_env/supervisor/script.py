@@ -264,7 +264,8 @@ fi
 [ -O "$d" ] && [ ! -L "$d" ] || say error
 if [ "$o" = 1 ]; then
 # By way of a file, as $(umask) would be another process.
-{{ umask >"$d/mask" && read -r m <"$d/mask" && umask 077 && printf "%smask=%s\\nboot=%s\\nsetsid='%s'\\n" {conf} "$m" "$b" "$s" >"$d/conf" &&
+{{ umask >"$d/mask" && read -r m <"$d/mask" && umask 077 &&
+printf "%smask=%s\\nboot=%s\\nsetsid='%s'\\n" {conf} "$m" "$b" "$s" >"$d/conf" &&
 {supervisor}
 {go}
 {env}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing.util
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible.parsing.dataloader import DataLoader  # type: ignore[import-untyped]
 
-from ansible_env.forkserver.pacing import BATCH, Batches
+from ansible_env.forkserver.pacing import BATCH, Batches, uncopied
 from ansible_env.metrics import compile_pattern
 
 CONTEXT = multiprocessing.get_context("fork")
@@ -122,3 +124,23 @@ def test_a_pattern_is_compiled_before_the_fork(batches: Batches) -> None:
     worker = Worker(results_stdout_pattern="(")
     batches.start(worker)
     assert worker.started
+
+
+def test_what_is_cached_is_still_copied_and_nothing_else(tmp_path: Path) -> None:
+    """As an inventory is read (`none`), and variables (`all`), which somebody may change afterwards."""
+
+    class Loader(DataLoader):  # type: ignore[misc]
+        load_from_file = uncopied(DataLoader.load_from_file)
+
+    file = tmp_path / "data.yml"
+    file.write_text("hosts: {h1: {port: 22}, h2: {port: 23}}\n")
+    loader = Loader()
+    read: list[object] = []
+    loader.load = lambda **options: read.append(DataLoader.load(loader, **options)) or read[-1]  # type: ignore[func-returns-value]
+    assert loader.load_from_file(str(file), cache="none") is read[0]
+    cached = loader.load_from_file(str(file))
+    assert cached == read[0] == read[1] and cached is not read[1]
+    cached["hosts"].clear()
+    assert loader.load_from_file(str(file)) == read[0]
+    assert loader.load_from_file(str(file), unsafe=True) is read[1]
+    assert len(read) == 2

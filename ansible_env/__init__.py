@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ansible_env.config import EnvironmentConfig
-    from ansible_env.engine import Cancellation, ColdEngine, Engine, Inventory, Listener, Options, WarmEngine
+    from ansible_env.engine import (
+        Cancellation,
+        ColdEngine,
+        Engine,
+        Inventory,
+        Listener,
+        Options,
+        SessionEngine,
+        WarmEngine,
+    )
     from ansible_env.environment import RemoteEnv
     from ansible_env.errors import (
         AnsibleEnvError,
@@ -62,6 +71,7 @@ __all__ = [
     "PhaseTimedOut",
     "Problem",
     "RemoteEnv",
+    "SessionEngine",
     "Status",
     "StoreError",
     "WarmEngine",
@@ -94,6 +104,7 @@ _HOMES = {
     "PhaseTimedOut": "ansible_env.errors",
     "Problem": "ansible_env.errors",
     "RemoteEnv": "ansible_env.environment",
+    "SessionEngine": "ansible_env.engine",
     "Status": "ansible_env.status",
     "StoreError": "ansible_env.errors",
     "WarmEngine": "ansible_env.engine",

@@ -16,7 +16,7 @@ from typing import Any, Literal, Self
 from ansible_env import fingerprint
 from ansible_env.assignment import Assignment
 from ansible_env.config import EnvironmentConfig
-from ansible_env.engine import Cancellation, ColdEngine, Engine, Inventory, Listener, Options, WarmEngine
+from ansible_env.engine import Cancellation, ColdEngine, Engine, Inventory, Listener, Options, SessionEngine, WarmEngine
 from ansible_env.engine.inventory import Source
 from ansible_env.errors import ConfigError, LifecycleError
 from ansible_env.fleet import Fleet
@@ -32,7 +32,7 @@ from ansible_env.tracing import TrialTrace
 
 logger = get_logger(__name__)
 
-ENGINES = {"warm": WarmEngine, "cold": ColdEngine}
+ENGINES = {"warm": WarmEngine, "cold": ColdEngine, "session": SessionEngine}
 
 Telemetry = list[tuple[datetime, str, Any]]
 
@@ -58,7 +58,7 @@ class RemoteEnv(Fleet):
         inventory: Source | Inventory | Sequence[Source] | None = None,
         limit: str | None = None,
         hosts: Sequence[str] | None = None,
-        engine: Engine | Literal["warm", "cold"] = "warm",
+        engine: Engine | Literal["warm", "cold", "session"] = "warm",
         options: Options | None = None,
         logs: Path | None = None,
         journal: Journal | None = None,

@@ -14,3 +14,8 @@ RESULTS_DIR = "ANSIBLE_ENV_RESULTS_DIR"
 """Directory where results outlive their controller."""
 LOG_DIR = "ANSIBLE_ENV_LOG_DIR"
 """Directory that keeps what scripts print; else logs/ of the private one, if it is there."""
+
+PER_RUN = frozenset(
+    (ENGINE_RUN, PRIVATE_DIR, LOG_DIR, RUN_KEY, RESULTS_DIR, "ANSIBLE_LOCAL_TEMP", "JOB_ID", "AWX_ISOLATED_DATA_DIR")
+)
+"""What differs from run to run and is read when it is needed. All else, Ansible may have read at its import."""

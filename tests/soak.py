@@ -1,6 +1,6 @@
 """Many short phases on real hosts with random faults: each outcome must be what was done, and nothing may be left.
 
-python -m tests.soak --phases 300 --seed 7 [--engine warm|cold]
+python -m tests.soak --phases 300 --seed 7 [--engine warm|cold|session]
 
 Exit status 0 if every outcome matched and the process ended as it began: files, threads, children and memory.
 """
@@ -200,7 +200,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("--phases", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--engine", choices=["warm", "cold"], default="warm")
+    parser.add_argument("--engine", choices=["warm", "cold", "session"], default="warm")
     arguments = parser.parse_args()
     begun = time.monotonic()
     with Hosts(3, outage=0.5) as hosts:

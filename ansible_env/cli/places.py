@@ -18,6 +18,7 @@ class EngineName(enum.StrEnum):
 
     WARM = "warm"
     COLD = "cold"
+    SESSION = "session"
 
 
 class ContainerEngineName(enum.StrEnum):
@@ -36,7 +37,8 @@ class Place:
         typer.Option(
             "--engine",
             rich_help_panel=_WHERE,
-            help="warm: fork each ansible-playbook from a process that has Ansible loaded; cold: start it anew.",
+            help="warm: fork each ansible-playbook from a process that has Ansible loaded; cold: start it anew; "
+            "session: fork it before its phase comes.",
         ),
     ] = EngineName.WARM
     worker: Annotated[

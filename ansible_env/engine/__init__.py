@@ -4,6 +4,7 @@ from ansible_env.engine.cold import ColdEngine
 from ansible_env.engine.container import ContainerEngine
 from ansible_env.engine.inventory import Inventory
 from ansible_env.engine.protocol import Cancellation, Engine, EngineRun, Job, Listener, Options
+from ansible_env.engine.session import SessionEngine
 from ansible_env.engine.warm import WarmEngine
 from ansible_env.engine.worker import WorkerEngine
 
@@ -17,6 +18,7 @@ __all__ = [
     "Job",
     "Listener",
     "Options",
+    "SessionEngine",
     "WarmEngine",
     "WorkerEngine",
 ]

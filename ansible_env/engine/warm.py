@@ -21,14 +21,9 @@ from ansible_env.engine.listing import NotStartedError
 from ansible_env.engine.protocol import Cancellation, EngineRun, Job, Listener, Options
 from ansible_env.forkserver import client
 from ansible_env.logs import get_logger
-from ansible_env.variables import ENGINE_RUN, LOG_DIR, PRIVATE_DIR, RESULTS_DIR, RUN_KEY
+from ansible_env.variables import PER_RUN
 
 logger = get_logger(__name__)
-
-_PER_RUN = {
-    ENGINE_RUN, PRIVATE_DIR, LOG_DIR, RUN_KEY, RESULTS_DIR, "ANSIBLE_LOCAL_TEMP", "JOB_ID", "AWX_ISOLATED_DATA_DIR",
-}  # fmt: skip
-"""What differs from run to run and is read when it is needed. All else, Ansible may have read at its import."""
 
 
 class WarmEngine(ColdEngine):
@@ -36,6 +31,9 @@ class WarmEngine(ColdEngine):
 
     Where that fails, a run is done as the plain engine does it, and a warning says why.
     """
+
+    _spares = 0
+    """Processes that the fork server keeps ready for the phases to come."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,7 +84,7 @@ class WarmEngine(ColdEngine):
 
     def _server(self, env: Mapping[str, str]) -> _Server:
         """Return the server for an environment; one that has died is replaced."""
-        shared = {name: value for name, value in env.items() if name not in _PER_RUN}
+        shared = {name: value for name, value in env.items() if name not in PER_RUN}
         key = _key(shared)
         with self._servers_lock:
             server = self._servers.get(key)
@@ -94,14 +92,14 @@ class WarmEngine(ColdEngine):
                 if server is not None:
                     logger.warning("the fork server has ended (%s); starting another", server.ending())
                     server.close()
-                server = self._servers[key] = _Server(self._directory(), shared)
+                server = self._servers[key] = _Server(self._directory(), shared, self._spares)
             return server
 
 
 class _Server:
     """One fork server, owned by this process: it ends when our end of a pipe closes, however we end."""
 
-    def __init__(self, base: Path, env: Mapping[str, str]) -> None:
+    def __init__(self, base: Path, env: Mapping[str, str], spares: int) -> None:
         self._directory = Path(tempfile.mkdtemp(prefix="server-", dir=base))
         self.socket = self._directory / "s"
         (self._directory / "tmp").mkdir(mode=0o700)
@@ -112,7 +110,8 @@ class _Server:
             listener.bind(str(self.socket))
             # Clients may come while Ansible is still being loaded: they wait.
             listener.listen(64)
-            command = [sys.executable, "-m", "ansible_env.forkserver.server", str(listener.fileno()), str(owner)]
+            numbers = [str(number) for number in (listener.fileno(), owner, spares)]
+            command = [sys.executable, "-m", "ansible_env.forkserver.server", *numbers]
             with self._log.open("wb") as log:
                 self._process = subprocess.Popen(
                     command,

@@ -10,27 +10,30 @@ import contextlib
 import fcntl
 import importlib
 import importlib.util
+import multiprocessing.process
 import os
 import secrets
+import select
 import signal
+import socket
 import sys
 import tempfile
 import termios
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ansible.constants as C  # type: ignore[import-untyped]  # noqa: N812 - Ansible's own name for it
 from ansible.plugins import loader  # type: ignore[import-untyped]
 
 from ansible_env.forkserver.pacing import pace
-from ansible_env.forkserver.wire import process_name
+from ansible_env.forkserver.rehearsal import refresh_events, rehearse
+from ansible_env.forkserver.wire import Request, RequestError, process_name, receive
 from ansible_env.variables import ENGINE_RUN
 
-if TYPE_CHECKING:
-    from ansible_env.forkserver.wire import Request
-
+READY = b"+"
+"""What a process says when it has rehearsed."""
 IMPORTS = (
     "ansible.cli.playbook",
     "ansible.executor.playbook_executor",
@@ -109,27 +112,65 @@ def _define_callback() -> None:
                 loader.callback_loader._load_config_defs("awx_display", module, str(path))
 
 
+def stand_by(connection: socket.socket, environ: Mapping[str, str]) -> int:
+    """Rehearse, say so, wait for a request, and run it; without one, return 0 when nobody can send one any more."""
+    os.setsid()
+    errors = os.dup(2)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in range(3):
+        os.dup2(nothing, number)
+    os.close(nothing)
+    _reset_signals()
+    scratch = os.environ["ANSIBLE_LOCAL_TEMP"]
+    _take_over({**environ, "ANSIBLE_LOCAL_TEMP": scratch})
+    _add_callbacks()
+    try:
+        rehearse()
+    except Exception as error:
+        os.write(errors, f"phases are not rehearsed: {type(error).__name__}: {error}\n".encode())
+        return 1
+    os.close(errors)
+    try:
+        connection.sendall(READY)
+        select.select([connection], [], [])
+        request = receive(connection)
+    except (OSError, RequestError):
+        return 0
+    connection.close()
+    return run(request)
+
+
 def run(request: Request) -> int:
     """Be the program that a client asked for, and return its exit status."""
-    os.setsid()
+    with contextlib.suppress(PermissionError):  # a process that has stood by is in a session of its own already
+        os.setsid()
     for number, fd in enumerate(request.fds):
         os.dup2(fd, number)
         os.close(fd)
     with contextlib.suppress(OSError):  # it is somebody else's, or none
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    _reset_signals()
+    os.chdir(request.cwd)
+    sys.argv = list(request.arguments)
+    _take_over(request.environ)
+    _freshen()
+    return _execute(request.arguments)
+
+
+def _reset_signals() -> None:
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as pexpect starts ansible-playbook for ansible-runner
-    os.chdir(request.cwd)
+
+
+def _take_over(environ: Mapping[str, str]) -> None:
+    """Have this environment, and streams of our own for what is behind the descriptors 0, 1 and 2."""
     os.environ.clear()
-    os.environ.update(request.environ)
-    sys.argv = list(request.arguments)
+    os.environ.update(environ)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stdout = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
-    _freshen()
-    return _execute(request.arguments)
 
 
 def _freshen() -> None:
@@ -138,15 +179,24 @@ def _freshen() -> None:
         Path("/proc/self/comm").write_text(process_name(os.environ.get(ENGINE_RUN, "")), encoding="ascii")
     utils: Any = importlib.import_module("ansible.utils.vars")
     utils.random_int = secrets.token_hex(4)
+    refresh_events()
     C.DEFAULT_LOCAL_TMP = tempfile.mkdtemp(prefix="ansible-local-", dir=os.environ.get("ANSIBLE_LOCAL_TEMP"))
+    # ansible-core 2.21 has a socket there; by default its directory would be removed in the end, which is not ours.
+    multiprocessing.process.current_process()._config["tempdir"] = C.DEFAULT_LOCAL_TMP  # type: ignore[attr-defined]
+
+
+def _add_callbacks() -> None:
+    """Have ansible-runner's callback found; not known to the server, as it patches Display when it is loaded."""
+    for directory in os.environ.get("ANSIBLE_CALLBACK_PLUGINS", "").split(os.pathsep):
+        if directory:
+            loader.callback_loader.add_directory(directory)
 
 
 def _execute(arguments: list[str]) -> int:
     programs = {"ansible-playbook": ("playbook", "PlaybookCLI"), "ansible": ("adhoc", "AdHocCLI")}
     module, name = programs[Path(arguments[0]).name]
-    for directory in os.environ.get("ANSIBLE_CALLBACK_PLUGINS", "").split(os.pathsep):
-        if directory and module == "playbook":  # not known to the server: awx_display patches Display when it is loaded
-            loader.callback_loader.add_directory(directory)
+    if module == "playbook":
+        _add_callbacks()
     cli: Any = getattr(importlib.import_module(f"ansible.cli.{module}"), name)
     try:
         cli.cli_executor(list(arguments))

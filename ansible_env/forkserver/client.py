@@ -33,6 +33,14 @@ def request(path: str, arguments: list[str], environ: dict[bytes, bytes], cwd: s
     """Send one request; the connection stays open for as long as the process lives."""
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     connection.connect(path)
+    send(connection, arguments, environ, cwd, fds)
+    return connection
+
+
+def send(
+    connection: "_socket.socket", arguments: list[str], environ: dict[bytes, bytes], cwd: str, fds: list[int]
+) -> None:
+    """Send what makes a process, with its standard input, output and error."""
     variables = pack([name + b"=" + value for name, value in environ.items()])
     body = pack([pack([os.fsencode(item) for item in arguments]), variables, os.fsencode(cwd)])
     rights = b"".join(fd.to_bytes(4, sys.byteorder) for fd in fds)
@@ -40,7 +48,6 @@ def request(path: str, arguments: list[str], environ: dict[bytes, bytes], cwd: s
     sent = connection.sendmsg([message], [(SOL_SOCKET, SCM_RIGHTS, rights)])
     while sent < len(message):
         sent += connection.send(message[sent:])
-    return connection
 
 
 def word(connection: "_socket.socket") -> int:

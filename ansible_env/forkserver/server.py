@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The fork server: a process of its own that has ansible-core loaded and forks an ansible-playbook on request.
 
-Run as `python -m ansible_env.forkserver.server SOCKET_FD OWNER_FD`. It ends when the other end of OWNER_FD is
+Run as `python -m ansible_env.forkserver.server SOCKET_FD OWNER_FD SPARES`. It ends when the other end of OWNER_FD is
 closed, which also happens when its owner is killed. Each request is one process in a session of its own, which reads
 its inventory, playbook and variables afresh: what is shared is code, plugin classes and their documentation.
 """
@@ -20,16 +20,18 @@ import sys
 from typing import Any
 
 from ansible_env.forkserver import child
+from ansible_env.forkserver.prefork import Spares
 from ansible_env.forkserver.wire import Request, RequestError, receive
 
 
 class Server:
     """Accepts requests, forks, and tells each client how its process ended."""
 
-    def __init__(self, listener: socket.socket, owner: int) -> None:
+    def __init__(self, listener: socket.socket, owner: int, spares: int) -> None:
         self._listener = listener
         self._owner = owner
         self._clients: dict[int, socket.socket] = {}
+        self._spares = Spares(spares, self._leave)
         self._wake, wake = os.pipe()
         os.set_blocking(wake, False)
         os.set_blocking(self._wake, False)
@@ -38,11 +40,12 @@ class Server:
 
     def serve(self, timeout: float | None = None) -> bool:
         """Wait for something to do, at most `timeout` seconds, and do it; False when the owner is gone."""
-        sources: list[Any] = [self._listener, self._owner, self._wake, *self._clients.values()]
-        ready, _, _ = select.select(sources, [], [], timeout)
+        sources: list[Any] = [self._listener, self._owner, self._wake, *self._clients.values(), *self._spares.sockets()]
+        ready, _, _ = select.select(sources, [], [], self._spares.timeout() if timeout is None else timeout)
         if self._wake in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._wake, 4096)
+        self._spares.listen(ready)
         self._reap()
         if self._owner in ready:
             self._end()
@@ -52,6 +55,8 @@ class Server:
         for pid, client in list(self._clients.items()):
             if client in ready:  # a client says nothing after its request: it has gone
                 self._kill(pid)
+        if timeout is None:  # while Ansible is being loaded, they would not have all of it
+            self._spares.replenish()
         return True
 
     def _accept(self) -> None:
@@ -61,9 +66,11 @@ class Server:
         except (RequestError, OSError):
             client.close()
             return
-        pid = os.fork()
-        if pid == 0:
-            self._become(request)
+        pid = self._spares.take(request)
+        if pid is None:
+            pid = os.fork()
+            if pid == 0:
+                self._become(request)
         for fd in request.fds:
             os.close(fd)
         self._clients[pid] = client
@@ -74,15 +81,20 @@ class Server:
         """Be the process that was asked for. Does not return."""
         status = 250
         try:
-            signal.set_wakeup_fd(-1)
-            os.close(self._wake)
-            os.close(self._owner)
-            self._listener.close()
-            for client in self._clients.values():
-                client.close()
+            self._leave()
             status = child.run(request)
         finally:
             os._exit(status)
+
+    def _leave(self) -> None:
+        """Close, in a forked process, what is the server's."""
+        os.close(signal.set_wakeup_fd(-1))
+        os.close(self._wake)
+        os.close(self._owner)
+        self._listener.close()
+        for client in self._clients.values():
+            client.close()
+        self._spares.abandon()
 
     def _reap(self) -> None:
         while True:
@@ -93,10 +105,13 @@ class Server:
             if pid == 0:
                 return
             client = self._clients.pop(pid, None)
-            if client is not None:
-                with contextlib.suppress(OSError):
-                    client.sendall(status.to_bytes(4, "big"))
-                client.close()
+            if client is None:
+                self._spares.reap(pid, status)
+                continue
+            with contextlib.suppress(OSError):
+                client.sendall(status.to_bytes(4, "big"))
+            client.close()
+            self._spares.expect()
 
     def _kill(self, pid: int) -> None:
         """End a process that nobody waits for, as a killed controller would leave it.
@@ -111,6 +126,7 @@ class Server:
         """The owner has gone: what runs is left to the scripts' own watchdogs."""
         for pid in list(self._clients):
             self._kill(pid)
+        self._spares.close()
 
 
 def main() -> None:
@@ -119,7 +135,7 @@ def main() -> None:
     owner = int(sys.argv[2])
     os.set_inheritable(listener.fileno(), False)
     os.set_inheritable(owner, False)
-    server = Server(listener, owner)
+    server = Server(listener, owner, int(sys.argv[3]))
     for _ in child.load():  # who waits for a first process does not wait for what that one may load by itself
         if not server.serve(timeout=0):
             return

@@ -14,17 +14,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
-from ansible_env.engine import (
-    Cancellation,
-    ColdEngine,
-    Engine,
-    EngineRun,
-    Inventory,
-    Job,
-    Listener,
-    Options,
-    WarmEngine,
-)
+from ansible_env.engine import Cancellation, Engine, EngineRun, Inventory, Job, Listener, Options
+from ansible_env.environment import ENGINES
 
 T = TypeVar("T")
 
@@ -112,10 +103,10 @@ class Runtime:
         self._running: set[Execution[object]] = set()
 
     def engine(self, kind: str) -> Listed:
-        """Return the engine of a kind, `warm` or `cold`."""
+        """Return the engine of a kind: `warm`, `cold` or `session`."""
         with self._lock:
             if kind not in self._engines:
-                self._engines[kind] = Listed(ColdEngine() if kind == "cold" else WarmEngine())
+                self._engines[kind] = Listed(ENGINES[kind]())
             return self._engines[kind]
 
     def submit(self, work: Callable[[Cancellation], T]) -> Execution[T]:

@@ -48,7 +48,7 @@ class Settings(BaseModel):
     become_user: str | None = Field(default=None, min_length=1, description="Whom to become; root without it.")
     become_method: str | None = Field(default=None, min_length=1, description="How to become: sudo, su, …")
     forks: int | None = Field(default=None, ge=1, description="Hosts worked on at once.")
-    engine: Literal["warm", "cold"] = Field(default="warm", description="What runs the playbooks.")
+    engine: Literal["warm", "cold", "session"] = Field(default="warm", description="What runs the playbooks.")
     exec_timeout: float | None = Field(
         default=None,
         gt=0,

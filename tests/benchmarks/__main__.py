@@ -14,7 +14,19 @@ from typing import Any
 from tests.benchmarks import measure, resources
 from tests.benchmarks.contenders.setting import Setting
 from tests.benchmarks.delay import delayed
-from tests.benchmarks.measure import COLD, MLOS, NAIVE, PYINFRA, RUNNER, SHELL, SSH, WARM, WITH_MITOGEN, Contender
+from tests.benchmarks.measure import (
+    COLD,
+    MLOS,
+    NAIVE,
+    PYINFRA,
+    RUNNER,
+    SESSION,
+    SHELL,
+    SSH,
+    WARM,
+    WITH_MITOGEN,
+    Contender,
+)
 from tests.hosts import Hosts
 from tests.hosts.inventory import to_yaml
 
@@ -58,7 +70,7 @@ def setting(hosts: Hosts, ports: Sequence[int] | None = None, **options: Any) ->
 
 def steady(count: int, rounds: int) -> Report:
     """One phase on some hosts, again and again."""
-    contenders = [WARM, COLD, RUNNER, SHELL, NAIVE, WITH_MITOGEN, PYINFRA, MLOS, SSH]
+    contenders = [WARM, SESSION, COLD, RUNNER, SHELL, NAIVE, WITH_MITOGEN, PYINFRA, MLOS, SSH]
     if count > 16:
         contenders.remove(NAIVE)  # more than a minute each time
     with Hosts(count) as hosts:

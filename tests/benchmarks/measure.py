@@ -30,6 +30,8 @@ class Contender:
     """MODULE.FUNCTION in `contenders`."""
     venv: Path | None = None
     """Another virtual environment than ours: what is installed beside Ansible changes how long it takes to start."""
+    rest: float = 0
+    """Seconds after a phase in which it may do something for the next one, without being in the way of others."""
 
     @property
     def python(self) -> Path:
@@ -38,6 +40,7 @@ class Contender:
 
 
 WARM = Contender("ansible_env", "ours.warm")
+SESSION = Contender("ansible_env, engine session", "ours.session", rest=0.3)
 COLD = Contender("ansible_env, engine cold", "ours.cold")
 RUNNER = Contender("ansible_runner.run, 1 shell task, tuned", "runner.shell")
 SHELL = Contender("ansible-playbook, 1 shell task, tuned", "playbook.shell")
@@ -46,7 +49,7 @@ WITH_MITOGEN = Contender("ansible-playbook, 1 shell task, Mitogen", "playbook.mi
 PYINFRA = Contender("pyinfra", "pyinfra.cli", OTHERS)
 MLOS = Contender("mlos_bench SshHostService", "mlos.ssh", OTHERS)
 SSH = Contender("ssh, ControlMaster", "ssh.master")
-ALL = (WARM, COLD, RUNNER, SHELL, NAIVE, WITH_MITOGEN, PYINFRA, MLOS, SSH)
+ALL = (WARM, SESSION, COLD, RUNNER, SHELL, NAIVE, WITH_MITOGEN, PYINFRA, MLOS, SSH)
 
 
 class Worker:
@@ -125,12 +128,14 @@ def in_turn(
                 answer = worker.phase()
                 found.first = time.perf_counter() - worker.begun
                 found.error = answer.get("error")
+                time.sleep(contender.rest)
             for number in range(rounds):
                 for contender, found, worker in workers:
                     if found.error is None and not (number and contender in once):
                         answer = worker.phase()
                         found.error = answer.get("error")
                         found.phases += [answer["seconds"]] if "seconds" in answer else []
+                        time.sleep(contender.rest)
                 print(".", end="", flush=True, file=sys.stderr)
         finally:
             for _, _, worker in workers:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from ansible_env import ColdEngine, Engine, WarmEngine
+from ansible_env import Engine, SessionEngine
+from ansible_env.environment import ENGINES
 from tests.faults.bench import Bench
 from tests.hosts import Hosts
+from tests.spares import ready, spares
 
 MakeEngine = Callable[[str], Engine]
 
@@ -21,7 +24,7 @@ def shared_engine() -> Iterator[MakeEngine]:
 
     def get(kind: str) -> Engine:
         if kind not in engines:
-            engines[kind] = {"warm": WarmEngine, "cold": ColdEngine}[kind]()
+            engines[kind] = ENGINES[kind]()
         return engines[kind]
 
     yield get
@@ -30,9 +33,17 @@ def shared_engine() -> Iterator[MakeEngine]:
 
 
 @pytest.fixture
-def engine(request: pytest.FixtureRequest, shared_engine: MakeEngine) -> Engine:
-    """The default engine, or the one that a test is parametrised with."""
-    return shared_engine(getattr(request, "param", "warm"))
+def engine(request: pytest.FixtureRequest, shared_engine: MakeEngine, tmp_path: Path) -> Engine:
+    """The default engine, or the one that a test is parametrised with.
+
+    ANSIBLE_ENV_TEST_ENGINE is another default. A session engine has a process ready, so that the test meets that.
+    """
+    engine = shared_engine(getattr(request, "param", os.environ.get("ANSIBLE_ENV_TEST_ENGINE", "warm")))
+    if isinstance(engine, SessionEngine):
+        if not spares(engine):
+            Bench(engine, None, tmp_path).phase("true").raise_for_status()
+        ready(engine)
+    return engine
 
 
 @pytest.fixture

@@ -5,15 +5,18 @@ Prints `{"kind": …}` of the one host's result, or the name of the exception th
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from ansible_env import RemoteEnv
+from ansible_env import Engine, RemoteEnv, SessionEngine
+from ansible_env.environment import ENGINES
 from ansible_env.journal import Journal
 from tests.faults.bench import Bench
+from tests.spares import ready
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -60,16 +63,28 @@ class Controller:
         return answer
 
 
+def prepared(engine: Engine) -> Engine:
+    """Have a session engine keep a process ready, as it does from the first phase on."""
+    if isinstance(engine, SessionEngine):
+        with RemoteEnv(config={"name": "first", "run": "true"}, engine=engine) as env:
+            env.run_phase("run").raise_for_status()
+        ready(engine)
+    return engine
+
+
 def main() -> None:
     job = json.loads(Path(sys.argv[1]).read_text())
     try:
-        with RemoteEnv(
-            config=job["config"],
-            engine=job["engine"],
-            inventory=job["inventory"],
-            limit=job["limit"],
-            journal=Journal(Path(job["journal"])),
-        ) as env:
+        with (
+            contextlib.closing(ENGINES[job["engine"]]()) as engine,
+            RemoteEnv(
+                config=job["config"],
+                engine=prepared(engine),
+                inventory=job["inventory"],
+                limit=job["limit"],
+                journal=Journal(Path(job["journal"])),
+            ) as env,
+        ):
             env.setup()
             (result,) = env.run_phase("run").hosts.values()
             print(json.dumps(result.to_dict()))

@@ -18,9 +18,11 @@ from tests.hosts.procs import all_pids, matching
 
 pytestmark = pytest.mark.ssh
 places = pytest.mark.parametrize(
-    ("anywhere", "kind"), [("ssh", "warm"), ("ssh", "cold"), ("local", "warm")], indirect=["anywhere"]
+    ("anywhere", "kind"),
+    [("ssh", "warm"), ("ssh", "cold"), ("ssh", "session"), ("local", "warm")],
+    indirect=["anywhere"],
 )
-both_engines = pytest.mark.parametrize("engine", ["warm", "cold"], indirect=True)
+all_engines = pytest.mark.parametrize("engine", ["warm", "cold", "session"], indirect=True)
 PATTERN = r"^(\w+)=(\d+)$"
 
 
@@ -150,7 +152,7 @@ def test_41_interrupt_in_the_main_thread(anywhere: Bench, kind):
     anywhere.assert_clean()
 
 
-@both_engines
+@all_engines
 def test_41_signal_handlers_are_left_as_they_were(local: Bench):
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1, signal.SIGALRM)
     before = [signal.getsignal(number) for number in numbers]
@@ -160,7 +162,12 @@ def test_41_signal_handlers_are_left_as_they_were(local: Bench):
 
 @pytest.mark.parametrize(
     ("anywhere", "engine", "end"),
-    [("ssh", "warm", "timeout"), ("ssh", "cold", "canceled"), ("local", "warm", "canceled")],
+    [
+        ("ssh", "warm", "timeout"),
+        ("ssh", "cold", "canceled"),
+        ("local", "warm", "canceled"),
+        ("local", "session", "canceled"),
+    ],
     indirect=["anywhere", "engine"],
 )
 def test_42_teardown_after(anywhere: Bench, end):

@@ -79,7 +79,7 @@ class Listener:
 
 @pytest.mark.parametrize(
     ("anywhere", "engine", "code"),
-    [("ssh", "warm", 0), ("ssh", "cold", 3), ("local", "warm", 3), ("local", "cold", 0)],
+    [("ssh", "warm", 0), ("ssh", "cold", 3), ("local", "warm", 3), ("local", "cold", 0), ("local", "session", 3)],
     indirect=["anywhere", "engine"],
 )
 def test_50_secret_is_nowhere(anywhere: Bench, caplog, capfd, tmp_path, code):

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from ansible_env import AnsibleEnvError, ColdEngine, Kind, Status, WarmEngine
+from ansible_env import AnsibleEnvError, ColdEngine, Kind, SessionEngine, Status, WarmEngine
 from tests.faults.bench import Bench, until
 from tests.soak import Footprint
 
 pytestmark = pytest.mark.ssh
-both = pytest.mark.parametrize("engine", ["warm", "cold"], indirect=True)
-KINDS = {"warm": WarmEngine, "cold": ColdEngine}
+each = pytest.mark.parametrize("engine", ["warm", "cold", "session"], indirect=True)
+KINDS = {"warm": WarmEngine, "cold": ColdEngine, "session": SessionEngine}
 PATTERN = r"^(\w+)=(\S+)$"
 STRAY = {
     "JOB_ID": "abc",
@@ -36,7 +36,7 @@ STRAY = {
 }
 
 
-@both
+@each
 def test_46_stray_variables_of_the_caller(remote: Bench, monkeypatch):
     for name, value in STRAY.items():
         monkeypatch.setenv(name, value)
@@ -56,7 +56,7 @@ def test_47_poor_environment(ssh_hosts, tmp_path, monkeypatch, kind):
         engine.close()
 
 
-@pytest.mark.parametrize("kind", ["warm", "cold"])
+@pytest.mark.parametrize("kind", ["warm", "cold", "session"])
 def test_48_sixteen_at_once(ssh_hosts, tmp_path, kind):
     engine = KINDS[kind]()
     bench = Bench(engine, ssh_hosts, tmp_path)
@@ -196,7 +196,13 @@ class Broken:
 
 @pytest.mark.parametrize(
     ("anywhere", "engine", "at"),
-    [("ssh", "warm", "event"), ("ssh", "cold", "output"), ("local", "warm", "output"), ("local", "cold", "event")],
+    [
+        ("ssh", "warm", "event"),
+        ("ssh", "cold", "output"),
+        ("local", "warm", "output"),
+        ("local", "cold", "event"),
+        ("local", "session", "event"),
+    ],
     indirect=["anywhere", "engine"],
 )
 def test_54_listener_that_raises(anywhere: Bench, at):
@@ -207,7 +213,7 @@ def test_54_listener_that_raises(anywhere: Bench, at):
     assert anywhere.host("echo again").stdout == "again\n"
 
 
-@both
+@each
 def test_55_ansible_inside_a_script(local: Bench, tmp_path):
     program = Path(sys.executable).parent / "ansible"
     script = (

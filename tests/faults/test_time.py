@@ -15,9 +15,9 @@ from ansible_env import Kind, Status
 from tests.faults.bench import SLACK, Bench, host_left, local_left, until
 
 pytestmark = pytest.mark.ssh
-both = pytest.mark.parametrize("engine", ["warm", "cold"], indirect=True)
+each = pytest.mark.parametrize("engine", ["warm", "cold", "session"], indirect=True)
 places = pytest.mark.parametrize(
-    ("anywhere", "engine"), [("ssh", "warm"), ("ssh", "cold"), ("local", "warm")], indirect=True
+    ("anywhere", "engine"), [("ssh", "warm"), ("ssh", "cold"), ("ssh", "session"), ("local", "warm")], indirect=True
 )
 PATTERN = r"^(\w+)=(\d+)$"
 STUBBORN = "trap '' TERM HUP INT; echo score=7; (trap '' TERM HUP; sleep 300) & while :; do sleep 0.2; done"
@@ -54,7 +54,7 @@ def test_32_33_deadline(anywhere: Bench, script):
     anywhere.assert_clean()
 
 
-@both
+@each
 def test_33_deadline_with_a_connection_that_hangs(remote: Bench, ssh_hosts):
     host = ssh_hosts["h1"]
     with remote.env(run="echo begun; sleep 300", timeouts={"run": 2, "grace": 1}) as env:
@@ -171,7 +171,7 @@ def test_36_cancel_as_it_finishes(anywhere: Bench):
             anywhere.assert_clean()
 
 
-@both
+@each
 def test_37_cancel_twice_from_two_threads(remote: Bench):
     with remote.env(run="echo begun; sleep 300", teardown="echo clean", limit=None) as env:
         env.hosts  # noqa: B018

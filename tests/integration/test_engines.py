@@ -1,4 +1,4 @@
-"""What every engine has to do (ansible_env.testing), and what only the warm one can get wrong. Without ssh."""
+"""What every engine has to do (ansible_env.testing), and what only the warm one can get wrong (test_session.py: the session one). Without ssh."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_env import ColdEngine, Engine, RemoteEnv, Status, WarmEngine
+from ansible_env import ColdEngine, Engine, RemoteEnv, SessionEngine, Status, WarmEngine
 from ansible_env.engine import Options
 from ansible_env.testing import EngineContract
 
@@ -36,6 +36,11 @@ class TestCold(EngineContract):
         return ColdEngine()
 
 
+class TestSession(EngineContract):
+    def engine(self) -> Engine:
+        return SessionEngine()
+
+
 @pytest.fixture
 def warm() -> Iterator[WarmEngine]:
     made = WarmEngine()
@@ -54,7 +59,7 @@ def servers(engine: WarmEngine) -> list[int]:
     return [server._process.pid for server in engine._servers.values()]
 
 
-@pytest.mark.parametrize("make", [WarmEngine, ColdEngine])
+@pytest.mark.parametrize("make", [WarmEngine, ColdEngine, SessionEngine])
 def test_close_removes_all_directories(make: type[ColdEngine]) -> None:
     engine = make()
     assert say(engine, "a") == "a"

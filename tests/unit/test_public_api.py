@@ -39,6 +39,7 @@ ALL = {
     "PhaseTimedOut",
     "Problem",
     "RemoteEnv",
+    "SessionEngine",
     "Status",
     "StoreError",
     "WarmEngine",

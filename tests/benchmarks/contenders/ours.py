@@ -55,6 +55,11 @@ def warm_shared(setting: Setting) -> Ours:
     return Ours(setting, engine)
 
 
+def session(setting: Setting) -> Ours:
+    """The engine that forks before a phase comes."""
+    return Ours(setting, "session")
+
+
 def cold(setting: Setting) -> Ours:
     """The plain engine."""
     return Ours(setting, "cold")

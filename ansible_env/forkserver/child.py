@@ -112,8 +112,8 @@ def _define_callback() -> None:
                 loader.callback_loader._load_config_defs("awx_display", module, str(path))
 
 
-def stand_by(connection: socket.socket, environ: Mapping[str, str]) -> int:
-    """Rehearse, say so, wait for a request, and run it; without one, return 0 when nobody can send one any more."""
+def stand_by(connection: socket.socket, environ: Mapping[str, str], rehearsals: int) -> int:
+    """Rehearse so often, say so, wait for a request and run it; return 0 when nobody can send one any more."""
     os.setsid()
     errors = os.dup(2)
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -122,10 +122,11 @@ def stand_by(connection: socket.socket, environ: Mapping[str, str]) -> int:
     os.close(nothing)
     _reset_signals()
     scratch = os.environ["ANSIBLE_LOCAL_TEMP"]
-    _take_over({**environ, "ANSIBLE_LOCAL_TEMP": scratch})
+    _take_over(environ)
     _add_callbacks()
     try:
-        rehearse()
+        for _ in range(rehearsals):
+            rehearse(scratch)
     except Exception as error:
         os.write(errors, f"phases are not rehearsed: {type(error).__name__}: {error}\n".encode())
         return 1

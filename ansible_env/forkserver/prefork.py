@@ -45,6 +45,7 @@ class Spares:
         self._environ: dict[str, str] | None = None
         """What the latest request had in its environment that the next one is likely to have, too."""
         self._due: float | None = None
+        self._is_proven = False
 
     def sockets(self) -> list[socket.socket]:
         """What is to be watched for news of them."""
@@ -95,6 +96,7 @@ class Spares:
             if spare.connection in ready:
                 with contextlib.suppress(OSError):
                     spare.is_ready = spare.connection.recv(1) == child.READY
+                    self._is_proven = self._is_proven or spare.is_ready
 
     def reap(self, pid: int, status: int) -> None:
         """Take note of the end of one; where rehearsing fails, it is not tried again."""
@@ -125,7 +127,8 @@ class Spares:
         try:
             self._leave()
             other.close()
-            status = child.stand_by(connection, self._environ or {})
+            # The first of all does it twice: what a rehearsal leaves would be in the way of the second.
+            status = child.stand_by(connection, self._environ or {}, 1 if self._is_proven else 2)
         finally:
             os._exit(status)
 

@@ -61,16 +61,17 @@ class UnsuitableError(Exception):
     """A rehearsal would have effects, or has left something that a phase could meet."""
 
 
-def rehearse() -> None:
-    """Play it, and undo what it has left.
+def rehearse(scratch: str) -> None:
+    """Play it, in a directory for temporary files, and undo what it has left.
 
     Raises:
         UnsuitableError: with this configuration it cannot be done without a trace.
     """
     _check_configuration()
-    directory = Path(tempfile.mkdtemp(prefix="rehearsal-", dir=os.environ.get("ANSIBLE_LOCAL_TEMP")))
+    directory = Path(tempfile.mkdtemp(prefix="rehearsal-", dir=scratch))
     try:
         os.environ |= {"ANSIBLE_LOCAL_TEMP": str(directory), "AWX_ISOLATED_DATA_DIR": str(directory)}
+        refresh_events()
         os.chdir(directory)
         C.DEFAULT_LOCAL_TMP = tempfile.mkdtemp(dir=directory)
         _play(directory)
@@ -135,7 +136,7 @@ def _bare() -> Iterator[None]:
     The server is a thread with a socket by which workers ask for what hosts to add, since ansible-core 2.21.
     """
     executor: Any = importlib.import_module("ansible.executor.playbook_executor")
-    replaced = [
+    replaced: list[tuple[Any, str, Any]] = [
         (executor, "TaskQueueManager", functools.partial(executor.TaskQueueManager, run_additional_callbacks=False))
     ]
     with contextlib.suppress(ImportError):

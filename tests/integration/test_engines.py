@@ -1,4 +1,7 @@
-"""What every engine has to do (ansible_env.testing), and what only the warm one can get wrong (test_session.py: the session one). Without ssh."""
+"""What every engine has to do (ansible_env.testing), and what only the warm one can get wrong. Without ssh.
+
+What only the session engine can: test_session.py.
+"""
 
 from __future__ import annotations
 

@@ -142,6 +142,13 @@ class _Server:
         words = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return words[-1] if words else f"exit status {self._process.returncode}"
 
+    def complaints(self) -> set[str]:
+        """Return why it keeps no processes ready, if it should and cannot."""
+        with contextlib.suppress(OSError):
+            words = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
+            return {line for line in words if line.startswith(client.NOT_REHEARSED)}
+        return set()
+
     def close(self) -> None:
         """End it."""
         with contextlib.suppress(OSError):

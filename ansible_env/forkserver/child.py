@@ -27,6 +27,7 @@ from typing import Any
 import ansible.constants as C  # type: ignore[import-untyped]  # noqa: N812 - Ansible's own name for it
 from ansible.plugins import loader  # type: ignore[import-untyped]
 
+from ansible_env.forkserver.client import NOT_REHEARSED
 from ansible_env.forkserver.pacing import pace
 from ansible_env.forkserver.rehearsal import refresh_events, rehearse
 from ansible_env.forkserver.wire import Request, RequestError, process_name, receive
@@ -128,7 +129,7 @@ def stand_by(connection: socket.socket, environ: Mapping[str, str], rehearsals: 
         for _ in range(rehearsals):
             rehearse(scratch)
     except Exception as error:
-        os.write(errors, f"phases are not rehearsed: {type(error).__name__}: {error}\n".encode())
+        os.write(errors, f"{NOT_REHEARSED}: {type(error).__name__}: {error}\n".encode())
         return 1
     os.close(errors)
     try:

@@ -10,6 +10,8 @@ import sys
 
 NOT_STARTED = 213
 """Exit status that says that nothing was run, so that it may be run in another way."""
+NOT_REHEARSED = "phases are not rehearsed"
+"""How a line in the server's log begins that says why no processes are kept ready."""
 SCM_RIGHTS, SOL_SOCKET = _socket.SCM_RIGHTS, _socket.SOL_SOCKET
 
 

@@ -71,6 +71,8 @@ def setting(hosts: Hosts, ports: Sequence[int] | None = None, **options: Any) ->
 def steady(count: int, rounds: int) -> Report:
     """One phase on some hosts, again and again."""
     contenders = [WARM, SESSION, COLD, RUNNER, SHELL, NAIVE, WITH_MITOGEN, PYINFRA, MLOS, SSH]
+    if count > 4:
+        contenders.remove(SESSION)  # it works ahead, and here all cores are busy
     if count > 16:
         contenders.remove(NAIVE)  # more than a minute each time
     with Hosts(count) as hosts:
@@ -136,7 +138,7 @@ SCENARIOS: dict[str, Callable[[int], Report]] = {
     "1": lambda rounds: steady(1, rounds),
     "4": lambda rounds: steady(4, rounds),
     "16": lambda rounds: steady(16, min(rounds, 5)),
-    "64": lambda rounds: steady(64, min(rounds, 3)),
+    "64": lambda rounds: steady(64, min(rounds, 5)),
     "latency": latency,
     "threads": threads,
     "output": output,

@@ -22,13 +22,13 @@ def target(request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pyt
 
 
 def test_deadline(target: Target) -> None:
-    script = target.script("echo begun; sleep 300; echo never", timeout=1)
+    script = target.script("echo begun; sleep 300; echo never", timeout=2)
     start = time.monotonic()
     reply = target.finish(script)
     assert (reply.state, reply.why, reply.out) == (State.DONE, "timeout", b"begun\n")
     assert reply.begin is not None and reply.end is not None
-    assert 0.9 < (reply.end - reply.begin).total_seconds() < 5
-    assert time.monotonic() - start < 8
+    assert 1.9 < (reply.end - reply.begin).total_seconds() < 10
+    assert time.monotonic() - start < 15
     target.assert_gone(script)
 
 
@@ -41,7 +41,7 @@ STUBBORN = [
 
 
 def test_deadline_of_what_does_not_want_to_end(target: Target) -> None:
-    for reply in at_once(target, [f"echo begun\n{text}" for text in STUBBORN], timeout=0.5):
+    for reply in at_once(target, [f"echo begun\n{text}" for text in STUBBORN], timeout=2):
         assert (reply.state, reply.why, reply.left, reply.out) == (State.DONE, "timeout", (), b"begun\n")
 
 
@@ -58,7 +58,7 @@ def test_a_deadline_holds_without_anybody_asking(target: Target) -> None:
 
 def test_a_script_that_ended_in_time_did_not_time_out(target: Target) -> None:
     """Also if what it left behind takes until after the deadline to be ended."""
-    script = target.script("(trap '' TERM; sleep 300; sleep 300) & sleep 0.3; exit 0", timeout=1, grace=2)
+    script = target.script("(trap '' TERM; sleep 300; sleep 300) & sleep 0.3; exit 0", timeout=3, grace=4)
     reply = target.finish(script)
     assert (reply.state, reply.rc, reply.why) == (State.DONE, 0, "")
     target.assert_gone(script)
@@ -116,7 +116,7 @@ def test_a_session_of_its_own_lives_on(target: Target) -> None:
 
 def test_cancel(target: Target) -> None:
     script = target.script("echo begun; trap '' TERM HUP; while :; do sleep 0.1; done", timeout=60)
-    assert target.start(script, wait=1).state is State.RUNNING
+    assert target.start(script).state is State.RUNNING
     reply = target.stop(script)
     assert (reply.state, reply.why, reply.out) == (State.DONE, "canceled", b"begun\n")
     assert target.stop(script, "timeout").why == "canceled"  # the first reason counts

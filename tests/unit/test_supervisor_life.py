@@ -15,6 +15,10 @@ from ansible_env.supervisor import State, poll_payload, start_payload
 from tests.unit.supervisor_pipes import NONCE, SHELLS, Target, at_once, background, eventually, make_target
 
 
+WAIT = "until [ -e go-on ]; do sleep 0.1; done"
+"""In a script: for the test. What is seen before that does not hang on how fast the machine is."""
+
+
 @pytest.fixture(params=SHELLS)
 def target(request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Target:
     return make_target(request.param, tmp_path, tmp_path_factory)
@@ -64,9 +68,10 @@ def test_a_script_waits_for_nobody(target: Target) -> None:
 
 
 def test_output_is_followed_and_comes_in_pieces(target: Target) -> None:
-    script = target.script("echo one; sleep 1.5; printf two; sleep 1.3; printf '\\nthree' >&2; exit 3")
+    script = target.script(f"echo one; {WAIT}; printf two; sleep 1.3; printf '\\nthree' >&2; exit 3")
     reply = target.start(script)
     assert (reply.state, reply.out) == (State.RUNNING, b"one\n")
+    (target.base / "go-on").touch()
     reply = target.finish(script, reply)
     assert (reply.out, reply.err, reply.rc) == (b"one\ntwo", b"\nthree", 3)
     target.assert_gone(script)
@@ -141,10 +146,11 @@ def test_many_may_follow_one_script(target: Target) -> None:
 
 
 def test_the_starter_does_not_drop_what_another_reads(target: Target) -> None:
-    script = target.script("sleep 0.5; echo end")
+    script = target.script(f"{WAIT}; echo end")
     with ThreadPoolExecutor() as pool:
         starting = pool.submit(target.start, script)
         assert eventually(lambda: target.poll(script, wait=0).state is State.RUNNING)
+        (target.base / "go-on").touch()
         starting.result()
     reply = target.finish(script, target.poll(script))
     assert (reply.state, reply.out) == (State.DONE, b"end\n")
@@ -152,7 +158,7 @@ def test_the_starter_does_not_drop_what_another_reads(target: Target) -> None:
 
 
 def test_a_poller_that_is_killed_leaves_the_script_alone(target: Target) -> None:
-    script = target.script("sleep 1.5; echo end")
+    script = target.script(f"{WAIT}; echo end")
     target.start(script, wait=0)
     payload = poll_payload(script.base, script.run_id, NONCE, out=0, err=0, wait=60, tick=1)
     with background([str(target.sh), "-s"], stdin=subprocess.PIPE, env={"PATH": target.path}) as poller:
@@ -160,6 +166,7 @@ def test_a_poller_that_is_killed_leaves_the_script_alone(target: Target) -> None
         poller.stdin.write(payload.replace("/bin/sh", str(target.sh)).encode())
         poller.stdin.close()
         assert eventually(lambda: list(target.directory(script).glob("w.*")))
+    (target.base / "go-on").touch()
     reply = target.finish(script, target.poll(script))
     assert (reply.state, reply.out) == (State.DONE, b"end\n")
     target.assert_gone(script)

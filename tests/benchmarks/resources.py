@@ -70,9 +70,9 @@ def idle(hosts: Hosts, seconds: float = 30) -> dict[str, Any]:
 def followed(hosts: Hosts, pairs: int = 100, work: float = 1.5e7) -> dict[str, Any]:
     """A CPU-bound script, bare over ssh and followed by us, in pairs of alternating order; it takes its own time.
 
-    It begins when the controller, which is on the same machine, has done what it does at the beginning of a phase. The
-    machine's own ups and downs are far larger than what is looked for, so there are many pairs, and the interval in which
-    the median of their differences lies is told with it.
+    It begins when the controller, which is on the same machine, has done what it does at the beginning of a phase.
+    The machine's own ups and downs are far larger than what is looked for, so there are many pairs, and the interval in
+    which the median of their differences lies is told with it.
     """
     script = f"sleep 2; python3 -c '{SPIN.format(work=work)}'"
     host = hosts[0]

@@ -132,7 +132,7 @@ class Run:
         self._words: list[str] = []
         self._failure: BaseException | None = None
         self._done = threading.Event()
-        self._logs = job.logs or (private.path if listener is None else private.follow_logs())
+        self._logs = job.logs or (None if listener is None else private.follow_logs())
         self._watch = Watch(job, self.id, private, self._logs, self._listener, cancel)
         self._runner: Any = None
 

@@ -26,7 +26,7 @@ class Watch:
         job: Job,
         run: str,
         private: PrivateDir,
-        logs: Path,
+        logs: Path | None,
         listener: Listener | None,
         cancel: Cancellation,
     ) -> None:
@@ -39,7 +39,7 @@ class Watch:
         self._step = 0
         self.stopped = ""
         self.pid: int | None = None
-        self._tail = Tail(logs, job.hosts, listener) if listener is not None else None
+        self._tail = Tail(logs, job.hosts, listener) if listener is not None and logs is not None else None
 
     def look(self, now: float) -> None:
         """Do what is due. Called a few times a second."""

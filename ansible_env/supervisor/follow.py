@@ -27,8 +27,9 @@ from ansible_env.supervisor.transport import ANSWER, Disconnected, NeverConnecte
 FIRST_WAIT = 1
 """Seconds that the first round trip may last: a shorter script costs one. A longer one is known to have been started
 early, and on which boot of the host, so that a connection or host lost later leaves no doubt about that."""
-LONGEST_WAIT = 20
-"""Seconds that a quiet round trip may last; below the idle limits of usual firewalls and load balancers."""
+LONG_WAIT, LONGEST_WAIT = 20, 50
+"""Seconds that a quiet round trip may last, growing to the latter with the time for which the script has been followed;
+below the idle limits of usual firewalls and load balancers. A connection that hangs is found out `ANSWER` later."""
 CLOCK_QUESTIONS = 3
 ON_ITS_WAY = 1.5
 """Seconds in which a script that was sent must have arrived, if ever it will."""
@@ -59,6 +60,7 @@ class Follower:
         self._ending = Ending(Reply(State.RUNNING))  # for all we know
         self._dropped = False
         self._stop_deadline = math.inf
+        self._begun = time.monotonic()
 
     def start(self) -> Ending:
         """Start the script and follow it.
@@ -177,7 +179,7 @@ class Follower:
                     reason, stop = stop.reason, None
                     reply = self._stop(reason)
                 else:
-                    reply = self._poll(wait=0 if reply and reply.more else LONGEST_WAIT)
+                    reply = self._poll(wait=0 if reply and reply.more else self._patience())
             except Stop as raised:
                 if self._ending.stopped:
                     break
@@ -224,6 +226,9 @@ class Follower:
         if reply is None or time.monotonic() > self._stop_deadline:
             return False
         return reply.more or reply.state is State.RUNNING
+
+    def _patience(self) -> int:
+        return int(min(max(LONG_WAIT, (time.monotonic() - self._begun) / 2), LONGEST_WAIT))
 
     def _poll(self, wait: int = 0) -> Reply | None:
         left = max(0.0, self._stop_deadline - time.monotonic())  # after a cancel; else there is no end of it

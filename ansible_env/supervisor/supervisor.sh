@@ -241,17 +241,43 @@ boot_id() { # b: which boot of the host this is
   [ -r /proc/sys/kernel/random/boot_id ] && read -r b </proc/sys/kernel/random/boot_id
 }
 
+doze() { # doze SECONDS: until there may be news; 3 where a Perl looked for them, which takes no process for each look
+  if [ "$1" -gt "$tick" ]; then
+    # shellcheck disable=SC2016
+    exec perl -e '
+      my ($left, $tick, $out, $err, $run) = @ARGV;
+      for (; $left > 0; $left -= $tick) {
+        select undef, undef, undef, $tick < $left ? $tick : $left;
+        last if -s "result" || !kill 0, $run;
+        last if !-s "why" && ((-s "out" || 0) > $out || (-s "err" || 0) > $err);
+        last if open(my $stat, "<", "/proc/$run/stat") && <$stat> =~ /.*\) [ZX]/;
+      }
+      exit 3' "$1" "$tick" "$out" "$err" "$s"
+  fi
+  exec sleep "$1"
+}
+
 wait_news() { # until the end of the script (it wakes us), new output (looked for each $tick s), or $wait s
   trap ':' USR1
   look=1 # once in any case, unless the end is near: what was printed since the last answer may be older than w.PID
+  slow=0 s=0
+  running || return 0
+  [ -z "${PERL5OPT-}${PERL_UNICODE-}" ] && command -v perl >/dev/null 2>&1 || slow=1
   : >"w.$$"
   while [ ! -s result ] && [ "$i" -lt "$wait" ]; do
-    sleep "$tick" </dev/null >/dev/null 2>&1 &
+    step=$tick
+    [ "$slow" = 1 ] || [ -s why ] || step=$((wait - i))
+    doze "$step" </dev/null >/dev/null 2>&1 &
     wait "$!"
+    r=$?
     kill "$!" 2>/dev/null
     [ -s result ] && break
+    if [ "$step" -gt "$tick" ]; then
+      look=1
+      [ "$r" = 3 ] || { slow=1; continue; }
+    fi
     running || break
-    i=$((i + tick))
+    i=$((i + step))
     [ ! -s why ] || look=0
     if [ "$look" = 1 ] || ! [ out -ot "w.$$" ] || ! [ err -ot "w.$$" ]; then
       look=0

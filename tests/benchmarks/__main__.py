@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import measure, resources
+from tests.benchmarks import followed, measure, resources
 from tests.benchmarks.contenders.setting import Setting
 from tests.benchmarks.delay import delayed
 from tests.benchmarks.measure import (
@@ -119,7 +119,7 @@ def output(rounds: int) -> Report:
 def follow(rounds: int) -> Report:
     """What following costs."""
     with Hosts(1) as hosts:
-        report: Report = {"cpu_bound": resources.followed(hosts, rounds * 10), "target": resources.on_target(hosts)}
+        report: Report = {"cpu_bound": followed.followed(hosts, rounds * 100), "target": resources.on_target(hosts)}
     with Hosts(16) as hosts:
         report["idle"] = resources.idle(hosts)
     print(json.dumps(report, indent=1))

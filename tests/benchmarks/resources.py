@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
-import statistics
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -17,14 +14,6 @@ from tests.hosts import Hosts
 from tests.soak import Footprint, children, rss
 
 TICK = os.sysconf("SC_CLK_TCK")
-SPIN = """
-import time
-begun = time.perf_counter()
-x = 0
-for i in range(int({work})):
-    x = (x * 1103515245 + 12345) % 2147483648
-print("score=%.6f" % (time.perf_counter() - begun))
-"""
 
 
 def descendants(pid: int) -> list[int]:
@@ -47,13 +36,24 @@ def cpu_seconds(pid: int) -> float:
     return total
 
 
-def idle(hosts: Hosts, seconds: float = 30) -> dict[str, Any]:
+def masters() -> set[int]:
+    """Return the processes that hold ssh's shared connections; nobody's children, they are ours nevertheless."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if path.read_bytes().startswith(b"ssh: ") and b"[mux]" in path.read_bytes():
+                found.add(int(path.parent.name))
+    return found
+
+
+def idle(hosts: Hosts, seconds: float = 120) -> dict[str, Any]:
     """The controller while all hosts run a quiet script."""
     config = {"name": "idle", "run": f"sleep {seconds + 20}"}
-    fleet = set(children(os.getpid()))  # the hosts themselves
+    others = set(children(os.getpid())) | masters()  # the hosts themselves, and other people's
 
     def used() -> float:
-        return time.process_time() + sum(cpu_seconds(pid) for pid in children(os.getpid()) if pid not in fleet)
+        below = (set(children(os.getpid())) | masters()) - others
+        return time.process_time() + sum(cpu_seconds(pid) for pid in below)
 
     with RemoteEnv(config=config, inventory=hosts.inventory()) as env:
         thread = threading.Thread(target=env.run_phase, args=("run",))
@@ -65,44 +65,6 @@ def idle(hosts: Hosts, seconds: float = 30) -> dict[str, Any]:
         env.cancel()
         thread.join(60)
     return {"hosts": len(hosts), "seconds": passed, "controller_cpu_percent": 100 * spent / passed}
-
-
-def followed(hosts: Hosts, pairs: int = 100, work: float = 1.5e7) -> dict[str, Any]:
-    """A CPU-bound script, bare over ssh and followed by us, in pairs of alternating order; it takes its own time.
-
-    It begins when the controller, which is on the same machine, has done what it does at the beginning of a phase.
-    The machine's own ups and downs are far larger than what is looked for, so there are many pairs, and the interval in
-    which the median of their differences lies is told with it.
-    """
-    script = f"sleep 2; python3 -c '{SPIN.format(work=work)}'"
-    host = hosts[0]
-    config = {"name": "spin", "run": script, "results_stdout_pattern": r"(score)=([0-9.]+)"}
-
-    def bare() -> float:
-        done = subprocess.run([*host.ssh_command(), script], capture_output=True, text=True, check=True)
-        return float(done.stdout.partition("=")[2])
-
-    def ours() -> float:
-        result = env.run_phase("run").raise_for_status()
-        return float(result.hosts[host.name].metrics["score"])
-
-    times: list[tuple[float, float]] = []
-    with RemoteEnv(config=config, inventory=hosts.inventory(), limit=host.name) as env:
-        for number in range(pairs):
-            first = bare() if number % 2 else 0.0
-            followed = ours()
-            times.append((first or bare(), followed))
-    differences = [100 * (followed / alone - 1) for alone, followed in times]
-    chance = random.Random(0)
-    medians = sorted(statistics.median(chance.choices(differences, k=pairs)) for _ in range(2000))
-    return {
-        "pairs": pairs,
-        "bare": statistics.median(alone for alone, _ in times),
-        "followed": statistics.median(followed for _, followed in times),
-        "percent": statistics.median(differences),
-        "percent_95": [medians[50], medians[-51]],
-        "percent_of_best": 100 * (min(followed for _, followed in times) / min(alone for alone, _ in times) - 1),
-    }
 
 
 def on_target(hosts: Hosts, seconds: float = 40) -> dict[str, Any]:

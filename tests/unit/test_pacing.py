@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing.util
+import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +14,8 @@ from typing import Any
 import pytest
 from ansible.parsing.dataloader import DataLoader  # type: ignore[import-untyped]
 
-from ansible_env.forkserver.pacing import BATCH, Batches, uncopied
+from ansible_env.forkserver import pacing
+from ansible_env.forkserver.pacing import BATCH, Batches, Naps, Results, uncopied
 from ansible_env.metrics import compile_pattern
 
 CONTEXT = multiprocessing.get_context("fork")
@@ -144,3 +149,48 @@ def test_what_is_cached_is_still_copied_and_nothing_else(tmp_path: Path) -> None
     assert loader.load_from_file(str(file)) == read[0]
     assert loader.load_from_file(str(file), unsafe=True) is read[1]
     assert len(read) == 2
+
+
+def test_a_result_ends_the_wait_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pacing, "UNTOLD", 60)
+    results = Results()
+    begun = time.monotonic()
+    results.append("one that is there before somebody waits")
+    Naps().sleep(0.001)
+    timer = threading.Timer(0.2, results.append, ["one that comes while somebody waits"])
+    timer.start()
+    Naps().sleep(0.001)
+    timer.join()
+    assert time.monotonic() - begun < 30
+    assert len(results) == 2
+
+
+def test_what_nobody_tells_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as a worker that was killed; and a worker's end, of which Ansible asks with a shorter wish."""
+    monkeypatch.setattr(pacing, "UNTOLD", 0.01)
+    naps = Naps()
+    Results().append("for somebody else")
+    naps.sleep(0.0001)
+    assert Results.come.is_set()
+    naps.sleep(0.001)
+    naps.sleep(0.001)
+    assert not Results.come.is_set()
+
+
+def test_a_strategy_keeps_its_results_where_they_wake() -> None:
+    """In a process of its own, as nobody takes back what `pace` does."""
+    program = """
+import queue
+from unittest.mock import MagicMock
+from ansible import context
+from ansible.utils.context_objects import CLIArgs
+from ansible_env.forkserver.pacing import Results, pace
+pace()
+from ansible.plugins.strategy import StrategyBase
+context.CLIARGS = CLIArgs({})
+strategy = StrategyBase(MagicMock(_final_q=queue.Queue()))
+strategy.cleanup()
+print(type(strategy._results) is Results)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout == "True\n", done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import threading
 import time
@@ -9,11 +10,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from ansible_env.outcomes import Kind
 from ansible_env.supervisor import Disconnected, Ending, Follower, NeverConnected, Pace, Script, State, Stop
+from ansible_env.supervisor import follow as follow_module
+from ansible_env.supervisor.transport import ANSWER
 from ansible_env.supervisor.verdict import verdict
 from tests.unit.supervisor_pipes import Target, eventually, make_target
 
@@ -316,3 +320,30 @@ def test_without_setsid_perl_does(target: Target, tmp_path: Path) -> None:
     script = bare.script("echo hello")
     ending, _, _ = follow(Link(bare), script)
     assert verdict(ending, script)[0] is Kind.INTERPRETER
+
+
+def test_a_quiet_round_trip_lasts_longer_in_a_long_run(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each costs the controller some 9 ms; how long one may last says how soon a connection that hangs is found out."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(follow_module, "time", SimpleNamespace(monotonic=lambda: clock.now, time=time.time))
+    waits: list[int] = []
+
+    @dataclass
+    class Quiet(Link):
+        """A target with nothing to say."""
+
+        def exchange(self, payload: str, limit: float) -> bytes:
+            if clock.now > 600:
+                raise EOFError
+            nonce, wait = re.findall(r'supervisor" poll (\w+) 0 0 (\d+) ', payload)[0]
+            assert limit == int(wait) + ANSWER
+            waits.append(int(wait))
+            clock.now += int(wait)
+            return f"ansible_env:{nonce} state=running boot=x more=0 out=0 err=0\n".encode()
+
+    with pytest.raises(EOFError):
+        Follower(Quiet(target), target.script(":", timeout=None), lambda out, err: None).start()
+    assert waits[:3] == [1, 20, 20]
+    assert waits[3:] == sorted(waits[3:])
+    assert set(waits[-5:]) == {50}
+    assert len(waits) < 20

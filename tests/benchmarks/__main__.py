@@ -120,6 +120,8 @@ def follow(rounds: int) -> Report:
     """What following costs."""
     with Hosts(1) as hosts:
         report: Report = {"cpu_bound": followed.followed(hosts, rounds * 60), "target": resources.on_target(hosts)}
+    with Hosts(1) as hosts:
+        report["one_percent"] = followed.control(hosts, rounds * 20)
     with Hosts(16) as hosts:
         report["idle"] = resources.idle(hosts)
     print(json.dumps(report, indent=1))

@@ -5,6 +5,7 @@
 
 Strategies look for results a thousand times a second, and fork a worker as soon as a host's task is prepared, so that
 preparing the next one copies all the memory that it writes to once more. An inventory that is read is copied whole.
+Each host's facts are cleaned even where it has none, and ansible-runner prepares to tell what nobody wants to be told.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import multiprocessing.util
 import threading
 import time
 import types
-from collections.abc import Mapping
 from typing import Any
 
 import ansible.constants as C  # type: ignore[import-untyped]  # noqa: N812 - Ansible's own name for it
@@ -26,6 +26,7 @@ SHORTEST, LONGEST = 0.001, 0.1
 UNTOLD = 0.5
 """Seconds between two looks for what nobody tells while it waits for results: that a worker was killed. Ansible's own
 0.001 costs 3 % of a core."""
+PHASE = "ansible_env.bench.phase"
 BATCH = 8
 """Workers that are forked one right after the other: the first one waits for the others to be prepared, some 40 ms."""
 
@@ -89,7 +90,7 @@ class Batches:
 
     def start(self, worker: Any) -> None:
         """Fork a worker soon."""
-        _prepare(worker._task.args)
+        _prepare(worker._task)
         self._ready.append(worker)
         if len(self._ready) >= self._size:
             self.flush()
@@ -113,9 +114,12 @@ class Batches:
             self._terminate(worker)
 
 
-def _prepare(arguments: Mapping[str, Any]) -> None:
-    """Do once what every host's worker would do alike."""
-    pattern = arguments.get("results_stdout_pattern")
+def _prepare(task: Any) -> None:
+    """Do once what every host's worker would do alike, for tasks of ours."""
+    if task.action != PHASE:
+        return
+    task.squash()  # what it has of its block and its play
+    pattern = task.args.get("results_stdout_pattern")
     if isinstance(pattern, str):
         with contextlib.suppress(ValueError):  # what is wrong with it the worker will say
             importlib.import_module("ansible_env.metrics").compile_pattern(str(pattern))
@@ -141,10 +145,51 @@ def uncopied(load: Any) -> Any:
     return load_from_file
 
 
+def cleaned(clean: Any) -> Any:
+    """Return `clean_facts` that does nothing without facts: it would look for the files of all connection plugins."""
+    return lambda facts: clean(facts) if facts else {}
+
+
+def hush(display: Any) -> None:
+    """Have `Display` do nothing for what is not shown; it is asked to some 60 times for each host.
+
+    ansible-runner's callback (display_callback/callback/awx_display.py) makes a context for every call.
+    """
+    debug, verbose = display.debug, display.verbose
+
+    def shown_debug(self: Any, *args: Any, **kwargs: Any) -> None:
+        if C.DEFAULT_DEBUG:
+            debug(self, *args, **kwargs)
+
+    def shown_verbose(self: Any, msg: str, host: str | None = None, caplevel: int = 2) -> None:
+        if self.verbosity > caplevel or self.log_verbosity > caplevel:
+            verbose(self, msg, host=host, caplevel=caplevel)
+
+    display.debug, display.verbose = shown_debug, shown_verbose
+
+
+def _hushed(load_callbacks: Any) -> Any:
+    """Return `TaskQueueManager.load_callbacks` after which it is so: ansible-runner's callback is one of them."""
+    hushed = False
+
+    def load(self: Any) -> None:
+        nonlocal hushed
+        load_callbacks(self)
+        if not hushed:
+            hush(importlib.import_module("ansible.utils.display").Display)
+        hushed = True
+
+    return load
+
+
 def pace() -> None:
     """Have them stand in from now on, in this process and in those forked from it."""
     loader: Any = importlib.import_module("ansible.parsing.dataloader").DataLoader
     loader.load_from_file = uncopied(loader.load_from_file)
+    manager: Any = importlib.import_module("ansible.vars.manager")
+    manager.clean_facts = cleaned(manager.clean_facts)
+    queue: Any = importlib.import_module("ansible.executor.task_queue_manager").TaskQueueManager
+    queue.load_callbacks = _hushed(queue.load_callbacks)
     worker: Any = importlib.import_module("ansible.executor.process.worker").WorkerProcess
     batches = Batches(worker)
     for name in ("start", "is_alive", "terminate"):

@@ -4,14 +4,15 @@
 #
 #   perl supervisor.pl DIR BOOT TIMEOUT GRACE NONCE WAIT TICK CHUNK DROP MASK SHELL CHDIR
 #
-# No module is loaded: some take longer than all else, and Debian's perl-base has few. Without them setsid(2) and
-# clock_gettime(2) go by number, and where those are not known nothing is begun, for supervisor.sh to do all of it.
+# No module is loaded: some take longer than all else, and Debian's perl-base has few. Without them setsid(2),
+# clock_gettime(2) and exit_group(2) go by number, and where those are not known nothing is begun, for supervisor.sh to
+# do all of it.
 
 my ($dir, $boot, $timeout, $grace, $nonce, $wait, $tick, $chunk, $drop, $mask, $shell, $chdir) = @ARGV;
-my %numbers = ("\x3e\0" => [112, 228], "\xb7\0" => [157, 113]); # by e_machine: x86_64, aarch64
+my %numbers = ("\x3e\0" => [112, 228, 231], "\xb7\0" => [157, 113, 94]); # by e_machine: x86_64, aarch64
 my ($elf, $exe) = '';
 open($exe, '<', '/proc/self/exe') && sysread($exe, $elf, 20) == 20 or exit 98;
-my ($setsid, $clock_gettime) = @{$numbers{substr $elf, 18} || exit 98};
+my ($setsid, $clock_gettime, $exit_group) = @{$numbers{substr $elf, 18} || exit 98};
 substr($elf, 4, 2) eq "\2\1" or exit 98; # 64 bit, little-endian
 chdir $dir or exit 98;
 
@@ -19,6 +20,11 @@ sub now { # seconds since the epoch, or since some time: of clock 1, which nobod
   my $time = "\0" x 16;
   syscall $clock_gettime, $_[0], $time;
   sprintf '%d.%09d', unpack 'qq', $time;
+}
+
+sub done { # without Perl's own tidying, which costs each process a fifth of a millisecond
+  syscall $exit_group, 0;
+  exit;
 }
 
 sub nap { select undef, undef, undef, 0.1 }
@@ -104,7 +110,7 @@ sub keep {
     }
     $said ||= syswrite $told, $lost ? 'lost' : 'all' unless %open;
   }
-  exit;
+  done();
 }
 
 sub become { # the script, as `go` does it; comes back where that has to
@@ -190,7 +196,7 @@ sub run {
   }
   my ($base) = $dir =~ m{^(.*/)};
   supervisor('sweep') if grep { (-M "$base$_/conf" || 0) > 1 } names($base, '^ansible_env\.');
-  exit;
+  done();
 }
 
 sub reply { # as `poll` of supervisor.sh would; false where that has to do it
@@ -229,6 +235,6 @@ close $wake;
 my $bits = '';
 vec($bits, fileno $ended, 1) = 1;
 select $bits, undef, undef, 1 if $wait > 0; # what takes longer is followed as usual
-exit if -s 'result' && reply();
+done() if -s 'result' && reply();
 my $news = $wait <= 0 || -s 'out' || -s 'err';
 exec '/bin/sh', "$dir/supervisor", 'poll', $nonce, 0, 0, $news ? 0 : $wait - 1, $tick, $chunk, 0;

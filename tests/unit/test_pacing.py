@@ -15,7 +15,7 @@ import pytest
 from ansible.parsing.dataloader import DataLoader  # type: ignore[import-untyped]
 
 from ansible_env.forkserver import pacing
-from ansible_env.forkserver.pacing import BATCH, Batches, Naps, Results, uncopied
+from ansible_env.forkserver.pacing import BATCH, Batches, Naps, Results, cleaned, hush, uncopied
 from ansible_env.metrics import compile_pattern
 
 CONTEXT = multiprocessing.get_context("fork")
@@ -24,8 +24,9 @@ CONTEXT = multiprocessing.get_context("fork")
 class Worker:
     """As multiprocessing's processes: one that was not started has nothing to be ended."""
 
-    def __init__(self, **arguments: Any) -> None:
-        self._task = SimpleNamespace(args=arguments)
+    def __init__(self, action: str = "ansible_env.bench.phase", **arguments: Any) -> None:
+        self.squashed: list[str] = []
+        self._task = SimpleNamespace(action=action, args=arguments, squash=lambda: self.squashed.append(action))
         self.started = self.ended = False
         self.worker_queue = CONTEXT.Queue()
 
@@ -129,6 +130,61 @@ def test_a_pattern_is_compiled_before_the_fork(batches: Batches) -> None:
     worker = Worker(results_stdout_pattern="(")
     batches.start(worker)
     assert worker.started
+
+
+def test_only_a_task_of_ours_is_squashed_before_the_fork(batches: Batches) -> None:
+    """What workers did with it each; others may be changed for the next host, by strategies or includes."""
+    ours, other = Worker(), Worker("ansible.builtin.command")
+    batches.start(ours)
+    batches.start(other)
+    assert ours.squashed and not other.squashed
+    assert ours.started and other.started
+
+
+def test_facts_are_cleaned_where_there_are_any() -> None:
+    seen: list[object] = []
+    clean = cleaned(lambda facts: seen.append(facts) or {"ansible_os": "x"})  # type: ignore[func-returns-value]
+    assert clean({}) == {}
+    assert not seen
+    assert clean({"ansible_os": "x", "ansible_ssh_port": 1}) == {"ansible_os": "x"}
+    assert len(seen) == 1
+
+
+class Display:
+    """As ansible-runner's callback leaves it: whoever gets here has a context."""
+
+    def __init__(self, verbosity: int = 0, log_verbosity: int = 0) -> None:
+        self.verbosity, self.log_verbosity = verbosity, log_verbosity
+        self.said: list[tuple[Any, ...]] = []
+
+    def debug(self, msg: str, host: str | None = None) -> None:
+        self.said.append((msg, host))
+
+    def verbose(self, msg: str, host: str | None = None, caplevel: int = 2) -> None:
+        self.said.append((msg, host, caplevel))
+
+
+@pytest.mark.parametrize(("verbosity", "log", "said"), [(0, 0, []), (3, 0, [1, 2]), (0, 2, [1]), (1, 3, [1, 2])])
+def test_what_is_not_shown_costs_no_context(
+    verbosity: int, log: int, said: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The levels of `-v` at which Ansible shows or logs something, and no other (ansible.utils.display)."""
+
+    class Hushed(Display):
+        pass
+
+    hush(Hushed)
+    display = Hushed(verbosity, log)
+    display.verbose("one", "h1", caplevel=1)
+    display.verbose("two", host="h2")
+    display.verbose("five", caplevel=5)
+    assert [level for *_, level in display.said] == said
+    display.said.clear()
+    monkeypatch.setattr(pacing.C, "DEFAULT_DEBUG", False)
+    display.debug("nobody asks")
+    monkeypatch.setattr(pacing.C, "DEFAULT_DEBUG", True)
+    display.debug("somebody does", host="h1")
+    assert display.said == [("somebody does", "h1")]
 
 
 def test_what_is_cached_is_still_copied_and_nothing_else(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -116,9 +117,9 @@ def local_left(owner: str | None = None) -> list[str]:
 def bases(owner: str) -> Iterator[Path]:
     """Yield the directories of an owner's engines."""
     for base in Path(gettempdir()).glob("ae-*"):
-        file = base / "owner"
-        if file.exists() and file.read_text() == owner:
-            yield base
+        with contextlib.suppress(FileNotFoundError):  # somebody else's, which has just ended
+            if (base / "owner").read_text() == owner:
+                yield base
 
 
 def until(condition: Callable[[], Any], what: str, timeout: float = 30) -> Any:

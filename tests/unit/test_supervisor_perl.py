@@ -155,3 +155,19 @@ def test_a_shell_that_cannot_be_started(target: Target) -> None:
         target.environ |= more
         reply = target.run("echo never", shell=str(shell))
         assert (reply.rc, reply.out, b"shell: not found" in reply.err) == (127, b"", True)
+
+
+def test_the_next_round_trip_finds_a_run_that_is_slow_to_begin(target: Target, tmp_path: Path) -> None:
+    """As on a target whose cores are all busy: a run that was begun must not be taken for gone."""
+    tools = tmp_path / "slow"
+    tools.mkdir()
+    edit = f"""sed "s/^put('sup'/select undef, undef, undef, 1; &/" "$1" >{tmp_path}/slow.pl"""
+    (tools / "perl").write_text(f'#!/bin/sh\n{edit}\nshift\nexec {PERL} {tmp_path}/slow.pl "$@"\n')
+    (tools / "perl").chmod(0o755)
+    target.path = f"{tools}:{PATH}"
+    script = target.script("exec sleep 300", timeout=600)
+    assert target.start(script, wait=0).state is State.RUNNING
+    assert "select undef, undef, undef, 1; put('sup'" in (tmp_path / "slow.pl").read_text()
+    assert target.poll(script, wait=0).state is State.RUNNING
+    target.finish(script, target.stop(script))
+    target.assert_gone(script)

@@ -343,7 +343,6 @@ poll)
   shift
   poll "$@"
   ;;
-drop) drop ;;
 end) end_session ;; # and sweep: for supervisor.pl
 sweep) sweep ;;
 esac

@@ -3,7 +3,6 @@
 #   run                       run the script, detached, and write down how it went   (one, in its own session)
 #   poll NONCE OUT ERR WAIT TICK BYTES DROP   wait for news, print them             (one per round trip)
 #   stop REASON               end the script's session: TERM, grace, KILL           (watchdog, or a cancel)
-#   drop                      remove the run directory
 #
 # Where the target has a Perl, supervisor.pl does what `run` and a first `poll` do.
 #

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -28,27 +27,50 @@ class Assignment:
         self._name = name
         self.globals = dict(globals or {})
         self.tunables = tunables
-        self._trials = itertools.count(1)
+        self._next_trial = 1
         self._params: dict[str, Any] | None = None
         self.exports: dict[str, str] = {}
         """What hosts have found out for others in this trial, by environment variable."""
         self._env = ShellEnv({}, {})
         check(config, self.globals, tunables)
 
+    def begin_trial(self, values: Any = None, global_config: Mapping[str, Any] | None = None) -> None:
+        """Assign the parameters of the next trial and count it, unless its number is given.
+
+        Raises:
+            ParameterError: a value cannot be used; no trial is counted.
+        """
+        self.assign(values, global_config)
+        if "trial_id" not in self._merged(global_config):
+            self._next_trial += 1
+
     def assign(self, values: Any = None, global_config: Mapping[str, Any] | None = None) -> None:
-        """Work out the parameters of the next trial.
+        """Work out the parameters of the next trial, without counting it.
 
         Raises:
             ParameterError: a value cannot be used.
         """
-        merged = {**self.globals, **(global_config or {})}
-        trial: dict[str, Any] = {"trial_id": merged.get("trial_id", next(self._trials)), "trial_runner_id": 1}
+        self._params, self._env = self._resolved(values, global_config)
+        self.exports = {}
+
+    def check_values(self, values: Any = None, global_config: Mapping[str, Any] | None = None) -> None:
+        """Check the values of a trial, and change nothing.
+
+        Raises:
+            ParameterError: a value cannot be used.
+        """
+        self._resolved(values, global_config)
+
+    def _resolved(self, values: Any, global_config: Mapping[str, Any] | None) -> tuple[dict[str, Any], ShellEnv]:
+        merged = self._merged(global_config)
+        trial: dict[str, Any] = {"trial_id": self._next_trial, "trial_runner_id": 1}
         trial["experiment_id"] = self._config.experiment_id or self._name
         trial |= {name: merged[name] for name in trial if name in merged}
         params = resolve(self._config, global_config=merged, tunables=self.tunables, tunable_values=values, trial=trial)
-        self._env = shell_env(self._config, params)
-        self._params = params
-        self.exports = {}
+        return params, shell_env(self._config, params)
+
+    def _merged(self, global_config: Mapping[str, Any] | None) -> dict[str, Any]:
+        return {**self.globals, **(global_config or {})}
 
     @property
     def params(self) -> dict[str, Any]:
@@ -81,7 +103,7 @@ class Assignment:
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return what a journal may hold of what was given for a trial: all but the secrets."""
         given = values.get_param_values() if hasattr(values, "get_param_values") else dict(values or {})
-        merged = {"trial_id": (self._params or {}).get("trial_id"), **self.globals, **(global_config or {})}
+        merged = {"trial_id": (self._params or {}).get("trial_id"), **self._merged(global_config)}
         secret = self._config.secret_params
         return (
             {name: value for name, value in given.items() if name not in secret},

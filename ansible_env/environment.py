@@ -166,7 +166,8 @@ class RemoteEnv(Fleet):
         self.results.clear()
         self._cancel, self._teardown_cancel = Cancellation(self._event), Cancellation()
         self._runner.begin_trial()
-        self.assign(tunables, global_config)
+        self._trace.end()
+        self._assignment.begin_trial(tunables, global_config)
         if self.journal is not None:
             self.journal.begin_trial(*self._assignment.for_journal(tunables, global_config))
             self.journal.remember("hosts", self._given_hosts)
@@ -211,11 +212,21 @@ class RemoteEnv(Fleet):
     def assign(self, tunables: Any = None, global_config: Mapping[str, Any] | None = None) -> None:
         """Work out the parameters of the next trial, as setup does: for phases that are run alone, and for render.
 
+        Only setup counts a trial: until then, the next trial keeps its number.
+
         Raises:
             ParameterError: a value cannot be used.
         """
         self._trace.end()
         self._assignment.assign(tunables, global_config)
+
+    def check_values(self, tunables: Any = None, global_config: Mapping[str, Any] | None = None) -> None:
+        """Check values as setup does, and change nothing.
+
+        Raises:
+            ParameterError: a value cannot be used.
+        """
+        self._assignment.check_values(tunables, global_config)
 
     def run_phase(self, phase: str) -> PhaseResult:
         """Run one phase, whatever came before, and return all that is known of it.

@@ -27,8 +27,8 @@ class Fleet(ABC):
         """The hosts that the environment stands for now, in the inventory's order."""
 
     @abstractmethod
-    def assign(self, tunables: Any = None, global_config: Mapping[str, Any] | None = None) -> None:
-        """Work out the parameters of a trial."""
+    def check_values(self, tunables: Any = None, global_config: Mapping[str, Any] | None = None) -> None:
+        """Check the values of a trial, and change nothing."""
 
     @abstractmethod
     def on(self, hosts: Sequence[str], *, cancel: threading.Event | None = None) -> TrialEnv:
@@ -72,7 +72,7 @@ class Fleet(ABC):
         if not requests:
             raise ConfigError(f"{self.name}: there are no trials to be run")
         for request in requests:
-            self.assign(request.values, request.globals)
+            self.check_values(request.values, request.globals)
         prepare = kept_in(artifacts) if artifacts is not None else None
         pool = self.pool(hosts, hosts_per_trial=hosts_per_trial, prepare=prepare)
         return observed(pool.run(Planned(numbered(requests))), on_result)

@@ -78,7 +78,7 @@ class Runner:
 
         def make(number: int, answer: Any) -> Request:
             request = Request(number, dict(read(answer)), {"trial_id": number}, configuration=number, asked=answer)
-            self._env.assign(request.values, request.globals)
+            self._env.check_values(request.values, request.globals)
             return request
 
         prepare = kept_in(self._artifacts) if self._artifacts is not None else None

@@ -72,7 +72,7 @@ def _checked(options: ValidateOptions, config: EnvironmentConfig, values: Values
             limit=options.limit,
             engine=engine,
         )
-        env.assign(values.tunables, values.for_trial(0, 1)[1])
+        env.check_values(values.tunables, values.for_trial(0, 1)[1])
         return env.hosts if options.inventory else None
 
 

@@ -79,7 +79,7 @@ def run_sweep(options: SweepOptions) -> Exit:
         seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
         requests = list(numbered(_planned(options, session, seed)))
         for request in requests:
-            session.env.assign(request.values, request.globals)
+            session.env.check_values(request.values, request.globals)
         session.progress = make_sweep_progress(
             sys.stderr, options.progress, session.progress, len(requests), quiet=options.quiet
         )

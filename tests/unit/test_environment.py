@@ -288,7 +288,28 @@ def test_every_setup_is_a_trial_of_its_own():
             assert variables(bench) == {"trial_id": number, "tag": f"t-{number}", "experiment_id": "bench"}
         bench.setup(None, {"trial_id": 77})
         assert variables(bench)["tag"] == "t-77"
-    assert "trial_id" in bench.params
+        bench.setup()
+        assert variables(bench)["trial_id"] == "3"
+
+
+def test_only_setup_counts_a_trial():
+    with env(tunables=TUNABLES, shell_env_params=["trial_id"]) as bench:
+        assert bench.params["trial_id"] == 1
+        bench.render("run")
+        for _ in range(3):
+            bench.assign({"cache": 2})
+        with pytest.raises(ParameterError):
+            bench.setup({"cache": 100})
+        bench.setup({"cache": 3})
+        assert (variables(bench)["trial_id"], bench.params["trial_id"], bench.params["cache"]) == ("1", 1, 3)
+        bench.check_values({"cache": 4})
+        with pytest.raises(ParameterError):
+            bench.check_values({"cache": 100})
+        assert (bench.params["trial_id"], bench.params["cache"]) == (1, 3)
+        list(bench.run_trials([{"cache": 5}, {"cache": 6}]))
+        assert (bench.params["trial_id"], bench.params["cache"]) == (1, 3)
+        bench.setup()
+        assert bench.params["trial_id"] == 2
 
 
 def test_setup_and_run_get_the_same_values():

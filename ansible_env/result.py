@@ -214,6 +214,17 @@ def phase_result(
     return PhaseResult(phase, policy.judge(kinds, stopped=stopped), by_name, metrics, message, dropped)
 
 
+def deciding_phase(phases: Mapping[str, PhaseResult]) -> PhaseResult | None:
+    """Return the phase that decides the status and the metrics of a trial, None where no phase was run.
+
+    It is the first phase before teardown that did not succeed, else the last phase before teardown. Teardown decides
+    only where it was run alone.
+    """
+    before = [result for phase, result in phases.items() if phase != "teardown"]
+    bad = next((result for result in before if not result.status.is_succeeded()), None)
+    return bad or (before[-1] if before else phases.get("teardown"))
+
+
 def combine(results: Sequence[HostResult]) -> HostResult:
     """Make one result of those of several scripts that ran one after the other on a host."""
     if len(results) == 1:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ansible_env.result import HostResult, PhaseResult
+from ansible_env.result import HostResult, PhaseResult, deciding_phase
 
 try:
     from opentelemetry import trace
@@ -29,7 +29,7 @@ class TrialTrace:
     def __init__(self, environment: str) -> None:
         self._environment = environment
         self._span: Span | None = None
-        self._failed = ""
+        self._phases: dict[str, PhaseResult] = {}
 
     @contextlib.contextmanager
     def phase(self, phase: str, params: Mapping[str, Any]) -> Iterator[_PhaseTrace]:
@@ -47,22 +47,19 @@ class TrialTrace:
         with tracer.start_as_current_span(phase, context=parent, attributes=about) as span:
             traced = _PhaseTrace(span)
             yield traced
-        if traced.result is not None and phase != "teardown":
-            self._take(traced.result)
+        if traced.result is not None:
+            self._phases[phase] = traced.result
 
     def end(self) -> None:
         """End the span; the next phase begins another one."""
         if self._span is not None:
-            if self._failed:
-                self._span.set_status(StatusCode.ERROR, self._failed)
+            if (result := deciding_phase(self._phases)) is not None:
+                values = {"status": result.status.name, **{f"metric.{n}": value for n, value in result.metrics.items()}}
+                self._span.set_attributes(_attributes(values))
+                if fault := _fault(result):
+                    self._span.set_status(StatusCode.ERROR, fault)
             self._span.end()
-        self._span, self._failed = None, ""
-
-    def _take(self, result: PhaseResult) -> None:
-        assert self._span is not None  # noqa: S101 - for mypy
-        self._failed = self._failed or _fault(result)
-        self._span.set_attributes(_attributes({"status": result.status.name}))
-        self._span.set_attributes(_attributes({f"metric.{name}": value for name, value in result.metrics.items()}))
+        self._span, self._phases = None, {}
 
 
 class _PhaseTrace:

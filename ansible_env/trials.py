@@ -13,7 +13,7 @@ from typing import Any, Protocol, Self
 from ansible_env.errors import AnsibleEnvError, ParameterError
 from ansible_env.journal import Journal
 from ansible_env.metrics import Value
-from ansible_env.result import PhaseResult
+from ansible_env.result import PhaseResult, deciding_phase
 from ansible_env.schedule import Request
 from ansible_env.status import Status
 
@@ -83,9 +83,8 @@ class TrialResult:
 
     @property
     def deciding(self) -> PhaseResult | None:
-        """The last phase before teardown."""
-        found = [result for phase, result in self.phases.items() if phase != "teardown"]
-        return found[-1] if found else None
+        """The phase that decides status and metrics."""
+        return deciding_phase(self.phases)
 
     @property
     def metrics(self) -> Mapping[str, Value]:
@@ -157,8 +156,8 @@ def run_trial(
                 status = env.run()[0]
                 if measured is not None and status.is_succeeded():
                     measured(env, hosts)
-            elif env.results:
-                status = next(reversed(env.results.values())).status
+            elif (decisive := deciding_phase(env.results)) is not None:
+                status = decisive.status
     finally:
         with kept():
             env.teardown()

@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible_env.bundle import Bundle
 from ansible_env.cli.exits import Exit, exit_of
-from ansible_env.result import HostResult, PhaseResult
+from ansible_env.result import HostResult, PhaseResult, deciding_phase
 from ansible_env.status import Status
 
 
@@ -38,23 +38,20 @@ class Trial:
 
     @property
     def deciding(self) -> PhaseResult | None:
-        """The phase that speaks for the trial: the last one before teardown, or teardown where it was run alone."""
-        if self.abandoned in ("setup", "run"):
-            return None
-        found = [result for phase, result in self.phases.items() if phase != "teardown"]
-        return found[-1] if found else self.phases.get("teardown")
+        """The phase that decides status and metrics; none where nobody waited for it."""
+        return None if self.abandoned in ("setup", "run") else deciding_phase(self.phases)
 
     @property
     def status(self) -> Status:
         """The status of the deciding phase. A teardown changes nothing of it."""
         if self.error:
             return Status.FAILED
-        bad = [r.status for phase, r in self.phases.items() if phase != "teardown" and not r.status.is_succeeded()]
-        if bad:
-            return bad[0]
-        if self.canceled and self.abandoned != "teardown":
+        deciding = self.deciding
+        status = deciding.status if deciding else Status.READY
+        failed = deciding is not None and deciding.phase != "teardown" and not status.is_succeeded()
+        if self.canceled and self.abandoned != "teardown" and not failed:
             return Status.CANCELED
-        return self.deciding.status if self.deciding else Status.READY
+        return status
 
     @property
     def exit(self) -> Exit:
@@ -66,14 +63,10 @@ class Trial:
             return Exit.FAILED
         if self.status is Status.CANCELED:
             return Exit.CANCELED
-        before = [exit_of(result) for phase, result in self.phases.items() if phase != "teardown"]
-        bad = next((code for code in before if code is not Exit.SUCCEEDED), None)
-        if bad is not None:
-            return bad
+        if self.deciding is not None and not self.deciding.status.is_succeeded():
+            return exit_of(self.deciding)
         teardown = self.phases.get("teardown")
-        if teardown is None or teardown.status.is_succeeded():
-            return Exit.SUCCEEDED
-        return Exit.FAILED if before else exit_of(teardown)
+        return Exit.SUCCEEDED if teardown is None or teardown.status.is_succeeded() else Exit.FAILED
 
     @property
     def hosts(self) -> Mapping[str, HostResult]:

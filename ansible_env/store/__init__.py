@@ -24,6 +24,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from ansible_env.budgets import Verdict
 from ansible_env.bundle import root
 from ansible_env.errors import ConfigError, Problem
+from ansible_env.result import deciding_phase
 from ansible_env.status import Status
 from ansible_env.store import schema
 from ansible_env.store.database import Database, parse_url, shown
@@ -53,7 +54,6 @@ from ansible_env.store.schema import PARTS, assertions, telemetry, trials
 from ansible_env.store.values import clean
 from ansible_env.store.write import (
     assertion_rows,
-    deciding,
     fingerprint_rows,
     host_rows,
     is_infrastructure,
@@ -163,13 +163,14 @@ class Store:
         with self._database.writing() as connection:
             trial_id, started = trial_row(connection, experiment, info, uid)
             seen = [*telemetry, *samples_of(trial)]
+            deciding = deciding_phase(trial.phases)
             for table in PARTS:
                 if table is not schema.telemetry or seen:
                     connection.execute(table.delete().where(table.c.trial_id == trial_id))
             values = {
                 "status": trial.status.name,
                 "infrastructure": is_infrastructure(trial),
-                "phase": deciding(trial),
+                "phase": deciding.phase if deciding else None,
                 "finished": finished,
                 "elapsed": (finished - started).total_seconds(),
                 "error": clean(error),

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_env.budgets import Verdict
-from ansible_env.result import HostResult, PhaseResult
+from ansible_env.result import HostResult, PhaseResult, deciding_phase
 from ansible_env.status import Status
 from ansible_env.store.records import Sample, TrialLike
 from ansible_env.store.schema import GROUP
@@ -20,21 +20,12 @@ LAST_WORDS = 2000
 Row = dict[str, Any]
 
 
-def deciding(trial: TrialLike) -> str | None:
-    """Return the phase that speaks for a trial: the first that failed, else the last before teardown."""
-    before = [phase for phase in trial.phases if phase != "teardown"]
-    bad = [phase for phase in before if not trial.phases[phase].status.is_succeeded()]
-    if bad:
-        return bad[0]
-    return before[-1] if before else next(iter(trial.phases), None)
-
-
 def is_infrastructure(trial: TrialLike) -> bool:
     """Whether the machinery failed rather than the benchmark."""
     if trial.status not in (Status.FAILED, Status.TIMED_OUT):
         return False
-    phase = deciding(trial)
-    failed = trial.phases[phase].failed_hosts if phase else ()
+    deciding = deciding_phase(trial.phases)
+    failed = deciding.failed_hosts if deciding else ()
     return not failed or any(host.is_infrastructure_failure for host in failed)
 
 

@@ -13,10 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_env.aggregate import group_metrics
+from ansible_env.cli.record import Trial
 from ansible_env.errors import HostsUnreachable, PhaseCanceled, PhaseError, PhaseFailed, PhaseTimedOut
 from ansible_env.outcomes import OUTCOMES, Kind
-from ansible_env.result import HostResult, PhaseResult, combine, phase_result
+from ansible_env.result import HostResult, PhaseResult, combine, deciding_phase, phase_result
+from ansible_env.schedule import Request
 from ansible_env.status import Status
+from ansible_env.store import Store
+from ansible_env.trials import TrialResult
 
 NOW = datetime(2025, 11, 22, 20, 0, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=1.5)
@@ -223,3 +227,32 @@ def test_metrics_of_any_group(sets):
 def test_only_hosts_that_succeeded_count_for_the_group():
     result = phase_result("run", [host("a", metrics={"x": 1}), host("b", Kind.TIMEOUT, metrics={"x": 99})])
     assert result.metrics == {"x": 1}
+
+
+# The phase that decides a trial
+
+PHASES = {
+    "nothing": ({}, None),
+    "all succeed": ({"boot": Kind.OK, "setup": Kind.OK, "run": Kind.OK, "teardown": Kind.OK}, "run"),
+    "teardown fails": ({"setup": Kind.OK, "run": Kind.OK, "teardown": Kind.EXIT}, "run"),
+    "no host after reboot": ({"boot": Kind.UNREACHABLE, "teardown": Kind.OK}, "boot"),
+    "setup fails": ({"setup": Kind.EXIT, "teardown": Kind.OK}, "setup"),
+    "run after a setup that failed": ({"setup": Kind.EXIT, "run": Kind.OK, "teardown": Kind.OK}, "setup"),
+    "run fails": ({"setup": Kind.OK, "run": Kind.TIMEOUT, "teardown": Kind.OK}, "run"),
+    "setup alone": ({"setup": Kind.OK}, "setup"),
+    "teardown alone": ({"teardown": Kind.EXIT}, "teardown"),
+}
+
+
+@pytest.mark.parametrize(("kinds", "deciding"), PHASES.values(), ids=PHASES)
+def test_everybody_agrees_which_phase_decides_a_trial(kinds, deciding, tmp_path):
+    phases = {name: phase_result(name, [host(kind=kind)]) for name, kind in kinds.items()}
+    record = Trial("e", 1, {}, phases=phases)
+    status = phases[deciding].status if deciding else Status.READY
+    result = TrialResult(Request(1), ("h",), status, phases)
+    for result_of_phase in (deciding_phase(phases), record.deciding, result.deciding):
+        assert (result_of_phase.phase if result_of_phase else None) == deciding
+    assert record.status is status
+    with Store(tmp_path / "store.sqlite") as store:
+        stored = store.trial(store.add_trial("e", record))
+    assert (stored.phase, stored.status) == (deciding, status)

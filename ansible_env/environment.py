@@ -24,7 +24,7 @@ from ansible_env.journal import Journal
 from ansible_env.logs import about, get_logger
 from ansible_env.metrics import Value
 from ansible_env.params import Tunables
-from ansible_env.phases import PhaseRunner, Place
+from ansible_env.phases import OnPlaybook, PhaseRunner, Place
 from ansible_env.playbook import PHASES, Playbook, render, render_boot, render_question
 from ansible_env.result import PhaseResult
 from ansible_env.status import Status
@@ -103,6 +103,8 @@ class RemoteEnv(Fleet):
         """Where the full output goes; may be changed between two phases."""
         self.journal = journal
         """Where the state of the next trial is written down."""
+        self.on_playbook: OnPlaybook | None = None
+        """Is called with the name of a phase and the text of its playbook, just before the engine runs that text."""
         self._event = cancel
         self._cancel = Cancellation(cancel)
         self._teardown_cancel = Cancellation()
@@ -336,7 +338,8 @@ class RemoteEnv(Fleet):
             result = self._runner.run(
                 playbook,
                 secrets=self._assignment.secrets,
-                place=Place(self.logs, self.journal),
+                # A phase that is resumed keeps the playbook by which it was started.
+                place=Place(self.logs, self.journal, self.on_playbook if key is None else None),
                 cancel=self._teardown_cancel if phase == "teardown" else self._cancel,
                 key=key,
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets as random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -30,12 +30,17 @@ RETRY_PAUSE = 1.0
 """Seconds before hosts are tried again; each time more by as much."""
 
 
+OnPlaybook = Callable[[str, str], object]
+"""Is called with the name of a phase and the text of its playbook, just before the engine runs that text."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a phase leaves what outlives it."""
 
     logs: Path | None = None
     journal: Journal | None = None
+    on_playbook: OnPlaybook | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +184,8 @@ class PhaseRunner:
         if not hosts:
             return EngineRun(()), []
         job = self._job(phase, hosts, self._members.limit if first and not phase.due else ",".join(hosts))
+        if phase.place.on_playbook is not None:
+            phase.place.on_playbook(phase.playbook.phase, job.playbook)
         run = self._engine.run(job, listener=phase.listener, cancel=phase.cancel)
         events = [*run.events, *self._end_background(phase, run.events)]
         measured = phase.playbook.measured

@@ -2,7 +2,7 @@
 
 bundle.json         what it is: uid, experiment, parameters (secrets masked), versions, git state
 environment.yml     the environment file as it was used
-setup.yml run.yml teardown.yml      the playbooks that were run
+boot.yml setup.yml run.yml teardown.yml     the playbooks that were run
 fingerprints.json   what the hosts are: kernel, CPU, memory, governor, machine id (hashed)
 events/PHASE.jsonl  Ansible's events
 logs/PHASE/         all that the scripts printed, for each host

@@ -83,7 +83,7 @@ class Session:
     def _attached(self, journal: Journal) -> Iterator[Trial]:
         self.env.journal = journal
         bundle = Bundle.open(journal.directory)
-        self.env.logs = bundle.logs
+        self._keep_in(bundle)
         trial = Trial(self.env.name, 0, {}, bundle.created, artifacts=journal.directory, bundle=bundle)
         with self._as_far_as_wanted(trial), self._teardown_after(trial):
             begun = journal.interrupted()
@@ -139,13 +139,16 @@ class Session:
         self.env.results.clear()
         self.env.assign(self.values.tunables, given)
         bundle = self.artifacts.trial(number, self.env)
-        self.env.logs = bundle.logs
+        self._keep_in(bundle)
         self.env.journal = Journal(bundle.directory)
         title = f"{self.env.name}: trial {number}" + (f" ({index + 1} of {self.trials})" if self.trials > 1 else "")
         self.progress.trial(title, self.env.hosts, self.pace)
         trial = Trial(self.env.name, number, self.env.params, artifacts=bundle.directory, bundle=bundle)
         self.keeper.begin(trial)
         return trial
+
+    def _keep_in(self, bundle: Bundle) -> None:
+        self.env.logs, self.env.on_playbook = bundle.logs, bundle.write_playbook
 
     def _run_trial(self, trial: Trial, index: int) -> bool:
         """Run the phases of a trial; return whether it was the last one, whatever was planned."""
@@ -194,7 +197,7 @@ class Session:
             return False
         if not config.setup and not config.wait_boot:
             return self.env.setup(self.values.tunables, given)
-        self._announce(trial, "setup")
+        self._announce("setup")
         return self._under_way(trial, lambda: self.env.setup(self.values.tunables, given))
 
     def _under_way(self, trial: Trial, action: Callable[[], T]) -> T:
@@ -207,7 +210,7 @@ class Session:
         return done
 
     def _phase(self, trial: Trial, phase: str) -> None:
-        self._announce(trial, phase)
+        self._announce(phase)
         self._under_way(trial, lambda: self.env.run_phase(phase))
         if phase == "run":
             self._fingerprint(trial)
@@ -218,10 +221,8 @@ class Session:
             self.fingerprints = self.env.fingerprints()
         trial.fingerprints = self.fingerprints or {}
 
-    def _announce(self, trial: Trial, phase: str) -> None:
+    def _announce(self, phase: str) -> None:
         self.begun = phase
-        if getattr(self.env.config, phase) and trial.bundle:
-            trial.bundle.write_playbook(phase, self.env.render(phase))
         self.progress.begin(phase)
 
     def _take_over(self, trial: Trial) -> None:

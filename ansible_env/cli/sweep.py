@@ -190,9 +190,7 @@ class _Sweep:
         assert isinstance(env, RemoteEnv)  # noqa: S101 - for mypy
         bundle = self._session.artifacts.trial(request.number, env, request.attempt)
         self._bundles[request.number, request.attempt] = bundle
-        env.logs, env.journal = bundle.logs, Journal(bundle.directory)
-        for phase in env.config.phases:
-            bundle.write_playbook(phase, env.render(phase))
+        env.logs, env.journal, env.on_playbook = bundle.logs, Journal(bundle.directory), bundle.write_playbook
         trial = Trial(env.name, request.number, env.params, artifacts=bundle.directory, bundle=bundle)
         self._session.keeper.begin(trial)
         given = {**request.globals, **request.values}

@@ -477,6 +477,23 @@ def test_artifacts(call):
     assert call.engine.jobs[1].logs == trial / "logs" / "run"
 
 
+def test_the_stored_playbooks_are_those_that_were_run(call):
+    call.environment(setup=[{"script": "start", "exports": {"port": r"^port=(\d+)$"}}], wait_boot=True)
+    call.outcomes["setup"] = {"exports": {"port": "4711"}}
+    assert call("trial", "env.yml").exit_code == 0
+    (trial,) = (call.directory / "kept" / "a-bench").glob("*/trial-1")
+    stored = [(trial / f"{phase}.yml").read_text() for phase in ("boot", "setup", "run", "teardown")]
+    assert stored == [job.playbook for job in call.engine.jobs if "Fingerprint" not in job.playbook]
+    assert call.variables(2)["port"] == "4711"
+
+
+def test_a_phase_that_was_not_run_has_no_playbook(call):
+    call.outcomes["setup"] = {"rc": 1}
+    assert call("trial", "env.yml").exit_code == 1
+    (trial,) = (call.directory / "kept" / "a-bench").glob("*/trial-1")
+    assert [(trial / f"{phase}.yml").exists() for phase in ("setup", "run", "teardown")] == [True, False, True]
+
+
 def test_a_chosen_directory_is_not_written_twice(call):
     assert call("trial", "env.yml", "--artifacts", "out").exit_code == 0
     assert Path("out/trial-1/result.json").is_file()

@@ -48,7 +48,8 @@ def answer(phase: str, host: str, task: Any) -> dict[str, Any]:
 @pytest.fixture
 def sweep(tmp_path, monkeypatch):
     def call(*arguments: str, answer: Any = answer) -> Any:
-        monkeypatch.setattr(context, "make_engine", lambda *_: FakeEngine("ab", answer))
+        call.engine = FakeEngine("ab", answer)
+        monkeypatch.setattr(context, "make_engine", lambda *_: call.engine)
         return CliRunner().invoke(app, ["sweep", str(tmp_path / "env.yml"), *arguments])
 
     monkeypatch.setattr(pool, "REST", 0.01)
@@ -56,6 +57,29 @@ def sweep(tmp_path, monkeypatch):
     monkeypatch.setenv("ANSIBLE_ENV_STORE", str(tmp_path / "store.sqlite"))
     (tmp_path / "env.yml").write_text(yaml.safe_dump(ENVIRONMENT))
     return call
+
+
+def test_the_stored_playbooks_are_those_that_were_run(sweep, tmp_path):
+    setup = [{"script": "start", "exports": {"port": r"^port=(\d+)$"}}]
+    (tmp_path / "env.yml").write_text(yaml.safe_dump(ENVIRONMENT | {"setup": setup}))
+    seen = {}
+
+    def exporting(phase: str, host: str, task: Any) -> dict[str, Any]:
+        number = task.get("env", {}).get("trial_id")
+        if phase == "run":
+            seen[number] = task["env"]["port"]
+        return {"exports": {"port": f"47{number}"}} if phase == "setup" else answer(phase, host, task)
+
+    assert sweep("--grid", "cache=1,2", answer=exporting).exit_code == 0
+    assert seen == {"1": "471", "2": "472"}
+    executed = [job.playbook for job in sweep.engine.jobs if "Fingerprint" not in job.playbook]
+    stored = [
+        path.read_text()
+        for phase in ("setup", "run", "teardown")
+        for path in (tmp_path / "kept" / "bench").glob(f"*/trial-*/{phase}.yml")
+    ]
+    assert len(stored) == 6
+    assert sorted(stored) == sorted(executed)
 
 
 def trials(done: Any) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable
 
+from ansible_env.record import Trial
 from ansible_env.result import PhaseResult
 from ansible_env.status import Status
 
@@ -54,6 +55,21 @@ def exit_of(result: PhaseResult) -> Exit:
     if result.status is Status.TIMED_OUT:
         return Exit.TIMED_OUT
     return Exit.UNREACHABLE if result.unreachable else Exit.FAILED
+
+
+def exit_of_trial(trial: Trial) -> Exit:
+    """Return the exit code that a trial alone would give.
+
+    A teardown that failed after everything went well counts too: something may be left on the hosts.
+    """
+    if trial.error:
+        return Exit.FAILED
+    if trial.status is Status.CANCELED:
+        return Exit.CANCELED
+    if trial.deciding is not None and not trial.deciding.status.is_succeeded():
+        return exit_of(trial.deciding)
+    teardown = trial.phases.get("teardown")
+    return Exit.SUCCEEDED if teardown is None or teardown.status.is_succeeded() else Exit.FAILED
 
 
 def worst_exit(codes: Iterable[Exit]) -> Exit:

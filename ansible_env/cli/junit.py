@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ansible_env.budgets import Verdict
 from ansible_env.cli.files import write_whole
-from ansible_env.cli.record import Trial
 from ansible_env.errors import ConfigError, Problem
+from ansible_env.record import Trial
 from ansible_env.report.junit import Check, Suite, junit
 
 

@@ -9,10 +9,9 @@ from ansible_env.budgets import Verdict
 from ansible_env.bundle import Bundle
 from ansible_env.cli import context
 from ansible_env.cli.options import Running
-from ansible_env.cli.record import Trial
-from ansible_env.config.checks import TRIAL_NAMES
 from ansible_env.errors import ConfigError, StoreError
-from ansible_env.store import Store, TrialInfo
+from ansible_env.record import Trial, trial_info
+from ansible_env.store import Store
 
 
 def open_keeper(options: Running, phases: tuple[str, ...], stack: ExitStack) -> Keeper:
@@ -65,17 +64,4 @@ def _add(store: Store, trial: Trial, bundle: Bundle) -> None:
         error=trial.error,
         finished=trial.end,
         fingerprints=trial.fingerprints,
-    )
-
-
-def trial_info(trial: Trial, bundle: Bundle) -> TrialInfo:
-    """Return what the store is told about a trial."""
-    return TrialInfo(
-        uid=bundle.uid,
-        number=trial.number or int(bundle.manifest["trial"]),
-        environment=trial.environment,
-        params={name: value for name, value in trial.params.items() if name not in TRIAL_NAMES},
-        started=trial.begin,
-        artifacts=str(bundle.directory),
-        versions=bundle.manifest["versions"],
     )

@@ -13,9 +13,9 @@ from rich.console import Console
 
 from ansible_env.budgets import Verdict
 from ansible_env.bundle import to_json
-from ansible_env.cli.record import Trial
 from ansible_env.cli.tables import trial_tables
 from ansible_env.cli.text import visible
+from ansible_env.record import Trial
 from ansible_env.result import HostResult
 
 

@@ -9,8 +9,8 @@ from typing import Protocol
 
 from ansible_env.budgets import Verdict
 from ansible_env.cli.options import Running
-from ansible_env.cli.record import Trial
 from ansible_env.errors import ConfigError, Problem
+from ansible_env.record import Trial
 
 
 class Published(Protocol):

@@ -13,14 +13,14 @@ from ansible_env.bundle.archive import export, opened
 from ansible_env.bundle.reading import read_phases, read_result
 from ansible_env.bundle.replay import replay
 from ansible_env.bundle.rules import rules_of
-from ansible_env.cli.exits import Exit
+from ansible_env.cli.exits import Exit, exit_of_trial
 from ansible_env.cli.keeping import Keeper
 from ansible_env.cli.output import Output, make_writer
 from ansible_env.cli.query_options import ExportOptions, ReplayOptions, RowOutput
-from ansible_env.cli.record import Trial
 from ansible_env.config import EnvironmentConfig
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.metrics import compile_pattern
+from ansible_env.record import Trial
 from ansible_env.status import Status
 from ansible_env.store import Store
 
@@ -48,7 +48,7 @@ def run_replay(options: ReplayOptions) -> Exit:
     writer = make_writer(Output(options.output.value), sys.stdout)
     writer.add(trial)
     writer.close()
-    return trial.exit
+    return exit_of_trial(trial)
 
 
 def run_export(options: ExportOptions) -> Path:

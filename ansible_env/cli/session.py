@@ -16,7 +16,7 @@ from ansible_env.bundle import Bundle
 from ansible_env.cli import context
 from ansible_env.cli.artifacts import Artifacts
 from ansible_env.cli.budgets import Budgets
-from ansible_env.cli.exits import Exit, worst_exit
+from ansible_env.cli.exits import Exit, exit_of_trial, worst_exit
 from ansible_env.cli.failures import report_failure
 from ansible_env.cli.interrupts import Interrupts, StopWaiting
 from ansible_env.cli.keeping import Keeper
@@ -24,11 +24,11 @@ from ansible_env.cli.output import Writer
 from ansible_env.cli.pace import Pace
 from ansible_env.cli.progress import Progress
 from ansible_env.cli.published import Published
-from ansible_env.cli.record import Trial
 from ansible_env.cli.values import Values
 from ansible_env.environment import RemoteEnv
 from ansible_env.errors import AnsibleEnvError, ConfigError
 from ansible_env.journal import Journal
+from ansible_env.record import Trial
 
 T = TypeVar("T")
 
@@ -111,7 +111,7 @@ class Session:
                 self._finish(trial)
                 done.append(trial)
                 self.pace.end(time.monotonic())
-                codes.append(trial.exit)
+                codes.append(exit_of_trial(trial))
         except StopWaiting:
             pass
         finally:

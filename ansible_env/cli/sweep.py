@@ -16,7 +16,7 @@ from rich.console import Console
 from ansible_env.budgets import Verdict
 from ansible_env.bundle import Bundle
 from ansible_env.cli import context
-from ansible_env.cli.exits import Exit, worst_exit
+from ansible_env.cli.exits import Exit, exit_of_trial, worst_exit
 from ansible_env.cli.failures import report_failure
 from ansible_env.cli.hostfacts import HostFacts
 from ansible_env.cli.interrupts import Interrupts, StopWaiting
@@ -24,7 +24,6 @@ from ansible_env.cli.options import SweepOptions
 from ansible_env.cli.output import Output
 from ansible_env.cli.preparing import prepare
 from ansible_env.cli.progress import ProgressForm
-from ansible_env.cli.record import Trial
 from ansible_env.cli.session import Session
 from ansible_env.cli.summary import calibration_table, configuration_table, verdicts_text
 from ansible_env.cli.sweepview import make_sweep_progress
@@ -35,6 +34,7 @@ from ansible_env.environment import RemoteEnv
 from ansible_env.errors import ConfigError, ParameterError, Problem
 from ansible_env.journal import Journal
 from ansible_env.pool import Pool
+from ansible_env.record import Trial
 from ansible_env.schedule import Planned, Request, grid, numbered, plan, plan_calibration
 from ansible_env.trials import TrialEnv, TrialResult
 
@@ -52,7 +52,7 @@ class SweepTrial(Trial):
     def exit(self) -> Exit:
         """The exit code that the trial alone would give."""
         kept = all(verdict.passed for verdict in self.verdicts)
-        return worst_exit([super().exit, Exit.SUCCEEDED if kept else Exit.ASSERTION])
+        return worst_exit([exit_of_trial(self), Exit.SUCCEEDED if kept else Exit.ASSERTION])
 
     def to_dict(self, *, output: bool) -> dict[str, Any]:
         """Return the trial as plain data, with its place in the plan."""

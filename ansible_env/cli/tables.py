@@ -11,8 +11,8 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from ansible_env.cli.record import Trial
 from ansible_env.cli.text import duration, number, plural, visible
+from ansible_env.record import Trial
 from ansible_env.result import HostResult
 from ansible_env.status import Status
 

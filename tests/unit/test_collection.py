@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from ansible_env.outcomes import Kind
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCH = ROOT / "ansible_env/content/ansible_collections/ansible_env/bench"
+COLLECTION = "ansible_collections.ansible_env.bench"
 
 
 def constants(path: Path) -> dict[str, Any]:
@@ -132,3 +135,40 @@ def test_the_roles_arguments_have_the_defaults_that_they_say() -> None:
     options = yaml.safe_load((role / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
     defaults = yaml.safe_load((role / "defaults/main.yml").read_text())
     assert {name: option["default"] for name, option in options.items() if "default" in option} == defaults
+
+
+# What the collection needs of the library
+
+ABOVE = ("ansible_env.cli", "ansible_env.mlos", "ansible_env.testing")
+PLUGINS = sorted((BENCH / "plugins").rglob("*.py"))
+
+
+def _imported(tree: ast.AST) -> set[str]:
+    """Return the modules that a file imports, wherever in it."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+@pytest.mark.parametrize("path", PLUGINS, ids=lambda path: "-".join(path.parts[-2:]))
+def test_a_plugin_imports_nothing_of_the_layers_above(path: Path) -> None:
+    names = _imported(ast.parse(path.read_text(encoding="utf-8")))
+    assert not [name for name in names if f"{name}.".startswith(tuple(f"{above}." for above in ABOVE))]
+
+
+def test_plugins_load_nothing_of_the_command() -> None:
+    modules = [".".join(path.relative_to(BENCH.parents[2]).with_suffix("").parts) for path in PLUGINS]
+    code = f"""
+import importlib, sys
+sys.path.insert(0, {str(BENCH.parents[2])!r})
+for name in {modules}:
+    importlib.import_module(name)
+print(importlib.import_module("{COLLECTION}.plugins.callback.results").LIBRARY_ERROR)
+print([name for name in sys.modules if name.startswith({(*ABOVE, "typer", "rich")})])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines() == ["None", "[]"], done.stderr

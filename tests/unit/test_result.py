@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_env.aggregate import group_metrics
-from ansible_env.cli.record import Trial
 from ansible_env.errors import HostsUnreachable, PhaseCanceled, PhaseError, PhaseFailed, PhaseTimedOut
 from ansible_env.outcomes import OUTCOMES, Kind
+from ansible_env.record import Trial
 from ansible_env.result import HostResult, PhaseResult, combine, deciding_phase, phase_result
 from ansible_env.schedule import Request
 from ansible_env.status import Status

@@ -54,9 +54,9 @@ from pathlib import Path
 from ansible.plugins.callback import CallbackBase
 
 try:
-    from ansible_env.cli.played import PlayedTrial
     from ansible_env.errors import AnsibleEnvError
     from ansible_env.playbook import PHASE_TASK, PHASES
+    from ansible_env.played import PlayedTrial
     from ansible_env.variables import LOG_DIR, PRIVATE_DIR
 except ImportError as error:  # the collection was installed without the library
     LIBRARY_ERROR = error

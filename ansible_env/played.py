@@ -10,14 +10,13 @@ from typing import Any
 
 from ansible_env.bundle import Bundle, Origin, new_call
 from ansible_env.bundle.origin import versions
-from ansible_env.cli.keeping import trial_info
-from ansible_env.cli.record import Trial
 from ansible_env.config import PHASES, EnvironmentConfig
 from ansible_env.errors import ConfigError, StoreError
 from ansible_env.fold import fold_hosts
 from ansible_env.outcomes import Kind
 from ansible_env.playbook import PHASE_TASK
 from ansible_env.policies import EVERY_HOST
+from ansible_env.record import Trial, trial_info
 from ansible_env.result import HostResult, phase_result
 from ansible_env.store import Store
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ansible_env.bundle import Bundle
-from ansible_env.cli.exits import Exit, exit_of
+from ansible_env.config.checks import TRIAL_NAMES
 from ansible_env.result import HostResult, PhaseResult, deciding_phase
 from ansible_env.status import Status
+from ansible_env.store.records import TrialInfo
 
 
 @dataclass
@@ -54,21 +55,6 @@ class Trial:
         return status
 
     @property
-    def exit(self) -> Exit:
-        """The exit code that the trial alone would give.
-
-        A teardown that failed after everything went well counts too: something may be left on the hosts.
-        """
-        if self.error:
-            return Exit.FAILED
-        if self.status is Status.CANCELED:
-            return Exit.CANCELED
-        if self.deciding is not None and not self.deciding.status.is_succeeded():
-            return exit_of(self.deciding)
-        teardown = self.phases.get("teardown")
-        return Exit.SUCCEEDED if teardown is None or teardown.status.is_succeeded() else Exit.FAILED
-
-    @property
     def hosts(self) -> Mapping[str, HostResult]:
         """What the deciding phase gave for each host."""
         return self.deciding.hosts if self.deciding else {}
@@ -102,6 +88,19 @@ class Trial:
             **({"versions": dict(self.bundle.manifest["versions"])} if output and self.bundle else {}),
             **({"error": self.error} if self.error else {}),
         }
+
+
+def trial_info(trial: Trial, bundle: Bundle) -> TrialInfo:
+    """Return what the store is told about a trial."""
+    return TrialInfo(
+        uid=bundle.uid,
+        number=trial.number or int(bundle.manifest["trial"]),
+        environment=trial.environment,
+        params={name: value for name, value in trial.params.items() if name not in TRIAL_NAMES},
+        started=trial.begin,
+        artifacts=str(bundle.directory),
+        versions=bundle.manifest["versions"],
+    )
 
 
 def _brief(host: HostResult) -> dict[str, Any]:

@@ -47,7 +47,7 @@ test-cookbook: venv packages ## every example on real hosts, with packages from 
 
 test-mlos: venv packages ## all tests of the classes for mlos_bench, whole experiments too (some minutes)
 	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check 'mlos-bench[flaml]'
-	$(IN_VENV) pytest -m 'mlos or not mlos' tests/integration/mlos tests/unit/test_mlos.py $(PYTEST_ARGS)
+	$(IN_VENV) pytest -m 'mlos or not mlos' tests/integration/mlos tests/unit/mlos/test_mlos.py $(PYTEST_ARGS)
 
 test-docs: venv packages ## each command of README and docs, and the report in Chromium (some minutes)
 	$(IN_VENV) pytest -m docs tests/docs $(PYTEST_ARGS)

@@ -9,41 +9,42 @@ with ansible_env.RemoteEnv.from_file("environment.yml", inventory="inventories/l
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ansible_env.common import __version__
+
 if TYPE_CHECKING:
-    from ansible_env.config import EnvironmentConfig
-    from ansible_env.engine import (
-        Cancellation,
-        ColdEngine,
-        Engine,
-        Inventory,
-        Listener,
-        Options,
-        SessionEngine,
-        WarmEngine,
-    )
-    from ansible_env.environment import RemoteEnv
+    from ansible_env.config.model import EnvironmentConfig
+    from ansible_env.engine.cold import ColdEngine
+    from ansible_env.engine.inventory import Inventory
+    from ansible_env.engine.protocol import Cancellation, Engine, Listener, Options
+    from ansible_env.engine.session import SessionEngine
+    from ansible_env.engine.warm import WarmEngine
+    from ansible_env.environment.remote_env import RemoteEnv
     from ansible_env.errors import (
         AnsibleEnvError,
         ConfigError,
         EngineError,
-        HostsUnreachable,
         InventoryError,
         LifecycleError,
         MetricsPatternError,
         MetricsTimeoutError,
         ParameterError,
-        PhaseCanceled,
-        PhaseError,
-        PhaseFailed,
-        PhaseTimedOut,
         Problem,
         StoreError,
     )
-    from ansible_env.outcomes import Kind
-    from ansible_env.result import HostResult, PhaseResult
-    from ansible_env.status import Status
-
-__version__ = "0.1.0"
+    from ansible_env.results.outcomes import Kind
+    from ansible_env.results.result import (
+        HostResult,
+        HostsUnreachable,
+        PhaseCanceled,
+        PhaseError,
+        PhaseFailed,
+        PhaseResult,
+        PhaseTimedOut,
+    )
+    from ansible_env.results.status import Status
+    from ansible_env.storage.store import Store
+    from ansible_env.trials.run_trials import run_trials
+    from ansible_env.trials.tuning import Runner
 
 __all__ = [
     "AnsibleEnvError",
@@ -71,43 +72,49 @@ __all__ = [
     "PhaseTimedOut",
     "Problem",
     "RemoteEnv",
+    "Runner",
     "SessionEngine",
     "Status",
+    "Store",
     "StoreError",
     "WarmEngine",
     "__version__",
+    "run_trials",
 ]
 
 _HOMES = {
     "AnsibleEnvError": "ansible_env.errors",
-    "Cancellation": "ansible_env.engine",
-    "ColdEngine": "ansible_env.engine",
+    "Cancellation": "ansible_env.engine.protocol",
+    "ColdEngine": "ansible_env.engine.cold",
     "ConfigError": "ansible_env.errors",
-    "Engine": "ansible_env.engine",
+    "Engine": "ansible_env.engine.protocol",
     "EngineError": "ansible_env.errors",
-    "EnvironmentConfig": "ansible_env.config",
-    "HostResult": "ansible_env.result",
-    "HostsUnreachable": "ansible_env.errors",
-    "Inventory": "ansible_env.engine",
+    "EnvironmentConfig": "ansible_env.config.model",
+    "HostResult": "ansible_env.results.result",
+    "HostsUnreachable": "ansible_env.results.result",
+    "Inventory": "ansible_env.engine.inventory",
     "InventoryError": "ansible_env.errors",
-    "Kind": "ansible_env.outcomes",
+    "Kind": "ansible_env.results.outcomes",
     "LifecycleError": "ansible_env.errors",
-    "Listener": "ansible_env.engine",
+    "Listener": "ansible_env.engine.protocol",
     "MetricsPatternError": "ansible_env.errors",
     "MetricsTimeoutError": "ansible_env.errors",
-    "Options": "ansible_env.engine",
+    "Options": "ansible_env.engine.protocol",
     "ParameterError": "ansible_env.errors",
-    "PhaseCanceled": "ansible_env.errors",
-    "PhaseError": "ansible_env.errors",
-    "PhaseFailed": "ansible_env.errors",
-    "PhaseResult": "ansible_env.result",
-    "PhaseTimedOut": "ansible_env.errors",
+    "PhaseCanceled": "ansible_env.results.result",
+    "PhaseError": "ansible_env.results.result",
+    "PhaseFailed": "ansible_env.results.result",
+    "PhaseResult": "ansible_env.results.result",
+    "PhaseTimedOut": "ansible_env.results.result",
     "Problem": "ansible_env.errors",
-    "RemoteEnv": "ansible_env.environment",
-    "SessionEngine": "ansible_env.engine",
-    "Status": "ansible_env.status",
+    "RemoteEnv": "ansible_env.environment.remote_env",
+    "Runner": "ansible_env.trials.tuning",
+    "SessionEngine": "ansible_env.engine.session",
+    "Status": "ansible_env.results.status",
+    "Store": "ansible_env.storage.store",
     "StoreError": "ansible_env.errors",
-    "WarmEngine": "ansible_env.engine",
+    "WarmEngine": "ansible_env.engine.warm",
+    "run_trials": "ansible_env.trials.run_trials",
 }
 
 

@@ -14,6 +14,8 @@ AnsibleEnvError
     │   └── HostsUnreachable
     ├── PhaseTimedOut                                                                  (TimeoutError)
     └── PhaseCanceled
+
+PhaseError and its subclasses are in `ansible_env.results.result`, beside the result that they carry.
 """
 
 from __future__ import annotations
@@ -21,25 +23,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from ansible_env.result import PhaseResult
 
 __all__ = [
     "AnsibleEnvError",
     "ConfigError",
     "EngineError",
-    "HostsUnreachable",
     "InventoryError",
     "LifecycleError",
     "MetricsPatternError",
     "MetricsTimeoutError",
     "ParameterError",
-    "PhaseCanceled",
-    "PhaseError",
-    "PhaseFailed",
-    "PhaseTimedOut",
     "Problem",
     "StoreError",
 ]
@@ -109,27 +102,3 @@ class StoreError(AnsibleEnvError):
 
 class MetricsTimeoutError(AnsibleEnvError, TimeoutError):
     """A results pattern took longer than its time limit."""
-
-
-class PhaseError(AnsibleEnvError):
-    """A phase did not succeed. Raised only by `raise_for_status()`; `result` has everything that is known."""
-
-    def __init__(self, message: str, result: PhaseResult) -> None:
-        self.result = result
-        super().__init__(message)
-
-
-class PhaseFailed(PhaseError):
-    """At least one host failed."""
-
-
-class HostsUnreachable(PhaseFailed):
-    """Every host that failed could not be reached or logged in to."""
-
-
-class PhaseTimedOut(PhaseError, TimeoutError):
-    """A deadline ended the phase."""
-
-
-class PhaseCanceled(PhaseError):
-    """The phase was canceled."""

@@ -19,7 +19,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ansible_env.environment import RemoteEnv
+from ansible_env.environment.remote_env import RemoteEnv
+from ansible_env.trials.run_trials import run_trials
 from tests.hosts import Hosts, HostSpec
 
 SWEEP: dict[str, Any] = {
@@ -36,11 +37,11 @@ def sweep() -> None:
     """32 configurations, 3 times each, on 8 hosts."""
     for dying in (False, True):
         with Hosts(8) as hosts, RemoteEnv(config=SWEEP, inventory=hosts.inventory()) as env:
-            list(env.run_trials([{"x": 1}] * 8))  # connections, as after any earlier call
+            list(run_trials(env, [{"x": 1}] * 8))  # connections, as after any earlier call
             begun = time.monotonic()
             counted: Counter[Any] = Counter()
             results = []
-            for number, result in enumerate(env.run_trials([{"x": n} for n in range(32)], repeat=3, seed=1)):
+            for number, result in enumerate(run_trials(env, [{"x": n} for n in range(32)], repeat=3, seed=1)):
                 counted[result.values["x"], result.request.repeat, str(result.status.name)] += 1
                 results.append(result)
                 if dying and number == 30:

@@ -17,10 +17,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
-from ansible_env.outcomes import Kind
-from ansible_env.result import HostResult, PhaseResult, phase_result
-from ansible_env.status import Status
-from ansible_env.store import Store, TrialInfo
+from ansible_env.results.outcomes import Kind
+from ansible_env.results.result import HostResult, PhaseResult, phase_result
+from ansible_env.results.status import Status
+from ansible_env.storage.database.records import TrialInfo
+from ansible_env.storage.store import Store
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 

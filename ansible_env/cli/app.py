@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from ansible_env import __version__
-from ansible_env.bundle import to_json
 from ansible_env.cli.attach import run_attach
 from ansible_env.cli.compare import run_compare
 from ansible_env.cli.context import guarded
@@ -42,7 +40,9 @@ from ansible_env.cli.results import run_results
 from ansible_env.cli.show import rendered, validated
 from ansible_env.cli.signature import takes
 from ansible_env.cli.sweep import run_sweep
-from ansible_env.config import json_schema
+from ansible_env.common import __version__
+from ansible_env.config.model import json_schema
+from ansible_env.storage.bundle.files import to_json
 
 app = typer.Typer(
     name="ansible-env",

@@ -6,11 +6,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ansible_env.bundle import Bundle, Origin, new_call, to_json, write_private
 from ansible_env.cli.options import Running
-from ansible_env.environment import RemoteEnv
+from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.store.database import without_password
+from ansible_env.storage.bundle.bundle import Bundle
+from ansible_env.storage.bundle.files import to_json, write_private
+from ansible_env.storage.bundle.origin import Origin
+from ansible_env.storage.bundle.place import new_call
+from ansible_env.storage.database.connection import without_password
 
 CALL_FILE = "call.json"
 

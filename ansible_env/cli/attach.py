@@ -8,14 +8,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from ansible_env.bundle import root
 from ansible_env.cli.artifacts import CALL_FILE
 from ansible_env.cli.exits import Exit
 from ansible_env.cli.interrupts import Interrupts
 from ansible_env.cli.options import AttachOptions, Running, Telling
 from ansible_env.cli.preparing import prepare
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.journal import Journal
+from ansible_env.storage.bundle.place import root
+from ansible_env.storage.journal import Journal
 
 
 def run_attach(options: AttachOptions) -> Exit:

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_env.budgets import Budget, BudgetError, Verdict, judge, parse_budget
-from ansible_env.bundle import MANIFEST, RESULT, Bundle
-from ansible_env.bundle.reading import read_result
 from ansible_env.cli.options import Judged
 from ansible_env.cli.selection import select
-from ansible_env.config import EnvironmentConfig
+from ansible_env.config.model import EnvironmentConfig
+from ansible_env.config.text import nearest
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.store import Store
-from ansible_env.text import nearest
+from ansible_env.results.assertions import Budget, BudgetError, Verdict, judge, parse_budget
+from ansible_env.storage.bundle.bundle import MANIFEST, RESULT, Bundle
+from ansible_env.storage.bundle.reading import read_result
+from ansible_env.storage.store import Store
 
 _TEXT = re.compile(r"\s*(.+?)\s*((?:>=|<=|==|!=|>|<).*)", re.DOTALL)
 

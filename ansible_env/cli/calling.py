@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from ansible_env.cli.options import Connection
-from ansible_env.engine import Options
+from ansible_env.engine.protocol import Options
 from ansible_env.errors import ConfigError, Problem
 
 

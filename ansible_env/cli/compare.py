@@ -15,11 +15,12 @@ from ansible_env.cli.results import table_text
 from ansible_env.cli.rows import write, write_rows
 from ansible_env.cli.selection import select
 from ansible_env.cli.text import number, plural, some, visible
+from ansible_env.config.text import nearest
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.likeness import MACHINE, Difference, differences
-from ansible_env.store import Store, StoredTrial
-from ansible_env.store.compare import Comparison, Side, compare
-from ansible_env.text import nearest
+from ansible_env.report.comparison import Comparison, Side, compare
+from ansible_env.storage.database.records import StoredTrial
+from ansible_env.storage.fingerprint_differences import MACHINE, Difference, differences
+from ansible_env.storage.store import Store
 
 Values = dict[str, list[float]]
 

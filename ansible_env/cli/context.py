@@ -17,8 +17,10 @@ from ansible_env.cli.options import Common
 from ansible_env.cli.places import Place
 from ansible_env.cli.screen import PROGRAM, say
 from ansible_env.cli.text import visible
-from ansible_env.engine import ContainerEngine, Engine, WorkerEngine
-from ansible_env.environment import ENGINES
+from ansible_env.engine.container import ContainerEngine
+from ansible_env.engine.protocol import Engine
+from ansible_env.engine.worker import WorkerEngine
+from ansible_env.environment.remote_env import ENGINES
 from ansible_env.errors import AnsibleEnvError, ConfigError, Problem
 
 

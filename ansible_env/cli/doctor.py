@@ -19,13 +19,13 @@ from ansible_env.cli.findings import Finding, Level, controller_findings
 from ansible_env.cli.interrupts import Interrupts
 from ansible_env.cli.options import DoctorOptions
 from ansible_env.cli.text import plural, some, visible
-from ansible_env.config import EnvironmentConfig
-from ansible_env.engine import Listener
-from ansible_env.environment import RemoteEnv
+from ansible_env.config.model import EnvironmentConfig
+from ansible_env.engine.protocol import Listener
+from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ConfigError, EngineError
-from ansible_env.outcomes import OUTCOMES
-from ansible_env.playbook import PHASE_TASK
-from ansible_env.result import HostResult
+from ansible_env.results.fold.events import PHASE_TASK
+from ansible_env.results.outcomes import OUTCOMES
+from ansible_env.results.result import HostResult
 
 CLOCK_TOLERANCE = 2.0
 """Seconds; below that it may as well be the time that the answer took."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable
 
-from ansible_env.record import Trial
-from ansible_env.result import PhaseResult
-from ansible_env.status import Status
+from ansible_env.results.result import PhaseResult
+from ansible_env.results.status import Status
+from ansible_env.trials.record import Trial
 
 
 class Exit(enum.IntEnum):

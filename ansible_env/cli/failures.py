@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.text import Text
 
 from ansible_env.cli.text import plural, some, visible, visible_line
-from ansible_env.config import EnvironmentConfig
-from ansible_env.outcomes import OUTCOMES, Kind, signal_name
-from ansible_env.result import HostResult, PhaseResult
+from ansible_env.config.model import EnvironmentConfig
+from ansible_env.results.outcomes import OUTCOMES, Kind, signal_name
+from ansible_env.results.result import HostResult, PhaseResult
 
 MOST_FAILURES = 8
 """Failures that are told in full, each with all hosts that it came to."""

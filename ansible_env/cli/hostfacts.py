@@ -6,10 +6,9 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_env.environment import RemoteEnv
+from ansible_env.common import get_logger
+from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import AnsibleEnvError
-from ansible_env.logs import get_logger
-from ansible_env.trials import TrialEnv
 
 logger = get_logger(__name__)
 
@@ -17,7 +16,7 @@ Facts = Mapping[str, Any]
 
 
 class HostFacts:
-    """Asks hosts what they are after their first run that succeeded; see `ansible_env.fingerprint`."""
+    """Asks hosts what they are after their first run that succeeded; see `ansible_env.storage.fingerprint`."""
 
     def __init__(self, cancel: threading.Event) -> None:
         """Take what ends the trials: nobody is asked any more then."""
@@ -25,7 +24,7 @@ class HostFacts:
         self._asked: set[str] = set()
         self._found: dict[str, Facts] = {}
 
-    def ask(self, env: TrialEnv, hosts: Sequence[str]) -> None:
+    def ask(self, env: RemoteEnv, hosts: Sequence[str]) -> None:
         """Ask the hosts of an environment unless they have been. A host has one trial at a time, so this needs no lock.
 
         One that gives no answer is not asked again: it would be after each of its trials.

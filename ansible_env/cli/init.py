@@ -12,14 +12,14 @@ from typing import Annotated
 import typer
 import yaml
 
-from ansible_env.bundle.place import slug
 from ansible_env.cli.files import write_whole
 from ansible_env.cli.initial import ENVIRONMENT, EXAMPLE, LOCAL, PATTERN, SSH, YOURS
 from ansible_env.cli.options import Common
 from ansible_env.cli.signature import option
-from ansible_env.config import EnvironmentConfig
+from ansible_env.config.model import EnvironmentConfig
 from ansible_env.errors import ConfigError, MetricsPatternError, Problem
-from ansible_env.metrics import compile_pattern
+from ansible_env.results.metrics.pattern import compile_pattern
+from ansible_env.storage.bundle.place import slug
 
 FILES = ("environment.yml", "inventory.yml")
 _ANSWERS = "Instead of the questions"

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ansible_env.budgets import Verdict
 from ansible_env.cli.files import write_whole
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.record import Trial
 from ansible_env.report.junit import Check, Suite, junit
+from ansible_env.results.assertions import Verdict
+from ansible_env.trials.record import Trial
 
 
 class JUnitFile:

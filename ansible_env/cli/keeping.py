@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
-from ansible_env.budgets import Verdict
-from ansible_env.bundle import Bundle
 from ansible_env.cli import context
 from ansible_env.cli.options import Running
 from ansible_env.errors import ConfigError, StoreError
-from ansible_env.record import Trial, trial_info
-from ansible_env.store import Store
+from ansible_env.results.assertions import Verdict
+from ansible_env.storage.bundle.bundle import Bundle
+from ansible_env.storage.store import Store
+from ansible_env.trials.record import Trial, trial_info
 
 
 def open_keeper(options: Running, phases: tuple[str, ...], stack: ExitStack) -> Keeper:

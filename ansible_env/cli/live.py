@@ -14,8 +14,8 @@ from ansible_env.cli.pace import Pace
 from ansible_env.cli.panel import panel
 from ansible_env.cli.progress import Progress, ProgressForm
 from ansible_env.cli.view import MetricsReader, PhaseView
-from ansible_env.config import EnvironmentConfig
-from ansible_env.result import PhaseResult
+from ansible_env.config.model import EnvironmentConfig
+from ansible_env.results.result import PhaseResult
 
 READING = 0.05
 """Seconds of one redraw that may go into looking for metrics."""

@@ -11,12 +11,12 @@ from typing import Any, Protocol, TextIO
 
 from rich.console import Console
 
-from ansible_env.budgets import Verdict
-from ansible_env.bundle import to_json
 from ansible_env.cli.tables import trial_tables
 from ansible_env.cli.text import visible
-from ansible_env.record import Trial
-from ansible_env.result import HostResult
+from ansible_env.results.assertions import Verdict
+from ansible_env.results.result import HostResult
+from ansible_env.storage.bundle.files import to_json
+from ansible_env.trials.record import Trial
 
 
 class Output(enum.StrEnum):

@@ -24,10 +24,10 @@ from ansible_env.cli.published import published
 from ansible_env.cli.session import Session
 from ansible_env.cli.text import some
 from ansible_env.cli.values import given_values
-from ansible_env.config import PHASES, EnvironmentConfig
-from ansible_env.environment import RemoteEnv
+from ansible_env.config.model import PHASES, EnvironmentConfig
+from ansible_env.config.text import nearest
+from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.text import nearest
 
 
 def run_session(options: Running, phases: tuple[str, ...] = PHASES, trials: int = 1) -> Exit:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
-from ansible_env.budgets import Verdict
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.metrics import Value
-from ansible_env.record import Trial
+from ansible_env.results.assertions import Verdict
+from ansible_env.results.metrics.parse import Value
+from ansible_env.trials.record import Trial
 
 
 class Textfile:

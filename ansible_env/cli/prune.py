@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ansible_env.bundle import Bundle, root
 from ansible_env.cli import context
 from ansible_env.cli.artifacts import CALL_FILE
 from ansible_env.cli.query_options import PruneOptions
@@ -22,8 +21,11 @@ from ansible_env.cli.replay import recover
 from ansible_env.cli.results import check_experiment, since, with_status
 from ansible_env.cli.text import plural, visible
 from ansible_env.errors import ConfigError
-from ansible_env.status import Status
-from ansible_env.store import Store, StoredTrial
+from ansible_env.results.status import Status
+from ansible_env.storage.bundle.bundle import Bundle
+from ansible_env.storage.bundle.place import root
+from ansible_env.storage.database.records import StoredTrial
+from ansible_env.storage.store import Store
 
 AT_ONCE = 100
 """Trials that the store forgets in one transaction."""

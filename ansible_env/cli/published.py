@@ -7,10 +7,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
-from ansible_env.budgets import Verdict
 from ansible_env.cli.options import Running
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.record import Trial
+from ansible_env.results.assertions import Verdict
+from ansible_env.trials.record import Trial
 
 
 class Published(Protocol):

@@ -8,21 +8,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ansible_env.bundle import RESULT, Bundle
-from ansible_env.bundle.archive import export, opened
-from ansible_env.bundle.reading import read_phases, read_result
-from ansible_env.bundle.replay import replay
-from ansible_env.bundle.rules import rules_of
 from ansible_env.cli.exits import Exit, exit_of_trial
 from ansible_env.cli.keeping import Keeper
 from ansible_env.cli.output import Output, make_writer
 from ansible_env.cli.query_options import ExportOptions, ReplayOptions, RowOutput
-from ansible_env.config import EnvironmentConfig
+from ansible_env.config.model import EnvironmentConfig
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.metrics import compile_pattern
-from ansible_env.record import Trial
-from ansible_env.status import Status
-from ansible_env.store import Store
+from ansible_env.results.metrics.pattern import compile_pattern
+from ansible_env.results.status import Status
+from ansible_env.storage.bundle.archive import export, opened
+from ansible_env.storage.bundle.bundle import RESULT, Bundle
+from ansible_env.storage.bundle.reading import read_phases, read_result
+from ansible_env.storage.bundle.replay import replay
+from ansible_env.storage.bundle.rules import rules_of
+from ansible_env.storage.store import Store
+from ansible_env.trials.record import Trial
 
 
 def run_replay(options: ReplayOptions) -> Exit:

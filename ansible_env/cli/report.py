@@ -8,7 +8,7 @@ from importlib import import_module
 from ansible_env.cli.files import write_whole
 from ansible_env.cli.query_options import ReportForm, ReportOptions
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.store import Store
+from ansible_env.storage.store import Store
 
 _FORMS = {
     ".html": ReportForm.HTML,

@@ -20,11 +20,12 @@ from ansible_env.cli.query_options import ResultsOptions, RowOutput
 from ansible_env.cli.replay import recover
 from ansible_env.cli.rows import Row, write, write_rows
 from ansible_env.cli.text import duration, number, visible
+from ansible_env.config.text import nearest
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.status import Status
-from ansible_env.store import Store, StoredTrial
-from ansible_env.store.frame import flat_rows
-from ansible_env.text import nearest
+from ansible_env.results.status import Status
+from ansible_env.storage.database.frame import flat_rows
+from ansible_env.storage.database.records import StoredTrial
+from ansible_env.storage.store import Store
 
 TABLE_LIMIT = 20
 LONGEST_CELL = 32

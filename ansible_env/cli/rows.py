@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ansible_env.bundle import to_json
 from ansible_env.cli.output import stop_printing
 from ansible_env.cli.query_options import RowOutput
 from ansible_env.cli.text import visible
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.store.frame import optional
+from ansible_env.storage.bundle.files import to_json
+from ansible_env.storage.database.frame import optional
 
 Row = Mapping[str, Any]
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ansible_env.bundle import MANIFEST, Bundle
+from ansible_env.config.text import nearest
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.store import Store, StoredTrial
-from ansible_env.text import nearest
+from ansible_env.storage.bundle.bundle import MANIFEST, Bundle
+from ansible_env.storage.database.records import StoredTrial
+from ansible_env.storage.store import Store
 
 _IDS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
 MOST_IDS = 100_000

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from ansible_env.budgets import Verdict
-from ansible_env.bundle import Bundle
 from ansible_env.cli import context
 from ansible_env.cli.artifacts import Artifacts
 from ansible_env.cli.budgets import Budgets
@@ -25,10 +23,12 @@ from ansible_env.cli.pace import Pace
 from ansible_env.cli.progress import Progress
 from ansible_env.cli.published import Published
 from ansible_env.cli.values import Values
-from ansible_env.environment import RemoteEnv
+from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import AnsibleEnvError, ConfigError
-from ansible_env.journal import Journal
-from ansible_env.record import Trial
+from ansible_env.results.assertions import Verdict
+from ansible_env.storage.bundle.bundle import Bundle
+from ansible_env.storage.journal import Journal
+from ansible_env.trials.record import Trial
 
 T = TypeVar("T")
 

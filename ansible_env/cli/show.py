@@ -9,11 +9,11 @@ from ansible_env.cli import context
 from ansible_env.cli.options import RenderOptions, ValidateOptions
 from ansible_env.cli.text import some, visible
 from ansible_env.cli.values import Values, given_values
-from ansible_env.config import PHASES, EnvironmentConfig
-from ansible_env.environment import RemoteEnv
+from ansible_env.config.model import PHASES, EnvironmentConfig
+from ansible_env.config.parameters import selected_groups
+from ansible_env.config.text import nearest
+from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.params import selected_groups
-from ansible_env.text import nearest
 
 _NOTE = """\
 # {phases} of {name}, one play after the other.

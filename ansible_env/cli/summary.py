@@ -10,9 +10,9 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from ansible_env.aggregate import cv
 from ansible_env.cli.text import number, plural, visible
 from ansible_env.config.checks import TRIAL_NAMES
+from ansible_env.results.aggregate import cv
 
 if TYPE_CHECKING:
     from ansible_env.cli.sweep import SweepTrial

@@ -13,8 +13,6 @@ from typing import Any
 import yaml
 from rich.console import Console
 
-from ansible_env.budgets import Verdict
-from ansible_env.bundle import Bundle
 from ansible_env.cli import context
 from ansible_env.cli.exits import Exit, exit_of_trial, worst_exit
 from ansible_env.cli.failures import report_failure
@@ -29,14 +27,17 @@ from ansible_env.cli.summary import calibration_table, configuration_table, verd
 from ansible_env.cli.sweepview import make_sweep_progress
 from ansible_env.cli.text import duration, plural, visible
 from ansible_env.cli.values import Values, given_values
-from ansible_env.config import PHASES, EnvironmentConfig
-from ansible_env.environment import RemoteEnv
+from ansible_env.config.model import PHASES, EnvironmentConfig
+from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ConfigError, ParameterError, Problem
-from ansible_env.journal import Journal
-from ansible_env.pool import Pool
-from ansible_env.record import Trial
-from ansible_env.schedule import Planned, Request, grid, numbered, plan, plan_calibration
-from ansible_env.trials import TrialEnv, TrialResult
+from ansible_env.results.assertions import Verdict
+from ansible_env.storage.bundle.bundle import Bundle
+from ansible_env.storage.journal import Journal
+from ansible_env.trials.pool import Pool
+from ansible_env.trials.record import Trial
+from ansible_env.trials.run_trials import open_pool
+from ansible_env.trials.schedule import Planned, Request, grid, numbered, plan, plan_calibration
+from ansible_env.trials.trial import TrialResult
 
 
 @dataclass
@@ -152,7 +153,8 @@ class _Sweep:
         self._session = session
         self._requests = requests
         self._facts = HostFacts(session.cancel)
-        self._pool: Pool = session.env.pool(
+        self._pool: Pool = open_pool(
+            session.env,
             hosts_per_trial=options.hosts_per_trial,
             prepare=self._begin,
             on_lost=self._lose,
@@ -185,7 +187,7 @@ class _Sweep:
             return Exit.CANCELED
         return worst_exit(trial.exit for trial in self._trials)
 
-    def _begin(self, env: TrialEnv, request: Request, hosts: Sequence[str]) -> None:
+    def _begin(self, env: RemoteEnv, request: Request, hosts: Sequence[str]) -> None:
         """Make the bundle of an attempt. Called in the trial's own thread."""
         assert isinstance(env, RemoteEnv)  # noqa: S101 - for mypy
         bundle = self._session.artifacts.trial(request.number, env, request.attempt)

@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ansible_env.cli.text import duration, number, plural, visible
-from ansible_env.record import Trial
-from ansible_env.result import HostResult
-from ansible_env.status import Status
+from ansible_env.results.result import HostResult
+from ansible_env.results.status import Status
+from ansible_env.trials.record import Trial
 
 SIDE_BY_SIDE = 6
 """Hosts, up to which each is a column."""

@@ -9,13 +9,13 @@ from typing import Any
 
 import yaml
 
-from ansible_env.config import EnvironmentConfig
-from ansible_env.documents import Document, read_document
+from ansible_env.config.documents import Document, read_document
+from ansible_env.config.expand import references
+from ansible_env.config.model import EnvironmentConfig
+from ansible_env.config.parameters import known_names, selected_groups
+from ansible_env.config.text import kind_of, nearest
+from ansible_env.config.tunables import Tunable, TunableValue
 from ansible_env.errors import ParameterError, Problem
-from ansible_env.expand import references
-from ansible_env.params import known_names, selected_groups
-from ansible_env.text import kind_of, nearest
-from ansible_env.tunables import Tunable, TunableValue
 
 TUNABLE_MAP = "tunable_params_map"
 _TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}

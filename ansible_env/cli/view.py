@@ -11,11 +11,12 @@ from statistics import median
 from typing import Any
 
 from ansible_env.cli.text import visible_line
-from ansible_env.config import EnvironmentConfig
+from ansible_env.config.model import EnvironmentConfig
 from ansible_env.errors import AnsibleEnvError, MetricsTimeoutError
-from ansible_env.metrics import Pattern, Value, compile_pattern, parse
-from ansible_env.outcomes import Kind
-from ansible_env.playbook import PHASE_TASK
+from ansible_env.results.fold.events import PHASE_TASK
+from ansible_env.results.metrics.parse import Value, parse
+from ansible_env.results.metrics.pattern import Pattern, compile_pattern
+from ansible_env.results.outcomes import Kind
 
 LATE = 0.8
 """Share of its deadline after which a host wants to be looked at."""

@@ -1,13 +1,1 @@
-"""The environment file: its model, how it is read, and what is wrong with one."""
-
-from ansible_env.config.model import (
-    PHASES,
-    EnvironmentConfig,
-    ScriptItem,
-    SecretSource,
-    TaggedValue,
-    Timeouts,
-    json_schema,
-)
-
-__all__ = ["PHASES", "EnvironmentConfig", "ScriptItem", "SecretSource", "TaggedValue", "Timeouts", "json_schema"]
+"""The environment file: its model, its parameters and tunables, and what is wrong with one. Pure."""

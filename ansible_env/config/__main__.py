@@ -1,11 +1,11 @@
-"""Write the generated schemas into this folder."""
+"""Write the generated JSON Schema of the environment file into this directory."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from ansible_env.config import json_schema
+from ansible_env.config.model import json_schema
 
 if __name__ == "__main__":
     path = Path(__file__).with_name("environment.schema.json")

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, InstanceOf, PlainSerializer, WithJsonSchema
 
-from ansible_env.budgets import Budget, BudgetError, parse_budget
 from ansible_env.config.fields import Fault, refuse, refuse_one
-from ansible_env.text import kind_of
+from ansible_env.config.text import kind_of
+from ansible_env.results.assertions import Budget, BudgetError, parse_budget
 
 __all__ = ["BudgetsField"]
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from ansible_env.config.expand import references
 from ansible_env.config.fields import Fault
 from ansible_env.config.steps import steps_of
+from ansible_env.config.text import clean_env_name, env_name_fault, nearest, text_faults, variable_name_fault
+from ansible_env.config.tunables import TunableGroups
 from ansible_env.errors import MetricsPatternError
-from ansible_env.expand import references
-from ansible_env.metrics import compile_pattern
-from ansible_env.text import clean_env_name, env_name_fault, nearest, text_faults, variable_name_fault
-from ansible_env.tunables import TunableGroups
+from ansible_env.results.metrics.pattern import compile_pattern
 
 if TYPE_CHECKING:
-    from ansible_env.config import EnvironmentConfig
+    from ansible_env.config.model import EnvironmentConfig
 
 __all__ = [
     "TRIAL_NAMES", "config_faults", "env_sources", "file_groups", "known_names", "name_faults", "unusable_text",

@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from ansible_env.config.documents import KeyPath
 from ansible_env.config.fields import Fault
-from ansible_env.documents import KeyPath
-from ansible_env.text import kind_of, nearest
+from ansible_env.config.text import kind_of, nearest
 
 __all__ = ["faults_of"]
 

@@ -22,11 +22,11 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from ansible_env.config.documents import KeyPath, TaggedValue
 from ansible_env.config.items import item_faults
 from ansible_env.config.steps import is_step, step_faults
-from ansible_env.documents import KeyPath, TaggedValue
-from ansible_env.text import kind_of, nearest
-from ansible_env.tunables import TunableGroups, parse_groups
+from ansible_env.config.text import kind_of, nearest
+from ansible_env.config.tunables import TunableGroups, parse_groups
 
 __all__ = [
     "PHASES", "ConstArgs", "Fault", "GroupsField", "HostParams", "Names", "NonEmpty", "PhaseName", "PhaseNames",

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ansible_env.common import get_logger
+from ansible_env.config.documents import Document, KeyPath, key_text, read_document
 from ansible_env.config.fields import Fault
-from ansible_env.documents import Document, KeyPath, key_text, read_document
+from ansible_env.config.text import kind_of, nearest
+from ansible_env.config.tunables import TunableGroups, parse_groups
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.logs import get_logger
-from ansible_env.text import kind_of, nearest
-from ansible_env.tunables import TunableGroups, parse_groups
 
 __all__ = ["FLAT_EXTRA_KEYS", "MLOS_CLASSES", "MLOS_KEYS", "Form", "read_form"]
 

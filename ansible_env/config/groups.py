@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, WithJsonSchema
 
-from ansible_env import aggregate
 from ansible_env.config.fields import Fault, read_names, refuse, refuse_one
-from ansible_env.outcomes import Kind
-from ansible_env.policies import Success
-from ansible_env.text import kind_of, nearest
+from ansible_env.config.text import kind_of, nearest
+from ansible_env.results import aggregate
+from ansible_env.results.outcomes import Kind
+from ansible_env.results.policies import Success
 
 __all__ = ["Aggregate", "NotNegative", "Order", "Positive", "RetryOn", "Serial", "Share", "SuccessField"]
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_env.documents import KeyPath
-from ansible_env.text import kind_of, nearest
+from ansible_env.config.documents import KeyPath
+from ansible_env.config.text import kind_of, nearest
 
 __all__ = ["import_dirs", "is_import", "is_opaque", "item_faults", "item_task", "path_faults"]
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 
 from ansible_env.config.budgets import BudgetsField
 from ansible_env.config.checks import config_faults, unusable_text
+from ansible_env.config.documents import Document, KeyPath, TaggedValue, key_text, read_document
 from ansible_env.config.faults import faults_of
 from ansible_env.config.fields import (
     PHASES,
@@ -37,13 +38,12 @@ from ansible_env.config.forms import FLAT_EXTRA_KEYS, Form, ambiguous_faults, re
 from ansible_env.config.groups import Aggregate, NotNegative, Order, Positive, RetryOn, Serial, Share, SuccessField
 from ansible_env.config.items import path_faults
 from ansible_env.config.telemetry import Probes
+from ansible_env.config.text import kind_of
 from ansible_env.config.times import Timeouts
-from ansible_env.documents import Document, KeyPath, TaggedValue, key_text, read_document
+from ansible_env.config.tunables import TunableGroups
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.outcomes import Kind
-from ansible_env.policies import GroupPolicy, Success
-from ansible_env.text import kind_of
-from ansible_env.tunables import TunableGroups
+from ansible_env.results.outcomes import Kind
+from ansible_env.results.policies import GroupPolicy, Success
 
 __all__ = ["PHASES", "EnvironmentConfig", "ScriptItem", "SecretSource", "TaggedValue", "Timeouts", "json_schema"]
 

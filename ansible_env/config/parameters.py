@@ -5,7 +5,7 @@ The rules are mlos_bench's (`environments/base_environment.py`, `environments/sc
 
 - everything is worked out anew for each trial, so `$trial_id` in a composed value is that trial's;
 - unknown names in `shell_env_params` are refused before a trial, not when the script runs;
-- a value from outside is never read as a template (see `ansible_env.expand`);
+- a value from outside is never read as a template (see `ansible_env.config.expand`);
 - a global that replaces a tunable's value must be in the tunable's range, like any other value.
 """
 
@@ -16,14 +16,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_env.config import EnvironmentConfig, checks
+from ansible_env.config import checks
+from ansible_env.config.documents import key_text
+from ansible_env.config.expand import expand
 from ansible_env.config.fields import Value
-from ansible_env.documents import key_text
+from ansible_env.config.model import EnvironmentConfig
+from ansible_env.config.secrets import MASK, Secret, read_secrets
+from ansible_env.config.text import kind_of, nearest, text_fault
+from ansible_env.config.tunables import ParamValues, TunableGroups
 from ansible_env.errors import ConfigError, ParameterError, Problem
-from ansible_env.expand import expand
-from ansible_env.params.secrets import MASK, Secret, read_secrets
-from ansible_env.text import kind_of, nearest, text_fault
-from ansible_env.tunables import ParamValues, TunableGroups
 
 __all__ = [
     "MASK",

@@ -66,7 +66,7 @@ def _strip_titles(*schemas: Any) -> None:
 
 
 def _tunables() -> dict[str, Any]:
-    """Return mlos_bench's tunable-params-schema.json in short; `ansible_env.tunables.rules` says the same in words."""
+    """Return mlos_bench's tunable-params-schema.json in short; `tunable_rules` says the same in words."""
     return {
         "Tunables": {
             "type": "object",

@@ -13,11 +13,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ansible_env.config.documents import KeyPath
 from ansible_env.config.items import is_import, item_faults
-from ansible_env.documents import KeyPath
+from ansible_env.config.text import env_name_fault, kind_of, nearest
 from ansible_env.errors import MetricsPatternError
-from ansible_env.exports import compile_export, is_template
-from ansible_env.text import env_name_fault, kind_of, nearest
+from ansible_env.results.exports import compile_export, is_template
 
 __all__ = ["Background", "Step", "has_tasks", "is_step", "script_of", "step_faults", "steps_of"]
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from ansible_env.config.fields import refuse_one
 from ansible_env.config.times import Every
 from ansible_env.errors import MetricsPatternError
-from ansible_env.metrics import compile_pattern
+from ansible_env.results.metrics.pattern import compile_pattern
 
 __all__ = ["Probe", "Probes"]
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ansible_env.documents import KeyPath, TaggedValue
+from ansible_env.config.documents import KeyPath, TaggedValue
 
 __all__ = [
     "RESERVED_NAMES", "clean_env_name", "env_name_fault", "kind_of", "nearest", "text_fault", "text_faults",

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from ansible_env.config.fields import refuse_one
-from ansible_env.text import kind_of
+from ansible_env.config.text import kind_of
 
 __all__ = ["Every", "Timeouts"]
 

@@ -8,8 +8,8 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ansible_env.documents import KeyPath
-from ansible_env.text import kind_of, nearest
+from ansible_env.config.documents import KeyPath
+from ansible_env.config.text import kind_of, nearest
 
 __all__ = ["Fault", "definition_faults", "group_faults"]
 

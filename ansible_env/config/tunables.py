@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from ansible_env.documents import key_text
+from ansible_env.config.documents import key_text
+from ansible_env.config.text import kind_of, nearest
+from ansible_env.config.tunable_rules import Fault, definition_faults, group_faults
 from ansible_env.errors import ConfigError, ParameterError, Problem
-from ansible_env.text import kind_of, nearest
-from ansible_env.tunables.rules import Fault, definition_faults, group_faults
 
 __all__ = ["ParamValues", "Tunable", "TunableGroup", "TunableGroups", "TunableValue", "parse_groups"]
 

@@ -21,19 +21,18 @@ import ansible_runner
 import ansible_runner.interface
 from ansible_runner.exceptions import AnsibleRunnerException
 
+from ansible_env.common import Owner, get_logger
 from ansible_env.engine import processes, terminal
 from ansible_env.engine.environ import ansible_program, find_config, passed, settings
 from ansible_env.engine.inventory import Inventory
+from ansible_env.engine.leftovers import make_base, remove_base, sweep
 from ansible_env.engine.listing import list_hosts
 from ansible_env.engine.private import PrivateDir
 from ansible_env.engine.protocol import Cancellation, Engine, EngineRun, Event, Job, Listener, Options
-from ansible_env.engine.sweep import make_base, remove_base, sweep
 from ansible_env.engine.watch import Watch
 from ansible_env.errors import EngineError
-from ansible_env.logs import get_logger
-from ansible_env.owner import Owner
-from ansible_env.playbook import SECRETS_VAR
-from ansible_env.variables import LOG_DIR, OWNER, RESULTS_DIR, RUN_KEY
+from ansible_env.playbook.names import SECRETS_VAR
+from ansible_env.supervisor.variables import LOG_DIR, OWNER, RESULTS_DIR, RUN_KEY
 
 logger = get_logger(__name__)
 

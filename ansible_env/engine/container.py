@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ansible_env.common import get_logger
 from ansible_env.engine.cold import ColdEngine, Run, vault_arguments
 from ansible_env.engine.environ import is_among
 from ansible_env.engine.inventory import Inventory
@@ -24,7 +25,6 @@ from ansible_env.engine.private import PrivateDir
 from ansible_env.engine.protocol import Cancellation, Job, Listener, Options
 from ansible_env.engine.watch import Watch
 from ansible_env.errors import ConfigError, EngineError, Problem
-from ansible_env.logs import get_logger
 from ansible_env.supervisor.interrupts import CANCEL_SIGNAL
 
 __all__ = ["PROGRAMS", "ContainerEngine"]

@@ -19,7 +19,7 @@ from pathlib import Path
 from ansible_runner.utils import get_callback_dir
 
 from ansible_env.errors import ConfigError, EngineError, Problem
-from ansible_env.variables import ENGINE_RUN, PRIVATE_DIR
+from ansible_env.supervisor.variables import ENGINE_RUN, PRIVATE_DIR
 
 PASS = (
     "HOME", "USER", "LOGNAME", "SHELL", "TZ", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH",

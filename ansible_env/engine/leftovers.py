@@ -11,10 +11,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from ansible_env.common import Owner, get_logger
 from ansible_env.engine import processes
-from ansible_env.logs import get_logger
-from ansible_env.owner import Owner
-from ansible_env.variables import OWNER
+from ansible_env.supervisor.variables import OWNER
 
 logger = get_logger(__name__)
 

@@ -6,8 +6,8 @@ import re
 import subprocess
 from collections.abc import Mapping, Sequence
 
+from ansible_env.engine.forkserver.client import NOT_STARTED
 from ansible_env.errors import EngineError, InventoryError, Problem
-from ansible_env.forkserver.client import NOT_STARTED
 
 LISTING_TIMEOUT = 300
 """Seconds that reading an inventory may take; dynamic ones ask their cloud."""

@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ansible_env.forkserver.wire import process_name
-from ansible_env.variables import ENGINE_RUN
+from ansible_env.engine.forkserver.wire import process_name
+from ansible_env.supervisor.variables import ENGINE_RUN
 
 
 def marked(run: str) -> list[int]:

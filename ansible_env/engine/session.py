@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ansible_env.common import get_logger
 from ansible_env.engine.protocol import Cancellation, EngineRun, Job, Listener
 from ansible_env.engine.warm import WarmEngine
-from ansible_env.logs import get_logger
 
 logger = get_logger(__name__)
 

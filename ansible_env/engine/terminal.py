@@ -21,7 +21,7 @@ import ansible_runner.runner
 import pexpect
 import ptyprocess
 
-from ansible_env.forkserver import client
+from ansible_env.engine.forkserver import client
 
 GRACE = 0.1
 """Seconds that ptyprocess waits for a process to end after its output has: always, while most need a millisecond."""

@@ -14,14 +14,14 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ansible_env.common import get_logger
 from ansible_env.engine.cold import ColdEngine
 from ansible_env.engine.environ import ansible_program
+from ansible_env.engine.forkserver import client
 from ansible_env.engine.inventory import Inventory
 from ansible_env.engine.listing import NotStartedError
 from ansible_env.engine.protocol import Cancellation, EngineRun, Job, Listener, Options
-from ansible_env.forkserver import client
-from ansible_env.logs import get_logger
-from ansible_env.variables import PER_RUN
+from ansible_env.supervisor.variables import PER_RUN
 
 logger = get_logger(__name__)
 
@@ -111,7 +111,7 @@ class _Server:
             # Clients may come while Ansible is still being loaded: they wait.
             listener.listen(64)
             numbers = [str(number) for number in (listener.fileno(), owner, spares)]
-            command = [sys.executable, "-m", "ansible_env.forkserver.server", *numbers]
+            command = [sys.executable, "-m", "ansible_env.engine.forkserver.server", *numbers]
             with self._log.open("wb") as log:
                 self._process = subprocess.Popen(
                     command,

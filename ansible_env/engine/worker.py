@@ -27,8 +27,8 @@ from ansible_env.engine.cold import MAX_FORKS, POLL, ColdEngine, marked_unsafe
 from ansible_env.engine.private import PLAYBOOK, PrivateDir
 from ansible_env.engine.protocol import Cancellation, EngineRun, Event, Job, Listener
 from ansible_env.errors import ConfigError, EngineError
-from ansible_env.playbook import SECRETS_VAR
-from ansible_env.variables import LOG_DIR, RUN_KEY
+from ansible_env.playbook.names import SECRETS_VAR
+from ansible_env.supervisor.variables import LOG_DIR, RUN_KEY
 
 __all__ = ["WorkerEngine", "worker_command"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from ansible_env.config import EnvironmentConfig
+from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.steps import steps_of
 from ansible_env.engine.cold import MAX_FORKS
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ansible_env.config import EnvironmentConfig
-from ansible_env.params import ShellEnv, Tunables, check, public, resolve, shell_env
+from ansible_env.config.model import EnvironmentConfig
+from ansible_env.config.parameters import ShellEnv, Tunables, check, public, resolve, shell_env
 
 __all__ = ["Assignment"]
 

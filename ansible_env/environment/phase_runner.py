@@ -10,19 +10,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ansible_env.bundle.events import append_events
-from ansible_env.config import EnvironmentConfig
+from ansible_env.common import about, get_logger
+from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.steps import has_tasks
-from ansible_env.deadlines import SLACK, outer_deadline, rounds
-from ansible_env.engine import Cancellation, Engine, EngineRun, Inventory, Job, Listener, Options
-from ansible_env.fold import AddedHost, added_hosts, controller_message, fold_hosts, is_silent, left_in_background
-from ansible_env.halt import HaltOnFailure
-from ansible_env.journal import Journal
-from ansible_env.logs import about, get_logger
-from ansible_env.members import Members
-from ansible_env.outcomes import Kind
-from ansible_env.playbook import Playbook
-from ansible_env.result import HostResult, PhaseResult, phase_result
+from ansible_env.engine.inventory import Inventory
+from ansible_env.engine.protocol import Cancellation, Engine, EngineRun, Job, Listener, Options
+from ansible_env.environment.deadlines import SLACK, outer_deadline, rounds
+from ansible_env.environment.stop_on_failure import HaltOnFailure
+from ansible_env.environment.target_hosts import Members
+from ansible_env.playbook.document import Playbook
+from ansible_env.results.fold.added_hosts import AddedHost, added_hosts, is_silent
+from ansible_env.results.fold.events import left_in_background
+from ansible_env.results.fold.fold_hosts import controller_message, fold_hosts
+from ansible_env.results.outcomes import Kind
+from ansible_env.results.result import HostResult, PhaseResult, phase_result
+from ansible_env.storage.bundle.events import append_events
+from ansible_env.storage.journal import Journal
 
 logger = get_logger(__name__)
 

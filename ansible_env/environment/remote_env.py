@@ -13,22 +13,26 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from ansible_env import fingerprint
-from ansible_env.assignment import Assignment
-from ansible_env.config import EnvironmentConfig
-from ansible_env.engine import Cancellation, ColdEngine, Engine, Inventory, Listener, Options, SessionEngine, WarmEngine
-from ansible_env.engine.inventory import Source
+from ansible_env.common import about, get_logger
+from ansible_env.config.model import EnvironmentConfig
+from ansible_env.config.parameters import Tunables
+from ansible_env.engine.cold import ColdEngine
+from ansible_env.engine.inventory import Inventory, Source
+from ansible_env.engine.protocol import Cancellation, Engine, Listener, Options
+from ansible_env.engine.session import SessionEngine
+from ansible_env.engine.warm import WarmEngine
+from ansible_env.environment.parameters import Assignment
+from ansible_env.environment.phase_runner import OnPlaybook, PhaseRunner, Place
+from ansible_env.environment.tracing import TrialTrace
 from ansible_env.errors import ConfigError, LifecycleError
-from ansible_env.fleet import Fleet
-from ansible_env.journal import Journal
-from ansible_env.logs import about, get_logger
-from ansible_env.metrics import Value
-from ansible_env.params import Tunables
-from ansible_env.phases import OnPlaybook, PhaseRunner, Place
-from ansible_env.playbook import PHASES, Playbook, render, render_boot, render_question
-from ansible_env.result import PhaseResult
-from ansible_env.status import Status
-from ansible_env.tracing import TrialTrace
+from ansible_env.playbook.document import Playbook
+from ansible_env.playbook.names import PHASES
+from ansible_env.playbook.plays import render, render_boot, render_question
+from ansible_env.results.metrics.parse import Value
+from ansible_env.results.result import PhaseResult
+from ansible_env.results.status import Status
+from ansible_env.storage import fingerprint
+from ansible_env.storage.journal import Journal
 
 logger = get_logger(__name__)
 
@@ -37,7 +41,7 @@ ENGINES = {"warm": WarmEngine, "cold": ColdEngine, "session": SessionEngine}
 Telemetry = list[tuple[datetime, str, Any]]
 
 
-class RemoteEnv(Fleet):
+class RemoteEnv:
     """A benchmark environment on hosts that Ansible can reach.
 
     Use it as a context manager: setup, run and teardown raise LifecycleError outside of it, as mlos_bench asserts.
@@ -266,7 +270,7 @@ class RemoteEnv(Fleet):
         return result
 
     def fingerprints(self) -> dict[str, dict[str, Any]]:
-        """Ask the hosts what they are (`ansible_env.fingerprint`); one that gives no answer is left out.
+        """Ask the hosts what they are (`ansible_env.storage.fingerprint`); one that gives no answer is left out.
 
         Raises:
             LifecycleError: outside the context.
@@ -312,7 +316,12 @@ class RemoteEnv(Fleet):
             cancel=cancel,
         )
 
-    def _begin_trials(self) -> threading.Event:
+    def begin_trials(self) -> threading.Event:
+        """Begin trials on single hosts (`on`); return the event that `cancel()` sets for all of them.
+
+        Raises:
+            LifecycleError: outside the context.
+        """
         self._check_context("run_trials")
         self._runner.begin_trial()
         self._cancel = Cancellation(self._event)

@@ -17,16 +17,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_env.config import EnvironmentConfig
+from ansible_env.config.expand import references
+from ansible_env.config.model import EnvironmentConfig
+from ansible_env.config.parameters import ShellEnv, known_names, public, resolve, selected_groups, shell_env
 from ansible_env.config.steps import steps_of
+from ansible_env.config.text import nearest
 from ansible_env.errors import ConfigError, ParameterError, Problem
-from ansible_env.expand import references
-from ansible_env.fold import fold_hosts
-from ansible_env.outcomes import OUTCOMES, Kind
-from ansible_env.params import ShellEnv, known_names, public, resolve, selected_groups, shell_env
-from ansible_env.playbook import PHASE_TASK, exports_of, render, to_yaml
-from ansible_env.result import HostResult, phase_result
-from ansible_env.text import nearest
+from ansible_env.playbook.plays import render
+from ansible_env.playbook.tasks import exports_of
+from ansible_env.playbook.text import to_yaml
+from ansible_env.results.fold.events import PHASE_TASK
+from ansible_env.results.fold.fold_hosts import fold_hosts
+from ansible_env.results.outcomes import OUTCOMES, Kind
+from ansible_env.results.result import HostResult, phase_result
 
 __all__ = ["PlayEnvironment", "group_result", "judge"]
 

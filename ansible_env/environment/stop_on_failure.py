@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from ansible_env.engine import Cancellation, Listener
-from ansible_env.engine.protocol import Event
-from ansible_env.fold import failure_of
+from ansible_env.engine.protocol import Cancellation, Event, Listener
+from ansible_env.results.fold.events import failure_of
 
 
 class HaltOnFailure(Cancellation, Listener):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from ansible_env.config import EnvironmentConfig
+from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.steps import has_tasks
-from ansible_env.engine import Engine, Inventory, Options
+from ansible_env.engine.inventory import Inventory
+from ansible_env.engine.protocol import Engine, Options
 from ansible_env.errors import InventoryError, Problem
-from ansible_env.fold import AddedHost, inventory_of
+from ansible_env.results.fold.added_hosts import AddedHost, inventory_of
 
 __all__ = ["Members"]
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ansible_env.result import HostResult, PhaseResult, deciding_phase
+from ansible_env.results.result import HostResult, PhaseResult, deciding_phase
 
 try:
     from opentelemetry import trace

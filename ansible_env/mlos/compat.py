@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from mlos_bench.environments.status import Status as MlosStatus
 
-from ansible_env.status import Status
+from ansible_env.results.status import Status
 
 
 def to_mlos(status: Status) -> MlosStatus:

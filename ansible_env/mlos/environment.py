@@ -15,9 +15,9 @@ from mlos_bench.environments.status import Status as MlosStatus
 from mlos_bench.services.base_service import Service
 from mlos_bench.tunables.tunable_groups import TunableGroups
 
-from ansible_env.config import EnvironmentConfig
-from ansible_env.documents import read_document
-from ansible_env.environment import RemoteEnv
+from ansible_env.config.documents import read_document
+from ansible_env.config.model import EnvironmentConfig
+from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.mlos.compat import to_mlos
 from ansible_env.mlos.schemas import ENVIRONMENT_CLASSES, register_schemas

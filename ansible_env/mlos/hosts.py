@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_env.engine import Inventory
+from ansible_env.engine.inventory import Inventory
 from ansible_env.errors import ConfigError, ParameterError, Problem
 from ansible_env.mlos.settings import HOST_KEYS, Settings
 

@@ -9,16 +9,17 @@ from typing import Any
 
 from mlos_bench.environments.status import Status as MlosStatus
 
-from ansible_env.config import EnvironmentConfig
-from ansible_env.engine import Cancellation
+from ansible_env.config.model import EnvironmentConfig
+from ansible_env.config.parameters import ShellEnv
+from ansible_env.config.text import env_name_fault, text_fault
+from ansible_env.engine.protocol import Cancellation
 from ansible_env.errors import ParameterError, Problem
 from ansible_env.mlos.compat import to_mlos
 from ansible_env.mlos.work import Answer, Work, log_failure
-from ansible_env.outcomes import Kind
-from ansible_env.params import ShellEnv
-from ansible_env.playbook import PHASE_TASK, render_boot
-from ansible_env.result import HostResult, PhaseResult
-from ansible_env.text import env_name_fault, text_fault
+from ansible_env.playbook.plays import render_boot
+from ansible_env.results.fold.events import PHASE_TASK
+from ansible_env.results.outcomes import Kind
+from ansible_env.results.result import HostResult, PhaseResult
 
 Job = Callable[[Cancellation], Answer]
 

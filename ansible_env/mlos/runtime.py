@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
-from ansible_env.engine import Cancellation, Engine, EngineRun, Inventory, Job, Listener, Options
-from ansible_env.environment import ENGINES
+from ansible_env.engine.inventory import Inventory
+from ansible_env.engine.protocol import Cancellation, Engine, EngineRun, Job, Listener, Options
+from ansible_env.environment.remote_env import ENGINES
 
 T = TypeVar("T")
 

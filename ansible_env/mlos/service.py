@@ -17,7 +17,8 @@ from mlos_bench.services.types.host_provisioner_type import SupportsHostProvisio
 from mlos_bench.services.types.os_ops_type import SupportsOSOps
 from mlos_bench.services.types.remote_exec_type import SupportsRemoteExec
 
-from ansible_env.engine import Cancellation, Options
+from ansible_env.config.parameters import ShellEnv
+from ansible_env.engine.protocol import Cancellation, Options
 from ansible_env.errors import EngineError
 from ansible_env.mlos import operations, share
 from ansible_env.mlos.hosts import Target, find_target
@@ -25,7 +26,6 @@ from ansible_env.mlos.runtime import Execution, end, runtime
 from ansible_env.mlos.schemas import register_schemas
 from ansible_env.mlos.settings import PHASES, Settings
 from ansible_env.mlos.work import Answer, Work, answer, finished, log_failure, not_started
-from ansible_env.params import ShellEnv
 
 logger = logging.getLogger(__name__)
 

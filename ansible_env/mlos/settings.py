@@ -7,9 +7,9 @@ from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ansible_env.config.text import nearest
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.metrics import parse_value
-from ansible_env.text import nearest
+from ansible_env.results.metrics.parse import parse_value
 
 Phase = Literal["setup", "run", "teardown"]
 PHASES: tuple[str, ...] = get_args(Phase)

@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible_env.engine import Cancellation
+from ansible_env.engine.protocol import Cancellation
 from ansible_env.errors import ParameterError, Problem
 from ansible_env.mlos.archive import pack, place, unpack
 from ansible_env.mlos.runtime import Execution, runtime
 from ansible_env.mlos.work import Work
-from ansible_env.playbook import unsafe
-from ansible_env.result import PhaseResult
+from ansible_env.playbook.text import unsafe
+from ansible_env.results.result import PhaseResult
 
 TRANSFER_TASK = "ansible_env.bench.transfer"
 

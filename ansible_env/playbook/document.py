@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ansible_env.playbook.names import PHASE_TASK
 from ansible_env.playbook.text import to_yaml, unsafe
+from ansible_env.results.fold.events import PHASE_TASK
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 PHASES = ("setup", "run", "teardown")
-PHASE_TASK = "ansible_env.bench.phase"
 PARAMS_VAR = "ansible_env_params"
 """The variable by which Ansible tasks of a phase see the parameters."""
 SECRETS_VAR = "ansible_env_secrets"

@@ -6,15 +6,16 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ansible_env.config import EnvironmentConfig
 from ansible_env.config.checks import variable_names
 from ansible_env.config.items import import_dirs, is_import, is_opaque
+from ansible_env.config.model import EnvironmentConfig
+from ansible_env.config.parameters import ShellEnv
 from ansible_env.config.steps import has_tasks, steps_of
-from ansible_env.params import ShellEnv
 from ansible_env.playbook.document import Place, Playbook
-from ansible_env.playbook.names import PARAMS_VAR, PHASE_TASK, SECRETS_VAR
+from ansible_env.playbook.names import PARAMS_VAR, SECRETS_VAR
 from ansible_env.playbook.tasks import finish, hosts_of, measured, tasks_of
 from ansible_env.playbook.text import Unsafe, one_line, plain, unsafe
+from ansible_env.results.fold.events import PHASE_TASK
 
 
 def render(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_env.config import EnvironmentConfig
+from ansible_env.config.model import EnvironmentConfig
+from ansible_env.config.parameters import ShellEnv
 from ansible_env.config.steps import Step
-from ansible_env.exports import is_template
-from ansible_env.params import ShellEnv
-from ansible_env.playbook.names import HOLD, PHASE_TASK, SECRETS_VAR
+from ansible_env.playbook.names import HOLD, SECRETS_VAR
 from ansible_env.playbook.text import Unsafe, one_line, unsafe
+from ansible_env.results.exports import is_template
+from ansible_env.results.fold.events import PHASE_TASK
 
 
 def script_task(

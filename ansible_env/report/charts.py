@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
 
-from ansible_env.display import duration, number, visible
 from ansible_env.report.data import Goal, ReportData, as_number
+from ansible_env.report.formatting import duration, number, visible
 from ansible_env.report.svg import (
     BOTTOM,
     HEIGHT,
@@ -30,7 +30,7 @@ from ansible_env.report.svg import (
     svg,
     text,
 )
-from ansible_env.store import StoredTrial
+from ansible_env.storage.database.records import StoredTrial
 
 MOST_METRICS = 12
 MOST_PARAMS = 12

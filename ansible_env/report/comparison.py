@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ansible_env.store.frame import optional
+from ansible_env.storage.database.frame import optional
 
 CONFIDENCE = 0.95
 RESAMPLES = 4999

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 
+from ansible_env.config.text import nearest
 from ansible_env.errors import ConfigError
-from ansible_env.store import Sample, Store, StoredAssertion, StoredHost, StoredTrial
-from ansible_env.store.read import parse_best
-from ansible_env.text import nearest
+from ansible_env.storage.database.read import parse_best
+from ansible_env.storage.database.records import Sample, StoredAssertion, StoredHost, StoredTrial
+from ansible_env.storage.store import Store
 
 MOST_FOR_HOSTS = 1000
 """The newest trials, of which the values of each host are read."""

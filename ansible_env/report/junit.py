@@ -13,9 +13,9 @@ from datetime import datetime
 from typing import Protocol
 from xml.etree import ElementTree as ET
 
-from ansible_env.display import visible
-from ansible_env.outcomes import OUTCOMES, Kind
-from ansible_env.status import Status
+from ansible_env.report.formatting import visible
+from ansible_env.results.outcomes import OUTCOMES, Kind
+from ansible_env.results.status import Status
 
 # What XML 1.0 knows as no character (https://www.w3.org/TR/xml/#charsets).
 _NO_CHARACTER = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from ansible_env.display import number, plural, some, visible
 from ansible_env.report.data import ReportData, as_number
-from ansible_env.store import StoredTrial
+from ansible_env.report.formatting import number, plural, some, visible
+from ansible_env.storage.database.records import StoredTrial
 
 MOST_METRICS = 12
 MOST_BEST = 5

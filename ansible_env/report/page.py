@@ -9,12 +9,12 @@ from datetime import datetime
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from ansible_env import __version__
-from ansible_env.display import duration, number, plural, some, visible
+from ansible_env.common import __version__
 from ansible_env.report import charts
 from ansible_env.report.charts import Chart
 from ansible_env.report.data import MOST_FOR_HOSTS, ReportData, as_number
-from ansible_env.store import StoredHost, StoredTrial
+from ansible_env.report.formatting import duration, number, plural, some, visible
+from ansible_env.storage.database.records import StoredHost, StoredTrial
 
 MOST_BEST = 10
 MOST_FAILURES = 50

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Protocol
 
-from ansible_env.display import visible
+from ansible_env.report.formatting import visible
 
 WIDTH, HEIGHT = 420, 240
 LEFT, RIGHT, TOP, BOTTOM = 50, 10, 10, 40

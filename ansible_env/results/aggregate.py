@@ -8,7 +8,7 @@ import re
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 
-from ansible_env.metrics import Value
+from ansible_env.results.metrics.parse import Value
 
 __all__ = ["DEFAULT", "NAMES", "aggregate", "cv", "function", "group_metrics", "per_host", "stdev"]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from ansible_env.metrics import DEFAULT_TIMEOUT, MetricsParseError, Pattern, compile_value
-from ansible_env.metrics.search import Search
+from ansible_env.results.metrics.parse import DEFAULT_TIMEOUT, MetricsParseError
+from ansible_env.results.metrics.pattern import Pattern, compile_value
+from ansible_env.results.metrics.search import Search
 
 __all__ = ["MAX_VALUE", "compile_export", "find_exports", "in_a_row", "is_template"]
 

@@ -10,7 +10,7 @@ import re
 import signal
 from dataclasses import dataclass
 
-from ansible_env.status import Status
+from ansible_env.results.status import Status
 
 
 class Kind(enum.StrEnum):

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ansible_env.outcomes import Kind
-from ansible_env.status import Status, worst
+from ansible_env.results.outcomes import Kind
+from ansible_env.results.status import Status, worst
 
 __all__ = ["EVERY_HOST", "GroupPolicy", "Success"]
 

@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible_env.aggregate import group_metrics, per_host
-from ansible_env.errors import HostsUnreachable, PhaseCanceled, PhaseError, PhaseFailed, PhaseTimedOut
-from ansible_env.exports import in_a_row
-from ansible_env.metrics import Value
-from ansible_env.outcomes import OUTCOMES, Kind
-from ansible_env.policies import EVERY_HOST, GroupPolicy
-from ansible_env.status import Status
+from ansible_env.errors import AnsibleEnvError
+from ansible_env.results.aggregate import group_metrics, per_host
+from ansible_env.results.exports import in_a_row
+from ansible_env.results.metrics.parse import Value
+from ansible_env.results.outcomes import OUTCOMES, Kind
+from ansible_env.results.policies import EVERY_HOST, GroupPolicy
+from ansible_env.results.status import Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,3 +259,27 @@ def combine(results: Sequence[HostResult]) -> HostResult:
         left_running=tuple(pid for result in results for pid in result.left_running),
         telemetry=tuple(sample for result in results for sample in result.telemetry),
     )
+
+
+class PhaseError(AnsibleEnvError):
+    """A phase did not succeed. Raised only by `raise_for_status()`; `result` has everything that is known."""
+
+    def __init__(self, message: str, result: PhaseResult) -> None:
+        self.result = result
+        super().__init__(message)
+
+
+class PhaseFailed(PhaseError):
+    """At least one host failed."""
+
+
+class HostsUnreachable(PhaseFailed):
+    """Every host that failed could not be reached or logged in to."""
+
+
+class PhaseTimedOut(PhaseError, TimeoutError):
+    """A deadline ended the phase."""
+
+
+class PhaseCanceled(PhaseError):
+    """The phase was canceled."""

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible_env.common import Owner
 from ansible_env.errors import ConfigError, LifecycleError, Problem
-from ansible_env.owner import Owner
 
 VERSION = 1
 

@@ -21,15 +21,15 @@ from typing import Any, Self
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from ansible_env.budgets import Verdict
-from ansible_env.bundle import root
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.result import deciding_phase
-from ansible_env.status import Status
-from ansible_env.store import schema
-from ansible_env.store.database import Database, parse_url, shown
-from ansible_env.store.frame import Level, as_frame, flat_rows
-from ansible_env.store.read import (
+from ansible_env.results.assertions import Verdict
+from ansible_env.results.result import deciding_phase
+from ansible_env.results.status import Status
+from ansible_env.storage.bundle.place import root
+from ansible_env.storage.database import schema
+from ansible_env.storage.database.connection import Database, parse_url, shown
+from ansible_env.storage.database.frame import Level, as_frame, flat_rows
+from ansible_env.storage.database.read import (
     Query,
     chunks,
     parse_best,
@@ -40,7 +40,7 @@ from ansible_env.store.read import (
     select_telemetry,
     select_trials,
 )
-from ansible_env.store.records import (
+from ansible_env.storage.database.records import (
     Sample,
     StoredAssertion,
     StoredExperiment,
@@ -49,10 +49,10 @@ from ansible_env.store.records import (
     TrialInfo,
     TrialLike,
 )
-from ansible_env.store.rows import trial_row
-from ansible_env.store.schema import PARTS, assertions, telemetry, trials
-from ansible_env.store.values import clean
-from ansible_env.store.write import (
+from ansible_env.storage.database.rows import trial_row
+from ansible_env.storage.database.schema import PARTS, assertions, telemetry, trials
+from ansible_env.storage.database.values import clean
+from ansible_env.storage.database.write import (
     assertion_rows,
     fingerprint_rows,
     host_rows,

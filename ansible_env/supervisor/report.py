@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from ansible_env.errors import MetricsPatternError, MetricsTimeoutError
-from ansible_env.exports import find_exports
-from ansible_env.metrics import MetricsParseError, Value, compile_pattern, parse
-from ansible_env.outcomes import OUTCOMES, Kind
+from ansible_env.results.exports import find_exports
+from ansible_env.results.metrics.parse import MetricsParseError, Value, parse
+from ansible_env.results.metrics.pattern import compile_pattern
+from ansible_env.results.outcomes import OUTCOMES, Kind
 from ansible_env.supervisor.capture import Capture
 from ansible_env.supervisor.ending import Ending
 from ansible_env.supervisor.script import Script

@@ -18,7 +18,8 @@ from importlib.resources import files
 from typing import Any
 
 from ansible_env.errors import MetricsTimeoutError
-from ansible_env.metrics import MetricsParseError, Value, compile_pattern, parse
+from ansible_env.results.metrics.parse import MetricsParseError, Value, parse
+from ansible_env.results.metrics.pattern import compile_pattern
 
 SAMPLER = re.sub(r"^\s*#.*\n", "", files(__package__).joinpath("sampler.sh").read_text("utf-8"), flags=re.MULTILINE)
 LIMIT = 100_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ansible_env.outcomes import Kind, connection_hint, connection_kind, signal_name
+from ansible_env.results.outcomes import Kind, connection_hint, connection_kind, signal_name
 from ansible_env.supervisor.ending import Ending
 from ansible_env.supervisor.protocol import State
 from ansible_env.supervisor.script import Script

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from ansible_env.engine import Engine, Inventory, Options
-from ansible_env.environment import RemoteEnv
+from ansible_env.engine.inventory import Inventory
+from ansible_env.engine.protocol import Engine, Options
+from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import InventoryError
-from ansible_env.outcomes import Kind
-from ansible_env.result import HostResult
-from ansible_env.status import Status
+from ansible_env.results.outcomes import Kind
+from ansible_env.results.result import HostResult
+from ansible_env.results.status import Status
 
 CONFIG = {
     "name": "contract",

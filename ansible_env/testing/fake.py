@@ -8,10 +8,11 @@ from typing import Any
 
 import yaml
 
-from ansible_env.engine import Cancellation, Engine, EngineRun, Inventory, Job, Listener, Options
+from ansible_env.engine.inventory import Inventory
+from ansible_env.engine.protocol import Cancellation, Engine, EngineRun, Job, Listener, Options
 from ansible_env.errors import InventoryError
-from ansible_env.outcomes import OUTCOMES, Kind
-from ansible_env.playbook import PHASE_TASK
+from ansible_env.results.fold.events import PHASE_TASK
+from ansible_env.results.outcomes import OUTCOMES, Kind
 
 __all__ = ["FakeEngine", "phase_event", "stats_event", "task_event", "unreachable_event"]
 

@@ -8,17 +8,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ansible_env.bundle import Bundle, Origin, new_call
-from ansible_env.bundle.origin import versions
-from ansible_env.config import PHASES, EnvironmentConfig
+from ansible_env.config.model import PHASES, EnvironmentConfig
 from ansible_env.errors import ConfigError, StoreError
-from ansible_env.fold import fold_hosts
-from ansible_env.outcomes import Kind
-from ansible_env.playbook import PHASE_TASK
-from ansible_env.policies import EVERY_HOST
-from ansible_env.record import Trial, trial_info
-from ansible_env.result import HostResult, phase_result
-from ansible_env.store import Store
+from ansible_env.results.fold.events import PHASE_TASK
+from ansible_env.results.fold.fold_hosts import fold_hosts
+from ansible_env.results.outcomes import Kind
+from ansible_env.results.policies import EVERY_HOST
+from ansible_env.results.result import HostResult, phase_result
+from ansible_env.storage.bundle.bundle import Bundle
+from ansible_env.storage.bundle.origin import Origin, versions
+from ansible_env.storage.bundle.place import new_call
+from ansible_env.storage.store import Store
+from ansible_env.trials.record import Trial, trial_info
 
 __all__ = ["PlayedTrial"]
 

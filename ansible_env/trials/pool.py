@@ -13,11 +13,12 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 
+from ansible_env.common import get_logger
+from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import AnsibleEnvError
-from ansible_env.logs import get_logger
-from ansible_env.schedule import Request, Source
-from ansible_env.status import Status
-from ansible_env.trials import Measured, Prepare, TrialEnv, TrialResult, run_trial
+from ansible_env.results.status import Status
+from ansible_env.trials.schedule import Request, Source
+from ansible_env.trials.trial import Measured, Prepare, TrialResult, run_trial
 
 __all__ = ["Pool", "observed"]
 
@@ -36,7 +37,7 @@ class Pool:
 
     def __init__(
         self,
-        open_env: Callable[[Sequence[str]], TrialEnv],
+        open_env: Callable[[Sequence[str]], RemoteEnv],
         hosts: Sequence[str],
         *,
         hosts_per_trial: int = 1,
@@ -64,7 +65,7 @@ class Pool:
         self._on_lost = on_lost
         self._measured = measured
         self._done: queue.SimpleQueue[tuple[TrialResult, BaseException | None]] = queue.SimpleQueue()
-        self._running: dict[int, TrialEnv | None] = {}
+        self._running: dict[int, RemoteEnv | None] = {}
         self._threads: dict[int, threading.Thread] = {}
         self._strikes: dict[str, int] = {}
         self._resting: dict[str, float] = {}

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ansible_env.bundle import Bundle
 from ansible_env.config.checks import TRIAL_NAMES
-from ansible_env.result import HostResult, PhaseResult, deciding_phase
-from ansible_env.status import Status
-from ansible_env.store.records import TrialInfo
+from ansible_env.results.result import HostResult, PhaseResult, deciding_phase
+from ansible_env.results.status import Status
+from ansible_env.storage.bundle.bundle import Bundle
+from ansible_env.storage.database.records import TrialInfo
 
 
 @dataclass

@@ -4,50 +4,20 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any
 
+from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import AnsibleEnvError, ParameterError
-from ansible_env.journal import Journal
-from ansible_env.metrics import Value
-from ansible_env.result import PhaseResult, deciding_phase
-from ansible_env.schedule import Request
-from ansible_env.status import Status
+from ansible_env.results.metrics.parse import Value
+from ansible_env.results.result import PhaseResult, deciding_phase
+from ansible_env.results.status import Status
+from ansible_env.storage.journal import Journal
+from ansible_env.trials.schedule import Request
 
-__all__ = ["Measured", "Prepare", "TrialEnv", "TrialResult", "attempt_name", "kept_in", "run_trial"]
-
-
-class TrialEnv(AbstractContextManager["TrialEnv"], Protocol):
-    """What is used of a RemoteEnv."""
-
-    results: dict[str, PhaseResult]
-    logs: Path | None
-    journal: Journal | None
-
-    def __enter__(self) -> Self:
-        """Open it."""
-
-    @property
-    def params(self) -> dict[str, Any]:
-        """The parameters of the trial, secrets masked."""
-
-    def assign(self, tunables: Any = None, global_config: Mapping[str, Any] | None = None) -> None:
-        """Work out the parameters."""
-
-    def setup(self, tunables: Any = None, global_config: Mapping[str, Any] | None = None) -> bool:
-        """Set the hosts up; True if they are ready."""
-
-    def run(self) -> tuple[Status, datetime, dict[str, Value] | None]:
-        """Run the benchmark."""
-
-    def teardown(self) -> None:
-        """Clean up."""
-
-    def cancel_teardown(self) -> None:
-        """End a teardown."""
+__all__ = ["Measured", "Prepare", "TrialResult", "attempt_name", "kept_in", "run_trial"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +75,16 @@ class TrialResult:
         return not self.status.is_succeeded() and not self.status.is_canceled() and bool(self.broken_hosts)
 
 
-Prepare = Callable[[TrialEnv, Request, Sequence[str]], None]
+Prepare = Callable[[RemoteEnv, Request, Sequence[str]], None]
 """Gets the environment of a trial, and on which hosts it is to be run."""
-Measured = Callable[[TrialEnv, Sequence[str]], None]
+Measured = Callable[[RemoteEnv, Sequence[str]], None]
 """Gets the environment of a trial whose run has succeeded, and its hosts, before the teardown."""
 
 
 def kept_in(directory: Path) -> Prepare:
     """Return what has each trial keep its logs and its journal in a directory of its own."""
 
-    def prepare(env: TrialEnv, request: Request, _hosts: Sequence[str]) -> None:
+    def prepare(env: RemoteEnv, request: Request, _hosts: Sequence[str]) -> None:
         place = directory / attempt_name(request)
         env.logs, env.journal = place / "logs", Journal(place)
 
@@ -127,10 +97,10 @@ def attempt_name(request: Request) -> str:
 
 
 def run_trial(
-    env: TrialEnv,
+    env: RemoteEnv,
     request: Request,
     hosts: Sequence[str],
-    prepare: Callable[[TrialEnv], None] | None = None,
+    prepare: Callable[[RemoteEnv], None] | None = None,
     measured: Measured | None = None,
 ) -> TrialResult:
     """Run setup, run and teardown of an environment that is entered; teardown always.
@@ -170,7 +140,7 @@ def run_trial(
     )
 
 
-def _params(env: TrialEnv) -> dict[str, Any]:
+def _params(env: RemoteEnv) -> dict[str, Any]:
     try:
         return env.params
     except ParameterError:

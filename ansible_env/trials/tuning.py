@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ansible_env.config.text import kind_of
+from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ParameterError, Problem
-from ansible_env.fleet import Fleet
-from ansible_env.pool import observed
-from ansible_env.schedule import Asked, Request
-from ansible_env.text import kind_of
-from ansible_env.trials import TrialResult, kept_in
+from ansible_env.trials.pool import observed
+from ansible_env.trials.run_trials import open_pool
+from ansible_env.trials.schedule import Asked, Request
+from ansible_env.trials.trial import TrialResult, kept_in
 
 __all__ = ["Runner", "values_of"]
 
@@ -30,7 +31,7 @@ class Runner:
 
     def __init__(
         self,
-        env: Fleet,
+        env: RemoteEnv,
         *,
         hosts: Sequence[str] | None = None,
         hosts_per_trial: int = 1,
@@ -82,7 +83,7 @@ class Runner:
             return request
 
         prepare = kept_in(self._artifacts) if self._artifacts is not None else None
-        pool = self._env.pool(self._hosts, hosts_per_trial=self._per_trial, prepare=prepare)
+        pool = open_pool(self._env, self._hosts, hosts_per_trial=self._per_trial, prepare=prepare)
         return observed(pool.run(Asked(ask, make, trials)), self._on_result)
 
 

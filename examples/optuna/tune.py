@@ -12,9 +12,8 @@ from pathlib import Path
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from ansible_env import RemoteEnv
-from ansible_env.tunables import Tunable
-from ansible_env.tuning import Runner
+from ansible_env import RemoteEnv, Runner, run_trials
+from ansible_env.config.tunables import Tunable
 
 SQLITE = Path(__file__).parent.parent / "sqlite" / "environment.yml"
 
@@ -40,7 +39,7 @@ def tune(env: RemoteEnv, study: optuna.Study, trials: int) -> None:
 def compare(env: RemoteEnv, best: dict[str, object]) -> tuple[list[float], list[float]]:
     """Measure the defaults and the best settings in turns: the best of many noisy measurements is too good."""
     scores: tuple[list[float], list[float]] = ([], [])
-    for result in env.run_trials([{}, best], repeat=2 * len(env.hosts), seed=1):
+    for result in run_trials(env, [{}, best], repeat=2 * len(env.hosts), seed=1):
         if result.status.is_succeeded():
             scores[result.request.configuration].append(float(result.metrics["score"] or 0))
     return scores

@@ -7,9 +7,10 @@ import subprocess
 
 import pytest
 
-from ansible_env.report import collect, html
-from ansible_env.store import Store
-from tests.unit.test_report import fill
+from ansible_env.report.data import collect
+from ansible_env.report.page import html
+from ansible_env.storage.store import Store
+from tests.unit.report.test_report import fill
 
 pytestmark = pytest.mark.docs
 

@@ -11,7 +11,7 @@ from tempfile import gettempdir
 from typing import Any
 
 from ansible_env import Engine, HostResult, PhaseResult, RemoteEnv
-from ansible_env.owner import Owner
+from ansible_env.common import Owner
 from tests.hosts import Host, Hosts
 from tests.hosts.procs import Process, all_pids, matching, name_of
 
@@ -108,7 +108,7 @@ def local_left(owner: str | None = None) -> list[str]:
     owner = owner or Owner.this().to_text()
     found = []
     for process in matching(all_pids(), f"ANSIBLE_ENV_OWNER={owner}"):
-        is_shared = "[mux]" in process.argv[-1] or "ansible_env.forkserver.server" in process.argv
+        is_shared = "[mux]" in process.argv[-1] or "ansible_env.engine.forkserver.server" in process.argv
         if not is_shared or name_of(process.pid).startswith("ae-"):
             found.append(f"local {process.pid} {process.name} {process.argv}")
     return found + [str(path) for base in bases(owner) for path in base.glob("run-*")]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ansible_env import Engine, SessionEngine
-from ansible_env.environment import ENGINES
+from ansible_env.environment.remote_env import ENGINES
 from tests.faults.bench import Bench
 from tests.hosts import Hosts
 from tests.spares import ready, spares

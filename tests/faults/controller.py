@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible_env import Engine, RemoteEnv, SessionEngine
-from ansible_env.environment import ENGINES
-from ansible_env.journal import Journal
+from ansible_env.environment.remote_env import ENGINES
+from ansible_env.storage.journal import Journal
 from tests.faults.bench import Bench
 from tests.spares import ready
 

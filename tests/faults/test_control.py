@@ -11,7 +11,7 @@ from tempfile import gettempdir
 import pytest
 
 from ansible_env import Cancellation, ColdEngine, Kind, LifecycleError, RemoteEnv, Status, WarmEngine
-from ansible_env.journal import Journal
+from ansible_env.storage.journal import Journal
 from tests.faults.bench import SLACK, Bench, until
 from tests.faults.controller import Controller
 from tests.hosts.procs import all_pids, matching

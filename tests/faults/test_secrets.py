@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from ansible_env import Kind, Options
-from ansible_env.journal import Journal
-from ansible_env.owner import Owner
+from ansible_env.common import Owner
+from ansible_env.storage.journal import Journal
 from tests.faults.bench import Bench, bases
 from tests.hosts.procs import all_pids
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ansible_env import Engine, InventoryError, RemoteEnv, Status
-from ansible_env.journal import Journal
+from ansible_env import Engine, InventoryError, RemoteEnv, Status, run_trials
+from ansible_env.storage.journal import Journal
 from tests.hosts import Hosts
 
 pytestmark = pytest.mark.ssh
@@ -75,7 +75,7 @@ def test_who_takes_a_trial_up_knows_the_hosts_that_were_added(engine: Engine, on
 
 def test_each_trial_of_many_has_the_hosts_that_it_adds(engine: Engine, one: Any) -> None:
     with RemoteEnv(config=ADDING, inventory=one, engine=engine) as env:
-        results = list(env.run_trials([{}, {}]))
+        results = list(run_trials(env, [{}, {}]))
     assert [list(result.phases["run"].hosts) for result in results] == [["new1", "new2"]] * 2
     assert all(result.status is Status.SUCCEEDED for result in results)
 

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from ansible_env import RemoteEnv
-from ansible_env.store import Store
+from ansible_env.storage.store import Store
 from tests.hosts import Hosts
 
 pytestmark = [pytest.mark.ssh]

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from ansible_env import ColdEngine, Engine, RemoteEnv, SessionEngine, Status, WarmEngine
-from ansible_env.engine import Options
+from ansible_env.engine.protocol import Options
 from ansible_env.testing import EngineContract
 
 CONFIG = {
@@ -93,7 +93,7 @@ def test_without_a_server_the_plain_way_is_taken(
     real = subprocess.Popen
 
     def popen(command: list[str], *args: object, **kwargs: object) -> object:
-        if "ansible_env.forkserver.server" in command:
+        if "ansible_env.engine.forkserver.server" in command:
             command = [sys.executable, "-c", "raise SystemExit('no server today')"]
         return real(command, *args, **kwargs)  # type: ignore[call-overload]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ansible_env import Kind, RemoteEnv, Status
-from ansible_env.engine import ContainerEngine
+from ansible_env.engine.container import ContainerEngine
 from tests.hosts import Hosts
 from tests.hosts.host import wait_for
 

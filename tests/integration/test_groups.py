@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ansible_env import Engine, Kind, RemoteEnv, Status
-from ansible_env.result import PhaseResult
+from ansible_env import Engine, Kind, RemoteEnv, Status, run_trials
+from ansible_env.results.result import PhaseResult
 from tests.hosts import Host, Hosts
 
 pytestmark = pytest.mark.ssh
@@ -166,7 +166,7 @@ def sweep(engine: Engine, hosts: Hosts, script: str, **config: Any) -> RemoteEnv
 def test_a_host_that_dies_in_a_sweep_costs_no_trial(engine: Engine, ssh_hosts: Hosts) -> None:
     results = []
     with contextlib.ExitStack() as stack, sweep(engine, ssh_hosts, "sleep 0.3; echo score=$x") as env:
-        for result in env.run_trials([{"x": n} for n in range(8)], repeat=2, seed=1):
+        for result in run_trials(env, [{"x": n} for n in range(8)], repeat=2, seed=1):
             results.append(result)
             if len(results) == 4:
                 stack.enter_context(down(ssh_hosts["h2"]))
@@ -180,7 +180,7 @@ def test_a_host_that_dies_in_a_sweep_costs_no_trial(engine: Engine, ssh_hosts: H
 
 def test_trials_of_two_hosts_each(engine: Engine, ssh_hosts: Hosts) -> None:
     with sweep(engine, ssh_hosts, "echo score=$x", aggregate={"score": "sum"}) as env:
-        results = list(env.run_trials([{"x": 1}, {"x": 2}], hosts_per_trial=2))
+        results = list(run_trials(env, [{"x": 1}, {"x": 2}], hosts_per_trial=2))
     assert sorted(result.metrics["score"] for result in results) == [2, 4]  # type: ignore[type-var]
     assert all(len(set(result.hosts)) == 2 for result in results)
     assert all(set(result.phases["run"].hosts) == set(result.hosts) for result in results)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_env import Engine, InventoryError, RemoteEnv, Status
-from ansible_env.engine import Options
+from ansible_env.engine.protocol import Options
 from tests.hosts import Hosts
 
 pytestmark = pytest.mark.ssh

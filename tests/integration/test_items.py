@@ -9,7 +9,7 @@ from textwrap import dedent
 import pytest
 
 from ansible_env import Engine, EnvironmentConfig, Kind, RemoteEnv, Status
-from ansible_env.engine import Options
+from ansible_env.engine.protocol import Options
 from tests.hosts import Hosts
 
 pytestmark = pytest.mark.ssh

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-from ansible_env.budgets import judge, parse_budget
 from ansible_env.errors import StoreError
-from ansible_env.store import Sample, Store, TrialInfo
+from ansible_env.results.assertions import judge, parse_budget
+from ansible_env.storage.database.records import Sample, TrialInfo
+from ansible_env.storage.store import Store
 from tests.store_scale import BEGIN, made_up
-from tests.unit.test_store import VALUES, WRITER, trial
+from tests.unit.storage.test_store import VALUES, WRITER, trial
 
 USER = "nobody"
 

@@ -10,7 +10,7 @@ import sys
 import pytest
 import yaml
 
-from ansible_env.store import Store
+from ansible_env.storage.store import Store
 
 SCRIPT = ["echo 'throughput: 1234.5 ops'", "echo 'p99: 7 ms'; echo noise=1", "printf 'last: 3 s'"]
 RIGHT = r"^(\w+): (\S+) \w+$"

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from ansible_env import Kind, PhaseResult, RemoteEnv, SessionEngine, Status
-from ansible_env.engine import Options
+from ansible_env.engine.protocol import Options
 from tests.faults.bench import until
 from tests.spares import ready, spares
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_env import RemoteEnv, SessionEngine
-from ansible_env.engine import Options
+from ansible_env.engine.protocol import Options
 from tests.spares import ready
 
 DUMP = '''

@@ -1,6 +1,6 @@
 """Parameters and script text, over ssh and locally: what arrives in a script is what was meant, byte by byte.
 
-The rules themselves have their tests without a host (tests/unit/test_params.py, test_config.py).
+The rules themselves have their tests without a host (tests/unit/config/test_params.py, test_config.py).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ansible_env import ConfigError, HostResult, RemoteEnv, WarmEngine
 from tests.hosts import Hosts
-from tests.unit.test_supervisor_values import ANY_TEXT, NASTY, NASTY_TEXT
+from tests.unit.supervisor.test_values import ANY_TEXT, NASTY, NASTY_TEXT
 
 pytestmark = pytest.mark.ssh
 

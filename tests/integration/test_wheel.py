@@ -45,7 +45,7 @@ def test_names(wheel: Path) -> None:
         "ansible_env/py.typed",
         "ansible_env/supervisor/supervisor.pl",
         "ansible_env/supervisor/supervisor.sh",
-        "ansible_env/schemas/environment.schema.json",
+        "ansible_env/config/environment.schema.json",
         f"{collection}galaxy.yml",
         f"{collection}meta/runtime.yml",
         f"{collection}plugins/action/phase.py",

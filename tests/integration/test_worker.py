@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from ansible_env import ConfigError, Kind, RemoteEnv, Status
-from ansible_env.engine import WorkerEngine
-from ansible_env.engine.worker import worker_command
+from ansible_env.engine.worker import WorkerEngine, worker_command
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNNER = Path(sys.executable).with_name("ansible-runner")

@@ -9,7 +9,7 @@ import yaml
 from typer.main import get_command
 
 from ansible_env.cli.app import app
-from ansible_env.config import EnvironmentConfig
+from ansible_env.config.model import EnvironmentConfig
 from ansible_env.errors import ConfigError
 from tests.docs import reference
 from tests.docs.blocks import blocks

@@ -39,11 +39,14 @@ ALL = {
     "PhaseTimedOut",
     "Problem",
     "RemoteEnv",
+    "Runner",
     "SessionEngine",
     "Status",
+    "Store",
     "StoreError",
     "WarmEngine",
     "__version__",
+    "run_trials",
 }
 
 
@@ -102,7 +105,7 @@ def drawn() -> dict[str, tuple[str | None, str | None]]:
     """Return for each error of the drawing its parent and its second base."""
     found: dict[str, tuple[str | None, str | None]] = {}
     above: list[str] = []
-    text = (errors.__doc__ or "").partition("\n\n")[2]
+    text = (errors.__doc__ or "").split("\n\n")[1]
     for line in text.splitlines():
         match = re.match(r"^(?P<lead>[│├└─ ]*)(?P<name>[A-Z]\w+)(?P<rest>.*)$", line)
         assert match, line
@@ -114,11 +117,8 @@ def drawn() -> dict[str, tuple[str | None, str | None]]:
 
 
 def test_the_drawing_of_the_errors_is_true():
-    classes = {
-        name: value
-        for name, value in vars(errors).items()
-        if inspect.isclass(value) and issubclass(value, Exception) and value.__module__ == errors.__name__
-    }
+    public = {name: getattr(ansible_env, name) for name in ansible_env.__all__}
+    classes = {name: each for name, each in public.items() if inspect.isclass(each) and issubclass(each, Exception)}
     tree = drawn()
     assert set(tree) == set(classes)
     for name, (parent, more) in tree.items():
@@ -128,7 +128,7 @@ def test_the_drawing_of_the_errors_is_true():
 
 def test_every_error_is_exported():
     assert {name for name in errors.__all__ if name not in ansible_env.__all__} == set()
-    assert set(errors.__all__) == {*drawn(), "Problem"}
+    assert {*drawn(), "Problem"} <= set(ansible_env.__all__)
 
 
 def test_a_config_error_tells_all_problems():

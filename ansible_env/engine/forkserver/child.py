@@ -27,11 +27,11 @@ from typing import Any
 import ansible.constants as C  # type: ignore[import-untyped]  # noqa: N812 - Ansible's own name for it
 from ansible.plugins import loader  # type: ignore[import-untyped]
 
-from ansible_env.forkserver.client import NOT_REHEARSED
-from ansible_env.forkserver.pacing import pace
-from ansible_env.forkserver.rehearsal import refresh_events, rehearse
-from ansible_env.forkserver.wire import Request, RequestError, process_name, receive
-from ansible_env.variables import ENGINE_RUN
+from ansible_env.engine.forkserver.client import NOT_REHEARSED
+from ansible_env.engine.forkserver.pacing import pace
+from ansible_env.engine.forkserver.rehearsal import refresh_events, rehearse
+from ansible_env.engine.forkserver.wire import Request, RequestError, process_name, receive
+from ansible_env.supervisor.variables import ENGINE_RUN
 
 READY = b"+"
 """What a process says when it has rehearsed."""
@@ -48,9 +48,9 @@ IMPORTS = (
     "ansible.plugins.vars.host_group_vars",
     "ansible.template",
     "ansible.vars.manager",
-    "ansible_env.metrics",
-    "ansible_env.supervisor",
+    "ansible_env.results.metrics.parse",
     "ansible_env.supervisor.capture",
+    "ansible_env.supervisor.follow",
     "ansible_env.supervisor.interrupts",
     "ansible_env.supervisor.record",
     "ansible_env.supervisor.report",

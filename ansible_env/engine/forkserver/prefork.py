@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from ansible_env.forkserver import child, client
-from ansible_env.forkserver.wire import Request
-from ansible_env.variables import PER_RUN
+from ansible_env.engine.forkserver import child, client
+from ansible_env.engine.forkserver.wire import Request
+from ansible_env.supervisor.variables import PER_RUN
 
 PAUSE = 0.02
 """Seconds from the end of a process to the next fork: what the engine has to do at the end of a phase comes first."""

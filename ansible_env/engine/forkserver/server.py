@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The fork server: a process of its own that has ansible-core loaded and forks an ansible-playbook on request.
 
-Run as `python -m ansible_env.forkserver.server SOCKET_FD OWNER_FD SPARES`. It ends when the other end of OWNER_FD is
-closed, which also happens when its owner is killed. Each request is one process in a session of its own, which reads
-its inventory, playbook and variables afresh: what is shared is code, plugin classes and their documentation.
+Run as `python -m ansible_env.engine.forkserver.server SOCKET_FD OWNER_FD SPARES`. It ends when the other end of
+OWNER_FD is closed, which also happens when its owner is killed. Each request is one process in a session of its own,
+which reads its inventory, playbook and variables afresh: what is shared is code, plugin classes and their
+documentation.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ import socket
 import sys
 from typing import Any
 
-from ansible_env.forkserver import child
-from ansible_env.forkserver.prefork import Spares
-from ansible_env.forkserver.wire import Request, RequestError, receive
+from ansible_env.engine.forkserver import child
+from ansible_env.engine.forkserver.prefork import Spares
+from ansible_env.engine.forkserver.wire import Request, RequestError, receive
 
 
 class Server:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_env.fold.events import counter
+from ansible_env.results.fold.events import counter
 
 ACTIONS = ("add_host", "ansible.builtin.add_host", "ansible.legacy.add_host")
 _TEMPLATE = re.compile(r"\{[{%#]")

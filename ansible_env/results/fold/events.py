@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_env.playbook import PHASE_TASK
-
+PHASE_TASK = "ansible_env.bench.phase"
+"""The task whose results decide how a host ended."""
 FINAL = ("runner_on_ok", "runner_on_failed", "runner_on_unreachable", "runner_on_skipped")
 """Events with the result of a task on a host."""
 

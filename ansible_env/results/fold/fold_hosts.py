@@ -6,11 +6,11 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ansible_env.fold.events import FINAL, counter, has_failed, is_about, is_ours, task_of
-from ansible_env.fold.results import of_failure, of_script, silent
-from ansible_env.outcomes import Kind
-from ansible_env.result import HostResult, combine
-from ansible_env.status import worst
+from ansible_env.results.fold.events import FINAL, counter, has_failed, is_about, is_ours, task_of
+from ansible_env.results.fold.host_results import of_failure, of_script, silent
+from ansible_env.results.outcomes import Kind
+from ansible_env.results.result import HostResult, combine
+from ansible_env.results.status import worst
 
 
 def fold_hosts(

@@ -12,9 +12,9 @@ import json
 from collections.abc import Iterable, Iterator
 
 from ansible_env.errors import AnsibleEnvError
-from ansible_env.metrics.pattern import Pattern, compile_pattern, compile_value
-from ansible_env.metrics.search import Search
-from ansible_env.metrics.terminal import clean
+from ansible_env.results.metrics.pattern import Pattern, compile_pattern, compile_value
+from ansible_env.results.metrics.search import Search
+from ansible_env.results.metrics.terminal import clean
 
 __all__ = [
     "DEFAULT_TIMEOUT",

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ansible_env.errors import MetricsTimeoutError
-from ansible_env.metrics.pattern import Pattern
-from ansible_env.metrics.terminal import clean
+from ansible_env.results.metrics.pattern import Pattern
+from ansible_env.results.metrics.terminal import clean
 
 WINDOW = 8 * 2**20
 """Characters searched at a time: memory for output of any size is bounded by it."""

@@ -9,9 +9,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from ansible_env.bundle import MANIFEST, Bundle
-from ansible_env.bundle.place import slug
 from ansible_env.errors import ConfigError, Problem
+from ansible_env.storage.bundle.bundle import MANIFEST, Bundle
+from ansible_env.storage.bundle.place import slug
 
 LEFT_OUT = frozenset({"state.json"})
 """What only a controller has a use for: the key by which it finds its scripts on the hosts."""

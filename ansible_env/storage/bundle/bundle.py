@@ -8,7 +8,7 @@ events/PHASE.jsonl  Ansible's events
 logs/PHASE/         all that the scripts printed, for each host
 result.json         what came of it
 result.first.json   what came of it first, where `replay --save` has put another result in its place
-state.json results/ what another controller needs to take it up, see `ansible_env.journal`
+state.json results/ what another controller needs to take it up, see `ansible_env.storage.journal`
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from ansible_env.bundle.files import to_json, write_private
-from ansible_env.bundle.origin import Origin
-from ansible_env.bundle.place import ROOT_VARIABLE, new_call, root
 from ansible_env.errors import ConfigError, Problem
+from ansible_env.storage.bundle.files import to_json, write_private
+from ansible_env.storage.bundle.origin import Origin
+from ansible_env.storage.bundle.place import ROOT_VARIABLE, new_call, root
 
 __all__ = ["MANIFEST", "RESULT", "ROOT_VARIABLE", "Bundle", "Origin", "new_call", "root", "to_json", "write_private"]
 

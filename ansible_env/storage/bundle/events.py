@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible_env.bundle.files import to_json
-from ansible_env.params.secrets import MASK
+from ansible_env.config.secrets import MASK
+from ansible_env.storage.bundle.files import to_json
 
 LONGEST_TEXT = 1000
 """Characters of a text that are kept: scripts' output is in the logs."""

@@ -11,11 +11,11 @@ from platform import python_version
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from ansible_env import __version__
-from ansible_env.bundle.rules import rules_of
-from ansible_env.bundle.source import environment_text
-from ansible_env.config import EnvironmentConfig
-from ansible_env.fingerprint import of_this_machine
+from ansible_env.common import __version__
+from ansible_env.config.model import EnvironmentConfig
+from ansible_env.storage.bundle.rules import rules_of
+from ansible_env.storage.bundle.source import environment_text
+from ansible_env.storage.fingerprint import of_this_machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Origin:
     controller: Mapping[str, Any] = field(default_factory=dict)
     """What the machine is from which it is run."""
     rules: Mapping[str, Any] = field(default_factory=dict)
-    """What metrics depend on; see `ansible_env.bundle.rules`."""
+    """What metrics depend on; see `ansible_env.storage.bundle.rules`."""
 
     @classmethod
     def of(cls, config: EnvironmentConfig) -> Self:

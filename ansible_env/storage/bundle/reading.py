@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.outcomes import Kind
-from ansible_env.result import HostResult, PhaseResult
-from ansible_env.status import Status
+from ansible_env.results.outcomes import Kind
+from ansible_env.results.result import HostResult, PhaseResult
+from ansible_env.results.status import Status
 
 _NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _HOST_FIELDS = frozenset(field.name for field in fields(HostResult))

@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ansible_env.bundle import RESULT, Bundle
-from ansible_env.bundle.reading import read_phases, read_result
-from ansible_env.bundle.rules import config_of, scripts_in
-from ansible_env.config import EnvironmentConfig
+from ansible_env.config.model import EnvironmentConfig
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.metrics import Value
-from ansible_env.outcomes import Kind
-from ansible_env.result import HostResult, PhaseResult, phase_result
+from ansible_env.results.metrics.parse import Value
+from ansible_env.results.outcomes import Kind
+from ansible_env.results.result import HostResult, PhaseResult, phase_result
+from ansible_env.storage.bundle.bundle import RESULT, Bundle
+from ansible_env.storage.bundle.reading import read_phases, read_result
+from ansible_env.storage.bundle.rules import config_of, scripts_in
 from ansible_env.supervisor.capture import log_path
 from ansible_env.supervisor.report import judge_metrics
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from ansible_env.config import EnvironmentConfig
-from ansible_env.playbook import PHASE_TASK
+from ansible_env.config.model import EnvironmentConfig
+from ansible_env.results.fold.events import PHASE_TASK
 
 RULES = frozenset(
     {

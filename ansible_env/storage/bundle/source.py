@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-from ansible_env.config import EnvironmentConfig
-from ansible_env.documents import TaggedValue, read_document
+from ansible_env.config.documents import TaggedValue, read_document
+from ansible_env.config.model import EnvironmentConfig
+from ansible_env.config.secrets import MASK
 from ansible_env.errors import ConfigError
-from ansible_env.params.secrets import MASK
 
 _NOTE = "# Written anew from {source}: it holds secrets, which are masked here. Comments are lost.\n"
 

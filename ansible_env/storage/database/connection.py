@@ -15,7 +15,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, in
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from ansible_env.errors import ConfigError, Problem, StoreError
-from ansible_env.store.schema import REVISION, VERSION_TABLE, metadata, version
+from ansible_env.storage.database.schema import REVISION, VERSION_TABLE, metadata, version
 
 LOCK_TIMEOUT = 60.0
 """Seconds to wait for another process that writes to the same SQLite file."""
@@ -92,7 +92,7 @@ class Database:
                 connection.execute(insert(version).values(version_num=REVISION))
                 return
             # At call time: alembic takes longer to import than all the rest, and is hardly ever needed.
-            migrations = import_module("ansible_env.store.migrations")
+            migrations = import_module("ansible_env.storage.database.migrations")
             if not migrations.upgrade(connection):
                 raise StoreError(f"the store {shown(self.url)} was written by a later version of ansible-env")
 

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any, Literal
 
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.store.records import StoredHost, StoredTrial
+from ansible_env.storage.database.records import StoredHost, StoredTrial
 
 Level = Literal["trial", "host"]
 

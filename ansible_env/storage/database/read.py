@@ -11,11 +11,11 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, Select, and_, exists, func, or_, select
 
+from ansible_env.common import Owner
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.owner import Owner
-from ansible_env.status import Status
-from ansible_env.store.records import Sample, StoredAssertion, StoredExperiment, StoredHost, StoredTrial
-from ansible_env.store.schema import (
+from ansible_env.results.status import Status
+from ansible_env.storage.database.records import Sample, StoredAssertion, StoredExperiment, StoredHost, StoredTrial
+from ansible_env.storage.database.schema import (
     GROUP,
     assertions,
     experiments,
@@ -26,7 +26,7 @@ from ansible_env.store.schema import (
     telemetry,
     trials,
 )
-from ansible_env.store.values import decode, encode, short
+from ansible_env.storage.database.values import decode, encode, short
 
 CHUNK = 500
 """Ids in one statement; databases limit how many parameters one may have."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from ansible_env.metrics import Value
-from ansible_env.result import PhaseResult
-from ansible_env.status import Status
+from ansible_env.results.metrics.parse import Value
+from ansible_env.results.result import PhaseResult
+from ansible_env.results.status import Status
 
 
 class TrialLike(Protocol):
@@ -144,7 +144,7 @@ class StoredHost:
 
 @dataclass(frozen=True, slots=True)
 class StoredAssertion:
-    """Whether a budget was kept; see `ansible_env.budgets`."""
+    """Whether a budget was kept; see `ansible_env.results.assertions`."""
 
     trial: int
     """The trial's id in the store: of several that were judged together, the last one's."""

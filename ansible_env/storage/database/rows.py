@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from ansible_env.owner import Owner
-from ansible_env.status import Status
-from ansible_env.store.records import TrialInfo
-from ansible_env.store.schema import experiments, params, trials
-from ansible_env.store.values import clean, short
-from ansible_env.store.write import param_rows
+from ansible_env.common import Owner
+from ansible_env.results.status import Status
+from ansible_env.storage.database.records import TrialInfo
+from ansible_env.storage.database.schema import experiments, params, trials
+from ansible_env.storage.database.values import clean, short
+from ansible_env.storage.database.write import param_rows
 
 
 def trial_row(connection: Connection, experiment: str, info: TrialInfo, uid: str) -> tuple[int, datetime]:

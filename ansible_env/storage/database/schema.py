@@ -74,7 +74,7 @@ def _trial(**more: Any) -> Column[int]:
 
 
 def _value() -> tuple[Column[Any], ...]:
-    """Return the columns of one value; see `ansible_env.store.values`."""
+    """Return the columns of one value; see `ansible_env.storage.database.values`."""
     return Column("type", String(8), nullable=False), Column("number", Double), Column("text", Text)
 
 

@@ -7,12 +7,12 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ansible_env.budgets import Verdict
-from ansible_env.result import HostResult, PhaseResult, deciding_phase
-from ansible_env.status import Status
-from ansible_env.store.records import Sample, TrialLike
-from ansible_env.store.schema import GROUP
-from ansible_env.store.values import clean, encode, short
+from ansible_env.results.assertions import Verdict
+from ansible_env.results.result import HostResult, PhaseResult, deciding_phase
+from ansible_env.results.status import Status
+from ansible_env.storage.database.records import Sample, TrialLike
+from ansible_env.storage.database.schema import GROUP
+from ansible_env.storage.database.values import clean, encode, short
 
 LAST_WORDS = 2000
 """Characters of a failed host's output that the store keeps; all of it is in the bundle."""

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from ansible_env.cli import context
 from ansible_env.cli.app import app
-from ansible_env.store import Store
+from ansible_env.storage.store import Store
 from ansible_env.testing import FakeEngine
 
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from ansible_env.cli import context
 from ansible_env.cli.app import app
 from ansible_env.cli.exits import EXIT_CODES, Exit
-from ansible_env.engine import Cancellation, EngineRun
+from ansible_env.engine.protocol import Cancellation, EngineRun
 from ansible_env.errors import EngineError, InventoryError
 from ansible_env.testing import FakeEngine
 

@@ -9,8 +9,8 @@ import yaml
 from typer.testing import CliRunner
 
 from ansible_env.cli.app import app
-from ansible_env.config import EnvironmentConfig
-from ansible_env.metrics import compile_pattern
+from ansible_env.config.model import EnvironmentConfig
+from ansible_env.results.metrics.pattern import compile_pattern
 
 
 def call(*arguments, code=0):

@@ -17,8 +17,8 @@ from ansible_env.cli.panel import FOLDED_ROWS, panel
 from ansible_env.cli.progress import Progress, ProgressForm
 from ansible_env.cli.sweepview import SweepProgress, UnderWay, make_sweep_progress, sweep_panel
 from ansible_env.cli.view import MetricsReader, PhaseView, State
-from ansible_env.config import EnvironmentConfig
-from ansible_env.metrics import compile_pattern
+from ansible_env.config.model import EnvironmentConfig
+from ansible_env.results.metrics.pattern import compile_pattern
 from ansible_env.testing import phase_event, task_event
 
 PAIR = compile_pattern(r"^(\w+)=(\S+)$")

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from ansible_env import RemoteEnv
 from ansible_env.cli import context, otel
 from ansible_env.cli.app import app
-from ansible_env.logs import about, get_logger
+from ansible_env.common import about, get_logger
 from ansible_env.testing import FakeEngine
 
 CONFIG = {

@@ -7,12 +7,14 @@ import pytest
 from sqlalchemy import update
 from typer.testing import CliRunner
 
-from ansible_env.bundle import Bundle, Origin
 from ansible_env.cli import prune
 from ansible_env.cli.app import app
-from ansible_env.config import EnvironmentConfig
-from ansible_env.store import Sample, Store, TrialInfo, schema
-from tests.unit.test_results import trial
+from ansible_env.config.model import EnvironmentConfig
+from ansible_env.storage.bundle.bundle import Bundle
+from ansible_env.storage.bundle.origin import Origin
+from ansible_env.storage.database.records import Sample, TrialInfo
+from ansible_env.storage.store import Store, schema
+from tests.unit.cli.test_results import trial
 
 NOW = datetime.now(UTC)
 

@@ -15,11 +15,12 @@ from ansible_env.cli.app import app
 from ansible_env.cli.results import since
 from ansible_env.cli.rows import parquet
 from ansible_env.errors import ConfigError
-from ansible_env.outcomes import Kind
-from ansible_env.result import HostResult, phase_result
-from ansible_env.status import Status
-from ansible_env.store import Store, TrialInfo
-from ansible_env.store.compare import compare
+from ansible_env.report.comparison import compare
+from ansible_env.results.outcomes import Kind
+from ansible_env.results.result import HostResult, phase_result
+from ansible_env.results.status import Status
+from ansible_env.storage.database.records import TrialInfo
+from ansible_env.storage.store import Store
 from tests.store_scale import BEGIN, MadeUp
 
 

@@ -11,13 +11,13 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from ansible_env import pool
 from ansible_env.cli import context
 from ansible_env.cli.app import app
 from ansible_env.cli.sweep import parse_axis
 from ansible_env.errors import ParameterError
-from ansible_env.store import Store
+from ansible_env.storage.store import Store
 from ansible_env.testing import FakeEngine
+from ansible_env.trials import pool
 
 ENVIRONMENT = {
     "name": "bench",

@@ -13,8 +13,8 @@ from ansible_env.cli.app import app
 from ansible_env.cli.progress import LONGEST_LINE, MOST_LINES, Progress
 from ansible_env.cli.text import duration, number, visible, visible_line
 from ansible_env.errors import InventoryError
-from ansible_env.outcomes import Kind
-from ansible_env.result import HostResult, phase_result
+from ansible_env.results.outcomes import Kind
+from ansible_env.results.result import HostResult, phase_result
 from ansible_env.testing import FakeEngine, task_event
 
 
@@ -171,6 +171,6 @@ def test_doctor_on_this_machine():
 
 
 def test_doctor_knows_the_supported_versions():
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
     low, high = (".".join(map(str, version)) for version in findings.SUPPORTED)
     assert f"ansible-core>={low},<{high}" in project["dependencies"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_env import schemas
-from ansible_env.config import EnvironmentConfig, TaggedValue, Timeouts, json_schema
-from ansible_env.documents import JSON_SUFFIXES, read_document
+from ansible_env.config.documents import JSON_SUFFIXES, read_document
+from ansible_env.config.model import EnvironmentConfig, TaggedValue, Timeouts, json_schema
+from ansible_env.config.text import RESERVED_NAMES, clean_env_name, env_name_fault
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.text import RESERVED_NAMES, clean_env_name, env_name_fault
 
 TUNABLES = {"sqlite": {"cost": 1, "params": {"cache_size": {"type": "int", "range": [1, 100], "default": 10}}}}
 
@@ -564,8 +564,8 @@ def test_times(text, seconds):
 
 
 def test_the_stored_schema_is_fresh():
-    stored = json.loads(Path(schemas.__path__[0], "environment.schema.json").read_text())
-    assert stored == json_schema(), "run python -m ansible_env.schemas"
+    stored = json.loads(files("ansible_env.config").joinpath("environment.schema.json").read_text())
+    assert stored == json_schema(), "run python -m ansible_env.config"
 
 
 def test_every_field_is_documented():

@@ -12,12 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_env.config import EnvironmentConfig
-from ansible_env.errors import ConfigError, ParameterError
-from ansible_env.params import (
-    MASK,
+from ansible_env.config.model import EnvironmentConfig
+from ansible_env.config.parameters import (
     MAX_ENV_BYTES,
-    Secret,
     ShellEnv,
     check,
     check_names,
@@ -28,7 +25,9 @@ from ansible_env.params import (
     selected_groups,
     shell_env,
 )
-from tests.unit.test_tunables import MlosTunableGroups
+from ansible_env.config.secrets import MASK, Secret
+from ansible_env.errors import ConfigError, ParameterError
+from tests.unit.config.test_tunables import MlosTunableGroups
 
 TUNABLES: dict[str, Any] = {
     "g": {"cost": 1, "params": {"cache": {"type": "int", "range": [1, 10], "default": 2}}},

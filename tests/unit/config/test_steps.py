@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_env.config import EnvironmentConfig
-from ansible_env.engine import EngineRun
-from ansible_env.environment import RemoteEnv
+from ansible_env.config.model import EnvironmentConfig
+from ansible_env.config.parameters import ShellEnv
+from ansible_env.engine.protocol import EngineRun
+from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ConfigError
-from ansible_env.fold import left_in_background
-from ansible_env.journal import Journal
-from ansible_env.outcomes import Kind
-from ansible_env.params import ShellEnv
-from ansible_env.playbook import PHASE_TASK, render
-from ansible_env.result import HostResult, phase_result
-from ansible_env.status import Status
+from ansible_env.playbook.plays import render
+from ansible_env.results.fold.events import PHASE_TASK, left_in_background
+from ansible_env.results.outcomes import Kind
+from ansible_env.results.result import HostResult, phase_result
+from ansible_env.results.status import Status
+from ansible_env.storage.journal import Journal
 from ansible_env.testing import FakeEngine, phase_event, stats_event
 
 CONFIG: dict[str, Any] = {

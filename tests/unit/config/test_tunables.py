@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_env.config import json_schema
+from ansible_env.config.model import json_schema
+from ansible_env.config.tunables import Tunable, TunableGroups
 from ansible_env.errors import ConfigError, ParameterError
-from ansible_env.tunables import Tunable, TunableGroups
 
 INT: dict[str, Any] = {"type": "int", "range": [0, 10], "default": 1, "special": [-1]}
 FLOAT: dict[str, Any] = {"type": "float", "range": [0, 10], "default": 1}

@@ -14,9 +14,9 @@ import pytest
 import yaml
 
 import ansible_env
-from ansible_env.outcomes import Kind
+from ansible_env.results.outcomes import Kind
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 BENCH = ROOT / "ansible_env/content/ansible_collections/ansible_env/bench"
 COLLECTION = "ansible_collections.ansible_env.bench"
 

@@ -12,8 +12,10 @@ import pytest
 from ansible_env import ConfigError, EngineError, RemoteEnv, Status
 from ansible_env.cli import context
 from ansible_env.cli.places import ContainerEngineName, Place
-from ansible_env.engine import ContainerEngine, Inventory, Options, WarmEngine
-from ansible_env.engine.container import Container
+from ansible_env.engine.container import Container, ContainerEngine
+from ansible_env.engine.inventory import Inventory
+from ansible_env.engine.protocol import Options
+from ansible_env.engine.warm import WarmEngine
 
 IMAGE = "registry.example.com/bench:1"
 Programs = Callable[..., Path]

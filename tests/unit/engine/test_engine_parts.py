@@ -13,16 +13,17 @@ import uuid
 
 import pytest
 
-from ansible_env.engine import processes, sweep, watch
+from ansible_env.common import Owner
+from ansible_env.engine import leftovers as sweep
+from ansible_env.engine import processes, watch
+from ansible_env.engine.forkserver.client import NOT_STARTED
 from ansible_env.engine.inventory import Inventory
 from ansible_env.engine.listing import NotStartedError, list_hosts
 from ansible_env.engine.private import PLAYBOOK, PrivateDir
 from ansible_env.engine.protocol import Cancellation, EngineRun, Job, Options
 from ansible_env.errors import EngineError, InventoryError
-from ansible_env.forkserver.client import NOT_STARTED
-from ansible_env.owner import Owner
 from ansible_env.supervisor.interrupts import CANCEL_SIGNAL
-from ansible_env.variables import ENGINE_RUN, OWNER
+from ansible_env.supervisor.variables import ENGINE_RUN, OWNER
 
 INVENTORY = Inventory(("h,",))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ansible_env.fold import added_hosts, inventory_of, is_silent
+from ansible_env.results.fold.added_hosts import added_hosts, inventory_of, is_silent
 from ansible_env.testing import phase_event, task_event
 
 

@@ -13,16 +13,17 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_env.config import EnvironmentConfig
-from ansible_env.engine import EngineRun, Options
-from ansible_env.environment import RemoteEnv
+from ansible_env.common import Owner
+from ansible_env.config.model import EnvironmentConfig
+from ansible_env.engine.protocol import EngineRun, Options
+from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ConfigError, InventoryError, LifecycleError, ParameterError
-from ansible_env.journal import Journal
-from ansible_env.outcomes import Kind
-from ansible_env.owner import Owner
-from ansible_env.playbook import PHASE_TASK
-from ansible_env.status import Status
+from ansible_env.results.fold.events import PHASE_TASK
+from ansible_env.results.outcomes import Kind
+from ansible_env.results.status import Status
+from ansible_env.storage.journal import Journal
 from ansible_env.testing import FakeEngine
+from ansible_env.trials.run_trials import run_trials
 
 CONFIG: dict[str, Any] = {"name": "bench", "setup": ["prepare"], "run": ["measure"], "teardown": ["clean"]}
 TUNABLES = {"g": {"cost": 1, "params": {"cache": {"type": "int", "range": [1, 9], "default": 5}}}}
@@ -306,7 +307,7 @@ def test_only_setup_counts_a_trial():
         with pytest.raises(ParameterError):
             bench.check_values({"cache": 100})
         assert (bench.params["trial_id"], bench.params["cache"]) == (1, 3)
-        list(bench.run_trials([{"cache": 5}, {"cache": 6}]))
+        list(run_trials(bench, [{"cache": 5}, {"cache": 6}]))
         assert (bench.params["trial_id"], bench.params["cache"]) == (1, 3)
         bench.setup()
         assert bench.params["trial_id"] == 2

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from ansible_env import ConfigError, EnvironmentConfig, ParameterError
-from ansible_env.inplay import PlayEnvironment, group_result, judge
-from ansible_env.playbook import PHASE_TASK
+from ansible_env.environment.role import PlayEnvironment, group_result, judge
+from ansible_env.results.fold.events import PHASE_TASK
 
 DATA: dict[str, Any] = {
     "name": "in a play",

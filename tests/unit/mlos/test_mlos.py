@@ -25,7 +25,7 @@ from ansible_env.mlos.archive import pack, unpack
 from ansible_env.mlos.compat import to_mlos
 from ansible_env.mlos.settings import Settings
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 EXAMPLE = ROOT / "examples" / "mlos"
 
 

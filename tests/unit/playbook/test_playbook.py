@@ -12,9 +12,13 @@ from ansible.parsing.dataloader import DataLoader
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ansible_env.config import EnvironmentConfig
-from ansible_env.params import resolve, shell_env
-from ansible_env.playbook import PARAMS_VAR, PHASE_TASK, SECRETS_VAR, Playbook, Unsafe, render, render_boot, unsafe
+from ansible_env.config.model import EnvironmentConfig
+from ansible_env.config.parameters import resolve, shell_env
+from ansible_env.playbook.document import Playbook
+from ansible_env.playbook.names import PARAMS_VAR, SECRETS_VAR
+from ansible_env.playbook.plays import render, render_boot
+from ansible_env.playbook.text import Unsafe, unsafe
+from ansible_env.results.fold.events import PHASE_TASK
 
 TASK = {"name": "Install it", "ansible.builtin.package": {"name": "{{ ansible_env_params.pkg }}"}}
 TRIAL = {"experiment_id": "e", "trial_id": 1, "trial_runner_id": 1}

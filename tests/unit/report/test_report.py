@@ -13,13 +13,17 @@ from typer.testing import CliRunner
 
 from ansible_env.cli.app import app
 from ansible_env.errors import ConfigError
-from ansible_env.outcomes import Kind
-from ansible_env.report import Check, Suite, collect, html, junit, junit_of, markdown
-from ansible_env.report.data import ReportData
+from ansible_env.report import junit_of
+from ansible_env.report.data import ReportData, collect
+from ansible_env.report.junit import Check, Suite, junit
+from ansible_env.report.markdown import markdown
+from ansible_env.report.page import html
 from ansible_env.report.svg import Linear, Log, clipped, short_number
-from ansible_env.result import HostResult, PhaseResult, phase_result
-from ansible_env.status import Status
-from ansible_env.store import Sample, Store, TrialInfo
+from ansible_env.results.outcomes import Kind
+from ansible_env.results.result import HostResult, PhaseResult, phase_result
+from ansible_env.results.status import Status
+from ansible_env.storage.database.records import Sample, TrialInfo
+from ansible_env.storage.store import Store
 
 NASTY = "</title><script>alert(1)</script>&\x1b[31m\u202e"
 BEGIN = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

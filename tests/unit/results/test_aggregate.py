@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_env.aggregate import NAMES, aggregate, cv, function, group_metrics, per_host, stdev
+from ansible_env.results.aggregate import NAMES, aggregate, cv, function, group_metrics, per_host, stdev
 
 NUMBERS: list[Any] = [4, 1, 3, 10]
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from ansible_env.budgets import BudgetError, judge, parse_budget
+from ansible_env.results.assertions import BudgetError, judge, parse_budget
 
 
 def limit(text, metric="m", baseline=200.0):

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_env import exports
-from ansible_env.environment import RemoteEnv
+from ansible_env.environment.remote_env import RemoteEnv
+from ansible_env.environment.role import PlayEnvironment
 from ansible_env.errors import MetricsPatternError, MetricsTimeoutError
-from ansible_env.exports import compile_export, find_exports, in_a_row
-from ansible_env.inplay import PlayEnvironment
-from ansible_env.metrics import MetricsParseError, search
-from ansible_env.outcomes import Kind
-from ansible_env.playbook import PHASE_TASK
+from ansible_env.results import exports
+from ansible_env.results.exports import compile_export, find_exports, in_a_row
+from ansible_env.results.fold.events import PHASE_TASK
+from ansible_env.results.metrics import search
+from ansible_env.results.metrics.parse import MetricsParseError
+from ansible_env.results.outcomes import Kind
 from ansible_env.testing import FakeEngine
 
 CONFIG: dict[str, Any] = {"name": "b", "run": ["drive"]}

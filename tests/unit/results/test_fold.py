@@ -11,12 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_env.outcomes import OUTCOMES, Kind
-from ansible_env.playbook import PHASE_TASK
-from ansible_env.result import PhaseResult
-from ansible_env.status import Status
-from ansible_env.supervisor import Ending, Reply, Script, State
+from ansible_env.results.fold.events import PHASE_TASK
+from ansible_env.results.outcomes import OUTCOMES, Kind
+from ansible_env.results.result import PhaseResult
+from ansible_env.results.status import Status
+from ansible_env.supervisor.ending import Ending
+from ansible_env.supervisor.protocol import Reply, State
 from ansible_env.supervisor.report import judge_metrics, nothing_to_run, refused
+from ansible_env.supervisor.script import Script
 from ansible_env.supervisor.verdict import unreachable, verdict
 from ansible_env.testing import phase_event, stats_event, task_event, unreachable_event
 from tests.folding import fold

@@ -15,9 +15,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ansible_env import metrics
 from ansible_env.errors import AnsibleEnvError, MetricsPatternError, MetricsTimeoutError
-from ansible_env.metrics import MetricsParseError, clean, compile_pattern, parse, parse_value, search
+from ansible_env.results.metrics import parse as metrics
+from ansible_env.results.metrics import search
+from ansible_env.results.metrics.parse import MetricsParseError, parse, parse_value
+from ansible_env.results.metrics.pattern import compile_pattern
+from ansible_env.results.metrics.terminal import clean
 
 PAIRS = r"^(\w+)=(\S+)$"
 

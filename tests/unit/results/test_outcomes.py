@@ -8,10 +8,17 @@ from pathlib import Path
 import pytest
 
 from ansible_env.cli.exits import EXIT_CODES
-from ansible_env.outcomes import OUTCOMES, Kind, connection_hint, connection_kind, never_connected, signal_name
-from ansible_env.status import Status
+from ansible_env.results.outcomes import (
+    OUTCOMES,
+    Kind,
+    connection_hint,
+    connection_kind,
+    never_connected,
+    signal_name,
+)
+from ansible_env.results.status import Status
 
-DOC = Path(__file__).parents[2] / "docs" / "outcomes.md"
+DOC = Path(__file__).parents[3] / "docs" / "outcomes.md"
 INFRASTRUCTURE = {"unreachable", "auth", "become", "interpreter", "lost_result", "controller"}
 
 
@@ -98,7 +105,7 @@ def test_signal_name(rc, name):
     assert signal_name(rc) == name
 
 
-# docs/outcomes.md. After a change of the table: python -c 'from tests.unit.test_outcomes import write; write()'
+# docs/outcomes.md. After a change of the table: python -c 'from tests.unit.results.test_outcomes import write; write()'
 
 TABLE = re.compile(r"(?<=<!-- table of kinds -->\n\n).*?(?=\n\n<!-- end -->)", re.DOTALL)
 CODES = re.compile(r"(?<=<!-- exit codes -->\n\n).*?(?=\n\n<!-- end -->)", re.DOTALL)

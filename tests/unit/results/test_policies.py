@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_env.config import EnvironmentConfig
-from ansible_env.deadlines import batches
-from ansible_env.environment import RemoteEnv
+from ansible_env.config.model import EnvironmentConfig
+from ansible_env.environment.deadlines import batches
+from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ConfigError
-from ansible_env.journal import Journal
-from ansible_env.outcomes import OUTCOMES, Kind
-from ansible_env.policies import GroupPolicy, Success
-from ansible_env.result import HostResult, phase_result
-from ansible_env.status import Status
+from ansible_env.results.outcomes import OUTCOMES, Kind
+from ansible_env.results.policies import GroupPolicy, Success
+from ansible_env.results.result import HostResult, phase_result
+from ansible_env.results.status import Status
+from ansible_env.storage.journal import Journal
 from ansible_env.testing import FakeEngine
 
 OK, EXIT, GONE, AUTH, LATE = Kind.OK, Kind.EXIT, Kind.UNREACHABLE, Kind.AUTH, Kind.TIMEOUT

@@ -12,15 +12,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_env.aggregate import group_metrics
-from ansible_env.errors import HostsUnreachable, PhaseCanceled, PhaseError, PhaseFailed, PhaseTimedOut
-from ansible_env.outcomes import OUTCOMES, Kind
-from ansible_env.record import Trial
-from ansible_env.result import HostResult, PhaseResult, combine, deciding_phase, phase_result
-from ansible_env.schedule import Request
-from ansible_env.status import Status
-from ansible_env.store import Store
-from ansible_env.trials import TrialResult
+from ansible_env.results.aggregate import group_metrics
+from ansible_env.results.outcomes import OUTCOMES, Kind
+from ansible_env.results.result import (
+    HostResult,
+    HostsUnreachable,
+    PhaseCanceled,
+    PhaseError,
+    PhaseFailed,
+    PhaseResult,
+    PhaseTimedOut,
+    combine,
+    deciding_phase,
+    phase_result,
+)
+from ansible_env.results.status import Status
+from ansible_env.storage.store import Store
+from ansible_env.trials.record import Trial
+from ansible_env.trials.schedule import Request
+from ansible_env.trials.trial import TrialResult
 
 NOW = datetime(2025, 11, 22, 20, 0, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=1.5)

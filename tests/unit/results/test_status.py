@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_env.status import COMPLETED_STATUSES, Status, worst
+from ansible_env.results.status import COMPLETED_STATUSES, Status, worst
 
 VALUES = {
     "UNKNOWN": 0,

@@ -12,17 +12,17 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from ansible_env.bundle import Bundle, Origin
-from ansible_env.bundle.archive import export, opened
-from ansible_env.bundle.origin import git_state
-from ansible_env.bundle.reading import read_phases, read_result
 from ansible_env.cli.app import app
-from ansible_env.config import EnvironmentConfig
+from ansible_env.config.model import EnvironmentConfig
 from ansible_env.errors import ConfigError
-from ansible_env.outcomes import Kind
-from ansible_env.result import HostResult, phase_result
-from ansible_env.status import Status
-from ansible_env.store import Store
+from ansible_env.results.outcomes import Kind
+from ansible_env.results.result import HostResult, phase_result
+from ansible_env.results.status import Status
+from ansible_env.storage.bundle.archive import export, opened
+from ansible_env.storage.bundle.bundle import Bundle
+from ansible_env.storage.bundle.origin import Origin, git_state
+from ansible_env.storage.bundle.reading import read_phases, read_result
+from ansible_env.storage.store import Store
 from tests.store_scale import BEGIN
 
 PATTERN = r"^(\w+)=(\S+)$"

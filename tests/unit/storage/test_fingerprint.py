@@ -8,9 +8,9 @@ import subprocess
 
 import pytest
 
-from ansible_env.bundle.events import append_events
-from ansible_env.environment import RemoteEnv
-from ansible_env.fingerprint import SCRIPT, of_this_machine, parse
+from ansible_env.environment.remote_env import RemoteEnv
+from ansible_env.storage.bundle.events import append_events
+from ansible_env.storage.fingerprint import SCRIPT, of_this_machine, parse
 from ansible_env.testing import FakeEngine, phase_event
 
 

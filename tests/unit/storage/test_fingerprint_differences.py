@@ -2,7 +2,7 @@
 
 import pytest
 
-from ansible_env.likeness import differences
+from ansible_env.storage.fingerprint_differences import differences
 
 
 def facts(**hosts):

@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
+from ansible_env.common import Owner
 from ansible_env.errors import ConfigError, LifecycleError
-from ansible_env.journal import Journal
-from ansible_env.owner import Owner
+from ansible_env.storage.journal import Journal
 
 DEAD = Owner(2**22 + 1, "of long ago")  # above every pid_max
 
@@ -146,7 +146,7 @@ def test_no_state_at_all(tmp_path):
 
 
 def start_of(pid):
-    code = "import os; from ansible_env import owner; print(owner._started(int(os.sys.argv[1])))"
+    code = "import os; from ansible_env import common; print(common._started(int(os.sys.argv[1])))"
     done = subprocess.run([sys.executable, "-c", code, str(pid)], capture_output=True, text=True, check=True)
     return done.stdout.strip()
 

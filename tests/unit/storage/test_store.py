@@ -19,15 +19,17 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect
 
-from ansible_env.budgets import judge, parse_budget
+from ansible_env.common import Owner
 from ansible_env.errors import ConfigError, StoreError
-from ansible_env.outcomes import Kind
-from ansible_env.owner import Owner
-from ansible_env.result import HostResult, phase_result
-from ansible_env.status import Status
-from ansible_env.store import Sample, Store, TrialInfo, default_url, migrations
-from ansible_env.store.database import parse_url, without_password
-from ansible_env.store.schema import REVISION, metadata
+from ansible_env.results.assertions import judge, parse_budget
+from ansible_env.results.outcomes import Kind
+from ansible_env.results.result import HostResult, phase_result
+from ansible_env.results.status import Status
+from ansible_env.storage.database import migrations
+from ansible_env.storage.database.connection import parse_url, without_password
+from ansible_env.storage.database.records import Sample, TrialInfo
+from ansible_env.storage.database.schema import REVISION, metadata
+from ansible_env.storage.store import Store, default_url
 from tests.store_scale import BEGIN, MadeUp, made_up
 
 
@@ -218,7 +220,7 @@ def test_of_another_machines_trial_nobody_says_that_it_is_gone(store, monkeypatc
 
 WRITER = """
 import sys
-from ansible_env.store import Store
+from ansible_env.storage.store import Store
 from tests.store_scale import fill
 fill(Store(sys.argv[1]), "shared", 20, 2, 2)
 """

@@ -20,13 +20,11 @@ from typing import Any
 
 import pytest
 
-from ansible_env.supervisor import (
+from ansible_env.supervisor.protocol import Reply, State, parse_reply
+from ansible_env.supervisor.script import (
     MARKER,
-    Reply,
     Script,
-    State,
     drop_payload,
-    parse_reply,
     poll_payload,
     run_directory,
     start_payload,

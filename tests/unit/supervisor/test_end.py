@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_env.supervisor import MARKER, State, start_payload
-from tests.unit.supervisor_pipes import NONCE, SHELLS, Target, at_once, background, eventually, make_target, processes
+from ansible_env.supervisor.protocol import State
+from ansible_env.supervisor.script import MARKER, start_payload
+from tests.unit.supervisor.pipes import NONCE, SHELLS, Target, at_once, background, eventually, make_target, processes
 
 
 @pytest.fixture(params=SHELLS)

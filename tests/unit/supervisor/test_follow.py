@@ -14,12 +14,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_env.outcomes import Kind
-from ansible_env.supervisor import Disconnected, Ending, Follower, NeverConnected, Pace, Script, State, Stop
+from ansible_env.results.outcomes import Kind
 from ansible_env.supervisor import follow as follow_module
-from ansible_env.supervisor.transport import ANSWER
+from ansible_env.supervisor.ending import Ending, Pace
+from ansible_env.supervisor.follow import Follower
+from ansible_env.supervisor.protocol import State
+from ansible_env.supervisor.script import Script
+from ansible_env.supervisor.transport import ANSWER, Disconnected, NeverConnected, Stop
 from ansible_env.supervisor.verdict import verdict
-from tests.unit.supervisor_pipes import Target, eventually, make_target
+from tests.unit.supervisor.pipes import Target, eventually, make_target
 
 LINES = "".join(f"line {number}\n" for number in range(8))
 EIGHT_LINES = "for i in 0 1 2 3 4 5 6 7; do echo line $i; sleep 0.3; done"

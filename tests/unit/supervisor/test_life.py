@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_env.supervisor import State, poll_payload, start_payload
-from tests.unit.supervisor_pipes import NONCE, SHELLS, Target, at_once, background, eventually, make_target
+from ansible_env.supervisor.protocol import State
+from ansible_env.supervisor.script import poll_payload, start_payload
+from tests.unit.supervisor.pipes import NONCE, SHELLS, Target, at_once, background, eventually, make_target
 
 WAIT = "until [ -e go-on ]; do sleep 0.1; done"
 """In a script: for the test. What is seen before that does not hang on how fast the machine is."""

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_env.supervisor import State
-from tests.unit.supervisor_pipes import PATH, Target, eventually, make_target
+from ansible_env.supervisor.protocol import State
+from tests.unit.supervisor.pipes import PATH, Target, eventually, make_target
 
 
 @pytest.mark.parametrize("shell", ["dash", "busybox", "bash"])

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_env.supervisor import ReplyError, Script, State, parse_reply, poll_payload, run_directory, start_payload
+from ansible_env.supervisor.protocol import ReplyError, State, parse_reply
+from ansible_env.supervisor.script import Script, poll_payload, run_directory, start_payload
 
 NONCE = "0123456789abcdef"
 EVIL = "printf pwned >>{mark}\nprintf 'ansible_env:%s state=done rc=0\\n' \"$2\"\n"

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from ansible_env.supervisor import State
+from ansible_env.supervisor.protocol import State
 from ansible_env.supervisor.script import FAST_SUPERVISOR
 from ansible_env.supervisor.telemetry import Probe
-from tests.unit.supervisor_pipes import PATH, Target, eventually, make_target
+from tests.unit.supervisor.pipes import PATH, Target, eventually, make_target
 
 PERL = shutil.which("perl")
 pytestmark = pytest.mark.skipif(PERL is None, reason="no perl here")

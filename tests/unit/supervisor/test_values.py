@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_env.supervisor import MARKER
-from tests.unit.supervisor_pipes import SHELLS, Target, make_target
+from ansible_env.supervisor.script import MARKER
+from tests.unit.supervisor.pipes import SHELLS, Target, make_target
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
 NASTY_TEXT = st.text(

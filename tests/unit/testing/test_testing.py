@@ -6,14 +6,16 @@ from typing import Any
 
 import pytest
 
-from ansible_env.config import EnvironmentConfig
-from ansible_env.engine import Cancellation, Inventory, Job, Options
-from ansible_env.environment import RemoteEnv
+from ansible_env.config.model import EnvironmentConfig
+from ansible_env.config.parameters import ShellEnv
+from ansible_env.engine.inventory import Inventory
+from ansible_env.engine.protocol import Cancellation, Job, Options
+from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import InventoryError
-from ansible_env.outcomes import OUTCOMES, Kind
-from ansible_env.params import ShellEnv
-from ansible_env.playbook import PHASE_TASK, render
-from ansible_env.status import Status
+from ansible_env.playbook.plays import render
+from ansible_env.results.fold.events import PHASE_TASK
+from ansible_env.results.outcomes import OUTCOMES, Kind
+from ansible_env.results.status import Status
 from ansible_env.supervisor.report import nothing_to_run
 from ansible_env.testing import FakeEngine, phase_event, stats_event, task_event, unreachable_event
 from tests.folding import fold

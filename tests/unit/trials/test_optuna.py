@@ -14,7 +14,7 @@ from ansible_env import Kind, RemoteEnv
 from ansible_env.testing import FakeEngine
 
 optuna = pytest.importorskip("optuna")
-EXAMPLE = Path(__file__).parents[2] / "examples" / "optuna" / "tune.py"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "optuna" / "tune.py"
 
 
 @pytest.fixture(scope="module")

@@ -13,15 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_env import pool as pool_module
-from ansible_env.environment import RemoteEnv
+from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ConfigError, LifecycleError, ParameterError
-from ansible_env.journal import Journal
-from ansible_env.outcomes import Kind
-from ansible_env.schedule import Planned, grid, plan, plan_calibration
-from ansible_env.status import Status
+from ansible_env.results.outcomes import Kind
+from ansible_env.results.status import Status
+from ansible_env.storage.journal import Journal
 from ansible_env.testing import FakeEngine
-from ansible_env.tuning import Runner, values_of
+from ansible_env.trials import pool as pool_module
+from ansible_env.trials.run_trials import open_pool, run_trials
+from ansible_env.trials.schedule import Planned, grid, plan, plan_calibration
+from ansible_env.trials.tuning import Runner, values_of
 
 CONFIG: dict[str, Any] = {
     "name": "b",
@@ -52,7 +53,7 @@ def asked(found: RemoteEnv) -> list[tuple[str, ...]]:
 
 def test_each_trial_is_run_once_and_has_its_own_values():
     with env() as bench:
-        results = list(bench.run_trials([{"x": n} for n in range(10)], repeat=2))
+        results = list(run_trials(bench, [{"x": n} for n in range(10)], repeat=2))
     assert sorted((r.values["x"], r.request.repeat) for r in results) == [(x, n) for x in range(10) for n in (1, 2)]
     assert all(r.metrics == {"score": r.values["x"] * 10} for r in results)
     assert all(r.status is Status.SUCCEEDED and list(r.phases) == ["setup", "run", "teardown"] for r in results)
@@ -69,7 +70,7 @@ def test_the_hosts_work_at_the_same_time():
         return {}
 
     with env(answer) as bench:
-        assert {r.hosts for r in bench.run_trials([{}] * 4)} == {("a",), ("b",), ("c",), ("d",)}
+        assert {r.hosts for r in run_trials(bench, [{}] * 4)} == {("a",), ("b",), ("c",), ("d",)}
 
 
 def test_a_slow_host_takes_fewer():
@@ -79,35 +80,35 @@ def test_a_slow_host_takes_fewer():
         return {}
 
     with env(answer, "ab") as bench:
-        taken = Counter(r.hosts for r in bench.run_trials([{"x": n} for n in range(12)]))
+        taken = Counter(r.hosts for r in run_trials(bench, [{"x": n} for n in range(12)]))
     assert taken["b",] > taken["a",]
 
 
 def test_trials_of_several_hosts():
     with env() as bench:
-        results = list(bench.run_trials([{"x": n} for n in range(5)], hosts_per_trial=2))
+        results = list(run_trials(bench, [{"x": n} for n in range(5)], hosts_per_trial=2))
         assert {len(r.hosts) for r in results} == {2}
         assert [len(r.phases["run"].hosts) for r in results] == [2] * 5
         with pytest.raises(ConfigError, match="5 hosts for each trial, and there are 4"):
-            bench.run_trials([{}], hosts_per_trial=5)
+            run_trials(bench, [{}], hosts_per_trial=5)
 
 
 def test_on_some_hosts():
     with env() as bench:
-        assert {r.hosts for r in bench.run_trials([{}] * 6, hosts=["b", "d"])} == {("b",), ("d",)}
+        assert {r.hosts for r in run_trials(bench, [{}] * 6, hosts=["b", "d"])} == {("b",), ("d",)}
         with pytest.raises(ConfigError, match="'z' is none of its hosts"):
-            bench.run_trials([{}], hosts=["z"])
+            run_trials(bench, [{}], hosts=["z"])
 
 
 def test_what_is_refused_before_a_host_is_touched():
     bench = env()
     with pytest.raises(LifecycleError):
-        bench.run_trials([{}])
+        run_trials(bench, [{}])
     with bench:
         with pytest.raises(ParameterError, match="x"):
-            bench.run_trials([{"x": 1}, {"x": 100}])
+            run_trials(bench, [{"x": 1}, {"x": 100}])
         with pytest.raises(ConfigError, match="no trials"):
-            bench.run_trials([])
+            run_trials(bench, [])
     assert asked(bench) == []
 
 
@@ -125,7 +126,7 @@ def failing_on(*hosts: str, kind: Kind = Kind.UNREACHABLE, times: int = 10**6) -
 
 def test_a_lost_hosts_trial_goes_to_another():
     with env(failing_on("b")) as bench:
-        results = list(bench.run_trials([{"x": n} for n in range(20)]))
+        results = list(run_trials(bench, [{"x": n} for n in range(20)]))
     assert sorted(r.values["x"] for r in results) == list(range(20))
     assert all(r.status is Status.SUCCEEDED and r.hosts != ("b",) for r in results)
     assert max(r.attempts for r in results) == 2
@@ -135,13 +136,13 @@ def test_a_lost_hosts_trial_goes_to_another():
 
 def test_a_host_that_comes_back_goes_on():
     with env(failing_on("a", times=1), "a") as bench:
-        results = list(bench.run_trials([{"x": 1}, {"x": 2}]))
+        results = list(run_trials(bench, [{"x": 1}, {"x": 2}]))
     assert sorted((r.values["x"], r.attempts) for r in results) == [(1, 2), (2, 1)]
 
 
 def test_when_all_hosts_are_lost_every_trial_still_has_a_result():
     with env(failing_on("a", "b"), "ab") as bench:
-        results = list(bench.run_trials([{"x": n} for n in range(6)]))
+        results = list(run_trials(bench, [{"x": n} for n in range(6)]))
     assert sorted(r.values["x"] for r in results) == list(range(6))
     assert all(r.status is Status.FAILED and not r.metrics for r in results)
     assert any("not enough hosts left" in r.error for r in results)
@@ -149,7 +150,7 @@ def test_when_all_hosts_are_lost_every_trial_still_has_a_result():
 
 def test_a_benchmark_that_fails_is_a_result_and_no_loss():
     with env(failing_on(*"abcd", kind=Kind.EXIT)) as bench:
-        results = list(bench.run_trials([{"x": n} for n in range(6)]))
+        results = list(run_trials(bench, [{"x": n} for n in range(6)]))
     assert [(r.status, r.attempts, r.is_lost) for r in results] == [(Status.FAILED, 1, False)] * 6
 
 
@@ -163,19 +164,19 @@ def test_cancel_ends_it_with_teardown():
         return {}
 
     with env(answer, "ab") as bench:
-        results = bench.run_trials([{"x": n} for n in range(50)])
+        results = run_trials(bench, [{"x": n} for n in range(50)])
         first = next(results)
         bench.cancel()
         rest = list(results)
         assert first.status is Status.SUCCEEDED
         assert len(rest) <= 4
         assert all(r.phases["teardown"].status is Status.SUCCEEDED for r in rest)
-        assert len(list(bench.run_trials([{}]))) == 1
+        assert len(list(run_trials(bench, [{}]))) == 1
 
 
 def test_who_leaves_the_loop_leaves_nothing_behind():
     with env() as bench:
-        for result in bench.run_trials([{"x": n} for n in range(50)]):
+        for result in run_trials(bench, [{"x": n} for n in range(50)]):
             del result
             break
         phases = Counter(job.playbook.split("\n")[1].split()[2] for job in bench._engine.jobs)  # type: ignore[attr-defined]
@@ -186,7 +187,7 @@ def test_who_leaves_the_loop_leaves_nothing_behind():
 def test_results_are_told_as_they_come(tmp_path):
     told = []
     with env() as bench:
-        results = list(bench.run_trials([{"x": 1}, {"x": 2}], on_result=told.append, artifacts=tmp_path))
+        results = list(run_trials(bench, [{"x": 1}, {"x": 2}], on_result=told.append, artifacts=tmp_path))
     assert told == results
     journal = Journal.open(tmp_path / "trial-2")
     assert journal.status("teardown") == "SUCCEEDED"
@@ -198,7 +199,7 @@ def test_a_bug_is_raised_and_not_swallowed():
         raise ZeroDivisionError
 
     with env(answer) as bench, pytest.raises(ZeroDivisionError):
-        list(bench.run_trials([{}] * 3))
+        list(run_trials(bench, [{}] * 3))
 
 
 # The plan
@@ -237,7 +238,7 @@ def test_nothing_is_forgotten_whoever_comes(configurations, repeat, free):
 def test_a_calibration_is_the_same_on_every_host():
     with env() as bench:
         requests = list(plan_calibration(bench.hosts, {"x": 3}, repeat=2))
-        results = list(bench.pool().run(Planned(requests)))
+        results = list(open_pool(bench).run(Planned(requests)))
     assert Counter(r.hosts for r in results) == Counter({(h,): 2 for h in "abcd"})
     with pytest.raises(ConfigError, match="compares hosts"):
         list(plan_calibration(["a"], {}))

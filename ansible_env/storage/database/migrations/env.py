@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from ansible_env.store.schema import VERSION_TABLE, metadata
+from ansible_env.storage.database.schema import VERSION_TABLE, metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -21,10 +21,12 @@ try:
     from ansible_collections.ansible_env.bench.plugins.plugin_utils.channel import Channel
     from ansible_collections.ansible_env.bench.plugins.plugin_utils.scripts import exported, problem_of, script_of
 
-    from ansible_env.outcomes import Kind
-    from ansible_env.supervisor import Follower, NeverConnected, Pace, Script, State, Stop, wait_for_host
+    from ansible_env.results.outcomes import Kind
     from ansible_env.supervisor.capture import Capture, Masker
+    from ansible_env.supervisor.ending import Pace
+    from ansible_env.supervisor.follow import Follower
     from ansible_env.supervisor.interrupts import Interrupts
+    from ansible_env.supervisor.protocol import State
     from ansible_env.supervisor.record import Record
     from ansible_env.supervisor.report import (
         judge_exports,
@@ -34,9 +36,11 @@ try:
         refused,
         task_result,
     )
+    from ansible_env.supervisor.script import Script
     from ansible_env.supervisor.telemetry import read_samples
+    from ansible_env.supervisor.transport import NeverConnected, Stop, wait_for_host
+    from ansible_env.supervisor.variables import LOG_DIR, PRIVATE_DIR, RESULTS_DIR
     from ansible_env.supervisor.verdict import unreachable, verdict
-    from ansible_env.variables import LOG_DIR, PRIVATE_DIR, RESULTS_DIR
 except ImportError as error:  # the collection was installed without the library
     LIBRARY_ERROR = error
 else:

@@ -55,9 +55,10 @@ from ansible.plugins.callback import CallbackBase
 
 try:
     from ansible_env.errors import AnsibleEnvError
-    from ansible_env.playbook import PHASE_TASK, PHASES
-    from ansible_env.played import PlayedTrial
-    from ansible_env.variables import LOG_DIR, PRIVATE_DIR
+    from ansible_env.playbook.names import PHASES
+    from ansible_env.results.fold.events import PHASE_TASK
+    from ansible_env.supervisor.variables import LOG_DIR, PRIVATE_DIR
+    from ansible_env.trials.played import PlayedTrial
 except ImportError as error:  # the collection was installed without the library
     LIBRARY_ERROR = error
 else:

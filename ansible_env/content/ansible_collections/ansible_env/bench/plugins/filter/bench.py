@@ -11,11 +11,12 @@ from pathlib import Path
 from ansible.errors import AnsibleFilterError
 
 try:
-    from ansible_env import aggregate as aggregates
-    from ansible_env.config import EnvironmentConfig
+    from ansible_env.config.model import EnvironmentConfig
+    from ansible_env.environment.role import group_result, judge
     from ansible_env.errors import AnsibleEnvError
-    from ansible_env.inplay import group_result, judge
-    from ansible_env.metrics import compile_pattern, parse
+    from ansible_env.results import aggregate as aggregates
+    from ansible_env.results.metrics.parse import parse
+    from ansible_env.results.metrics.pattern import compile_pattern
 except ImportError as error:  # the collection was installed without the library
     LIBRARY_ERROR = error
 else:

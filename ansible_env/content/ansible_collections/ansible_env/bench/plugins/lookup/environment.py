@@ -74,8 +74,8 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 try:
+    from ansible_env.environment.role import PlayEnvironment
     from ansible_env.errors import AnsibleEnvError
-    from ansible_env.inplay import PlayEnvironment
 except ImportError as error:  # the collection was installed without the library
     LIBRARY_ERROR = error
 else:

@@ -15,8 +15,8 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.ansible_env.bench.plugins.plugin_utils.shell import feed, takes_stdin
 
 with contextlib.suppress(ImportError):  # without the library: the action plugin says so
-    from ansible_env.outcomes import Kind, connection_kind, never_connected
-    from ansible_env.supervisor import Disconnected, NeverConnected, Stop
+    from ansible_env.results.outcomes import Kind, connection_kind, never_connected
+    from ansible_env.supervisor.transport import Disconnected, NeverConnected, Stop
 
 
 class Channel:

@@ -13,10 +13,10 @@ import uuid
 from collections.abc import Mapping
 
 with contextlib.suppress(ImportError):  # without the library: the action plugin says so
-    from ansible_env.exports import in_a_row
-    from ansible_env.supervisor import Script
+    from ansible_env.results.exports import in_a_row
+    from ansible_env.supervisor.script import Script
     from ansible_env.supervisor.telemetry import probes_of
-    from ansible_env.variables import RUN_KEY
+    from ansible_env.supervisor.variables import RUN_KEY
 
 ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 NOT_FOR_SCRIPTS = re.compile(r"(ANSIBLE|AWX|RUNNER)_\w+\Z|(JOB_ID|PROJECT_UPDATE_ID|AD_HOC_COMMAND_ID|MAX_EVENT_RES)\Z")

@@ -1,0 +1,1 @@
+"""How hosts and groups ended: status, outcome kinds, metrics, aggregation, assertions. Pure."""

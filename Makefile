@@ -52,6 +52,10 @@ test-mlos: venv packages ## all tests of the classes for mlos_bench, whole exper
 test-docs: venv packages ## each command of README and docs, and the report in Chromium (some minutes)
 	$(IN_VENV) pytest -m docs tests/docs $(PYTEST_ARGS)
 
+.PHONY: docs
+docs: venv ## the documentation as a site in site/; a broken link or an undocumented public name fails
+	@$(IN_VENV) NO_MKDOCS_2_WARNING=1 python -m mkdocs --quiet build
+
 check: venv ## the quick static checks: ruff, mypy, import layers, yamllint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -59,7 +63,7 @@ check: venv ## the quick static checks: ruff, mypy, import layers, yamllint
 	$(IN_VENV) lint-imports
 	$(BIN)/yamllint --strict .
 
-lint: check ## also the Ansible content: ansible-lint, ansible-doc, ansible-test sanity, the collection's build
+lint: check docs ## also the documentation and the Ansible content: ansible-lint, ansible-doc, ansible-test sanity, the collection's build
 	$(IN_VENV) ansible-lint
 	@# What an environment file is rendered to has to pass, too. ansible-lint wants a project of its own around it.
 	@# Lines of a script are as long as their author made them.
@@ -144,5 +148,5 @@ packages: ## programs for the tests that start real ssh servers; installs them w
 	echo "make: not installed:$$missing. Tests that need one of them will be skipped." >&2
 
 clean: ## remove what was made here, .venv too
-	rm -rf $(VENV) .bench .nox build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .ansible
+	rm -rf $(VENV) .bench .nox build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .ansible
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,7 +1,7 @@
 """The environment that Ansible runs in: what it needs, what people pass on purpose, and nothing else.
 
 A caller's stray variables can end or hang a run (ANSIBLE_STRATEGY=debug waits at a prompt, JOB_ID=x ends it), so
-variables pass by name. docs/configuration.md lists them.
+variables pass by name. docs/reference/settings.md lists them.
 """
 
 from __future__ import annotations

@@ -45,8 +45,8 @@ class SupportsAnsible(Protocol):
 class AnsibleEnv(Environment):
     """A benchmark on one host or a group of hosts, with everything that `ansible_env.RemoteEnv` has.
 
-    Its `config` holds the keys of an environment file: docs/mlos_bench.md. A run that fails has no metrics; what its
-    scripts printed is logged.
+    Its `config` holds the keys of an environment file: docs/howto/mlos_bench.md. A run that fails has no metrics; the
+    output of its scripts is logged.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """Every way in which a phase can end on a host.
 
-`OUTCOMES` is the one table: a kind decides the status. docs/outcomes.md is checked against it by a test.
+`OUTCOMES` is the one table: a kind decides the status. docs/reference/outcomes.md is checked against it by a test.
 """
 
 from __future__ import annotations

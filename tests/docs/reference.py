@@ -1,4 +1,4 @@
-"""docs/reference.md: the keys of an environment file, as the JSON Schema has them. Run as a module, it writes them."""
+"""The keys of an environment file, as the JSON Schema has them. Run as a module, it writes the page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from ansible_env.config.model import json_schema
 from tests.docs.blocks import ROOT
 
-PLACE = ROOT / "docs" / "reference.md"
+PLACE = ROOT / "docs" / "reference" / "environment-file.md"
 GROUPS = {
     "What and where": ("name", "description", "hosts", "$schema", "include_services"),
     "Phases": ("setup", "run", "teardown", "handlers", "shell", "fail_fast", "timeouts", "keep_running", "reboot"),
@@ -35,11 +35,12 @@ PARTS = {
     "SecretSource": "A value of `secret_params`",
     "TunableGroup": "A group of `tunables`",
 }
-HEAD = """# Reference: the keys of an environment file
+HEAD = """# Environment file
 
-Made of the JSON Schema (`ansible-env schema`) by `python -m tests.docs.reference`; a test compares.
-[configuration.md](configuration.md) says what there is to know of some of them.
-[examples/sqlite](../examples/sqlite/environment.yml) shows most of them at work.
+The source of this page is the JSON Schema (`ansible-env schema`). `python -m tests.docs.reference` writes it; a test
+compares. [Existing playbooks and roles](../howto/existing-playbooks.md), [groups](../howto/groups.md) and
+[telemetry](../howto/observability.md#telemetry-of-the-hosts) explain some keys in detail.
+[The SQLite example](../../examples/sqlite/environment.yml) shows most of them.
 """
 
 

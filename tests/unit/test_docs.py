@@ -76,5 +76,5 @@ def test_yaml_is_yaml_and_an_environment_is_one(block):
 
 def test_the_reference_is_that_of_the_schema():
     page = reference.PLACE.read_text(encoding="utf-8")
-    assert page == reference.page(), "docs/reference.md is stale: python -m tests.docs.reference"
+    assert page == reference.page(), "docs/reference/environment-file.md is stale: python -m tests.docs.reference"
     assert "## Other" not in page, "a new key of environment files has no place in tests/docs/reference.py"

@@ -1,4 +1,4 @@
-"""The table of outcomes, the words that connections fail with, and docs/outcomes.md, which repeats the table."""
+"""The table of outcomes, what connections fail with, and docs/reference/outcomes.md, which repeats the table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ansible_env.results.outcomes import (
 )
 from ansible_env.results.status import Status
 
-DOC = Path(__file__).parents[3] / "docs" / "outcomes.md"
+DOC = Path(__file__).parents[3] / "docs" / "reference" / "outcomes.md"
 INFRASTRUCTURE = {"unreachable", "auth", "become", "interpreter", "lost_result", "controller"}
 
 
@@ -105,7 +105,7 @@ def test_signal_name(rc, name):
     assert signal_name(rc) == name
 
 
-# docs/outcomes.md. After a change of the table: python -c 'from tests.unit.results.test_outcomes import write; write()'
+# docs/reference/outcomes.md. After a change: python -c 'from tests.unit.results.test_outcomes import write; write()'
 
 TABLE = re.compile(r"(?<=<!-- table of kinds -->\n\n).*?(?=\n\n<!-- end -->)", re.DOTALL)
 CODES = re.compile(r"(?<=<!-- exit codes -->\n\n).*?(?=\n\n<!-- end -->)", re.DOTALL)
@@ -134,7 +134,7 @@ def write() -> None:
 def test_the_document_has_the_same_table(place, table):
     found = place.search(DOC.read_text(encoding="utf-8"))
     assert found is not None
-    assert found[0] == table(), "docs/outcomes.md is stale; the comment above says how to refresh it"
+    assert found[0] == table(), "docs/reference/outcomes.md is stale; the comment above says how to refresh it"
 
 
 def test_the_document_explains_every_kind():

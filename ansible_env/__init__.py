@@ -31,9 +31,9 @@ if TYPE_CHECKING:
         Problem,
         StoreError,
     )
+    from ansible_env.results.host_result import HostResult
     from ansible_env.results.outcomes import Kind
-    from ansible_env.results.result import (
-        HostResult,
+    from ansible_env.results.phase_result import (
         HostsUnreachable,
         PhaseCanceled,
         PhaseError,
@@ -90,8 +90,8 @@ _HOMES = {
     "Engine": "ansible_env.engine.protocol",
     "EngineError": "ansible_env.errors",
     "EnvironmentConfig": "ansible_env.config.model",
-    "HostResult": "ansible_env.results.result",
-    "HostsUnreachable": "ansible_env.results.result",
+    "HostResult": "ansible_env.results.host_result",
+    "HostsUnreachable": "ansible_env.results.phase_result",
     "Inventory": "ansible_env.engine.inventory",
     "InventoryError": "ansible_env.errors",
     "Kind": "ansible_env.results.outcomes",
@@ -101,11 +101,11 @@ _HOMES = {
     "MetricsTimeoutError": "ansible_env.errors",
     "Options": "ansible_env.engine.protocol",
     "ParameterError": "ansible_env.errors",
-    "PhaseCanceled": "ansible_env.results.result",
-    "PhaseError": "ansible_env.results.result",
-    "PhaseFailed": "ansible_env.results.result",
-    "PhaseResult": "ansible_env.results.result",
-    "PhaseTimedOut": "ansible_env.results.result",
+    "PhaseCanceled": "ansible_env.results.phase_result",
+    "PhaseError": "ansible_env.results.phase_result",
+    "PhaseFailed": "ansible_env.results.phase_result",
+    "PhaseResult": "ansible_env.results.phase_result",
+    "PhaseTimedOut": "ansible_env.results.phase_result",
     "Problem": "ansible_env.errors",
     "RemoteEnv": "ansible_env.environment.remote_env",
     "Runner": "ansible_env.trials.tuning",

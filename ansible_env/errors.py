@@ -15,7 +15,7 @@ AnsibleEnvError
     ├── PhaseTimedOut                                                                  (TimeoutError)
     └── PhaseCanceled
 
-PhaseError and its subclasses are in `ansible_env.results.result`, beside the result that they carry.
+PhaseError and its subclasses are in `ansible_env.results.phase_result`, beside the result that they carry.
 """
 
 from __future__ import annotations

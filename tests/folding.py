@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_env.results.fold.fold_hosts import controller_message, fold_hosts
-from ansible_env.results.result import PhaseResult, phase_result
+from ansible_env.results.phase_result import PhaseResult, phase_result
 
 
 def fold(phase: str, events: Iterable[Mapping[str, Any]], expected: Sequence[str], **due: Any) -> PhaseResult:

@@ -17,8 +17,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
+from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
-from ansible_env.results.result import HostResult, PhaseResult, phase_result
+from ansible_env.results.phase_result import PhaseResult, phase_result
 from ansible_env.results.status import Status
 from ansible_env.storage.database.records import TrialInfo
 from ansible_env.storage.store import Store

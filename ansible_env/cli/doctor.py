@@ -24,8 +24,8 @@ from ansible_env.engine.protocol import Listener
 from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ConfigError, EngineError
 from ansible_env.results.fold.events import PHASE_TASK
+from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import OUTCOMES
-from ansible_env.results.result import HostResult
 
 CLOCK_TOLERANCE = 2.0
 """Seconds; below that it may as well be the time that the answer took."""

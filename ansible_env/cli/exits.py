@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable
 
-from ansible_env.results.result import PhaseResult
+from ansible_env.results.phase_result import PhaseResult
 from ansible_env.results.status import Status
 from ansible_env.trials.record import Trial
 

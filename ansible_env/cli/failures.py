@@ -9,8 +9,9 @@ from rich.text import Text
 
 from ansible_env.cli.text import plural, some, visible, visible_line
 from ansible_env.config.model import EnvironmentConfig
+from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import OUTCOMES, Kind, signal_name
-from ansible_env.results.result import HostResult, PhaseResult
+from ansible_env.results.phase_result import PhaseResult
 
 MOST_FAILURES = 8
 """Failures that are told in full, each with all hosts that it came to."""

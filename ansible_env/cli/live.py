@@ -15,7 +15,7 @@ from ansible_env.cli.panel import panel
 from ansible_env.cli.progress import Progress, ProgressForm
 from ansible_env.cli.view import MetricsReader, PhaseView
 from ansible_env.config.model import EnvironmentConfig
-from ansible_env.results.result import PhaseResult
+from ansible_env.results.phase_result import PhaseResult
 
 READING = 0.05
 """Seconds of one redraw that may go into looking for metrics."""

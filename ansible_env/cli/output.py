@@ -14,7 +14,7 @@ from rich.console import Console
 from ansible_env.cli.tables import trial_tables
 from ansible_env.cli.text import visible
 from ansible_env.results.assertions import Verdict
-from ansible_env.results.result import HostResult
+from ansible_env.results.host_result import HostResult
 from ansible_env.storage.bundle.files import to_json
 from ansible_env.trials.record import Trial
 

@@ -16,7 +16,7 @@ from ansible_env.cli.pace import Pace, about
 from ansible_env.cli.text import duration, plural, some, visible, visible_line
 from ansible_env.engine.protocol import Listener
 from ansible_env.results.fold.events import PHASE_TASK
-from ansible_env.results.result import PhaseResult
+from ansible_env.results.phase_result import PhaseResult
 
 LONGEST_LINE = 4096
 """Characters of a line that is not ended yet before it is shown all the same."""

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ansible_env.cli.text import duration, number, plural, visible
-from ansible_env.results.result import HostResult
+from ansible_env.results.host_result import HostResult
 from ansible_env.results.status import Status
 from ansible_env.trials.record import Trial
 

@@ -22,8 +22,9 @@ from ansible_env.playbook.document import Playbook
 from ansible_env.results.fold.added_hosts import AddedHost, added_hosts, is_silent
 from ansible_env.results.fold.events import left_in_background
 from ansible_env.results.fold.fold_hosts import controller_message, fold_hosts
+from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
-from ansible_env.results.result import HostResult, PhaseResult, phase_result
+from ansible_env.results.phase_result import PhaseResult, phase_result
 from ansible_env.storage.bundle.events import append_events
 from ansible_env.storage.journal import Journal
 

@@ -29,7 +29,7 @@ from ansible_env.playbook.document import Playbook
 from ansible_env.playbook.names import PHASES
 from ansible_env.playbook.plays import render, render_boot, render_question
 from ansible_env.results.metrics.parse import Value
-from ansible_env.results.result import PhaseResult
+from ansible_env.results.phase_result import PhaseResult
 from ansible_env.results.status import Status
 from ansible_env.storage import fingerprint
 from ansible_env.storage.journal import Journal

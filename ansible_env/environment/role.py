@@ -28,8 +28,9 @@ from ansible_env.playbook.tasks import exports_of
 from ansible_env.playbook.text import to_yaml
 from ansible_env.results.fold.events import PHASE_TASK
 from ansible_env.results.fold.fold_hosts import fold_hosts
+from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import OUTCOMES, Kind
-from ansible_env.results.result import HostResult, phase_result
+from ansible_env.results.phase_result import phase_result
 
 __all__ = ["PlayEnvironment", "group_result", "judge"]
 

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ansible_env.results.result import HostResult, PhaseResult, deciding_phase
+from ansible_env.results.host_result import HostResult
+from ansible_env.results.phase_result import PhaseResult, deciding_phase
 
 try:
     from opentelemetry import trace

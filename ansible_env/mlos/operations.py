@@ -18,8 +18,9 @@ from ansible_env.mlos.compat import to_mlos
 from ansible_env.mlos.work import Answer, Work, log_failure
 from ansible_env.playbook.plays import render_boot
 from ansible_env.results.fold.events import PHASE_TASK
+from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
-from ansible_env.results.result import HostResult, PhaseResult
+from ansible_env.results.phase_result import PhaseResult
 
 Job = Callable[[Cancellation], Answer]
 

@@ -23,8 +23,9 @@ from ansible_env.mlos.runtime import Listed
 from ansible_env.mlos.settings import Settings
 from ansible_env.playbook.document import Playbook
 from ansible_env.playbook.plays import render
+from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import OUTCOMES, Kind
-from ansible_env.results.result import HostResult, PhaseResult
+from ansible_env.results.phase_result import PhaseResult
 
 logger = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.results.assertions import Verdict
-from ansible_env.results.result import deciding_phase
+from ansible_env.results.phase_result import deciding_phase
 from ansible_env.results.status import Status
 from ansible_env.storage.bundle.place import root
 from ansible_env.storage.database import schema

@@ -12,8 +12,8 @@ from ansible_env.engine.inventory import Inventory
 from ansible_env.engine.protocol import Engine, Options
 from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import InventoryError
+from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
-from ansible_env.results.result import HostResult
 from ansible_env.results.status import Status
 
 CONFIG = {

@@ -12,9 +12,10 @@ from ansible_env.config.model import PHASES, EnvironmentConfig
 from ansible_env.errors import ConfigError, StoreError
 from ansible_env.results.fold.events import PHASE_TASK
 from ansible_env.results.fold.fold_hosts import fold_hosts
+from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
+from ansible_env.results.phase_result import phase_result
 from ansible_env.results.policies import EVERY_HOST
-from ansible_env.results.result import HostResult, phase_result
 from ansible_env.storage.bundle.bundle import Bundle
 from ansible_env.storage.bundle.origin import Origin, versions
 from ansible_env.storage.bundle.place import new_call

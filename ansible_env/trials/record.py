@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible_env.config.checks import TRIAL_NAMES
-from ansible_env.results.result import HostResult, PhaseResult, deciding_phase
+from ansible_env.results.host_result import HostResult
+from ansible_env.results.phase_result import PhaseResult, deciding_phase
 from ansible_env.results.status import Status
 from ansible_env.storage.bundle.bundle import Bundle
 from ansible_env.storage.database.records import TrialInfo

@@ -12,7 +12,7 @@ from typing import Any
 from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import AnsibleEnvError, ParameterError
 from ansible_env.results.metrics.parse import Value
-from ansible_env.results.result import PhaseResult, deciding_phase
+from ansible_env.results.phase_result import PhaseResult, deciding_phase
 from ansible_env.results.status import Status
 from ansible_env.storage.journal import Journal
 from ansible_env.trials.schedule import Request

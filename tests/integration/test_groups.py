@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_env import Engine, Kind, RemoteEnv, Status, run_trials
-from ansible_env.results.result import PhaseResult
+from ansible_env.results.phase_result import PhaseResult
 from tests.hosts import Host, Hosts
 
 pytestmark = pytest.mark.ssh

@@ -8,8 +8,8 @@ from typing import Any
 
 from ansible_env.results.fold.events import FINAL, counter, has_failed, is_about, is_ours, task_of
 from ansible_env.results.fold.host_results import of_failure, of_script, silent
+from ansible_env.results.host_result import HostResult, combine
 from ansible_env.results.outcomes import Kind
-from ansible_env.results.result import HostResult, combine
 from ansible_env.results.status import worst
 
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible_env.results.fold.events import is_ours
+from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import OUTCOMES, Kind, connection_hint, connection_kind
-from ansible_env.results.result import HostResult
 
 
 def of_script(host: str, event: Mapping[str, Any]) -> HostResult:

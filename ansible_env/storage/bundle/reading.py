@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible_env.errors import ConfigError, Problem
+from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
-from ansible_env.results.result import HostResult, PhaseResult
+from ansible_env.results.phase_result import PhaseResult
 from ansible_env.results.status import Status
 
 _NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}

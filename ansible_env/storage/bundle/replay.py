@@ -10,9 +10,10 @@ from typing import Any
 
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.errors import ConfigError, Problem
+from ansible_env.results.host_result import HostResult
 from ansible_env.results.metrics.parse import Value
 from ansible_env.results.outcomes import Kind
-from ansible_env.results.result import HostResult, PhaseResult, phase_result
+from ansible_env.results.phase_result import PhaseResult, phase_result
 from ansible_env.storage.bundle.bundle import RESULT, Bundle
 from ansible_env.storage.bundle.reading import read_phases, read_result
 from ansible_env.storage.bundle.rules import config_of, scripts_in

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from ansible_env.results.metrics.parse import Value
-from ansible_env.results.result import PhaseResult
+from ansible_env.results.phase_result import PhaseResult
 from ansible_env.results.status import Status
 
 

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_env.results.assertions import Verdict
-from ansible_env.results.result import HostResult, PhaseResult, deciding_phase
+from ansible_env.results.host_result import HostResult
+from ansible_env.results.phase_result import PhaseResult, deciding_phase
 from ansible_env.results.status import Status
 from ansible_env.storage.database.records import Sample, TrialLike
 from ansible_env.storage.database.schema import GROUP

@@ -16,8 +16,9 @@ from ansible_env.cli.results import since
 from ansible_env.cli.rows import parquet
 from ansible_env.errors import ConfigError
 from ansible_env.report.comparison import compare
+from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
-from ansible_env.results.result import HostResult, phase_result
+from ansible_env.results.phase_result import phase_result
 from ansible_env.results.status import Status
 from ansible_env.storage.database.records import TrialInfo
 from ansible_env.storage.store import Store

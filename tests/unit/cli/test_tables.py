@@ -8,8 +8,9 @@ from rich.console import Console
 from ansible_env.cli.failures import headline
 from ansible_env.cli.output import Output, make_writer
 from ansible_env.cli.tables import trial_tables
+from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
-from ansible_env.results.result import HostResult, phase_result
+from ansible_env.results.phase_result import phase_result
 from ansible_env.trials.record import Trial
 
 

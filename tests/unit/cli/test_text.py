@@ -13,8 +13,9 @@ from ansible_env.cli.app import app
 from ansible_env.cli.progress import LONGEST_LINE, MOST_LINES, Progress
 from ansible_env.cli.text import duration, number, visible, visible_line
 from ansible_env.errors import InventoryError
+from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
-from ansible_env.results.result import HostResult, phase_result
+from ansible_env.results.phase_result import phase_result
 from ansible_env.testing import FakeEngine, task_event
 
 

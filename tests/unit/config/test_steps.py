@@ -15,8 +15,9 @@ from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ConfigError
 from ansible_env.playbook.plays import render
 from ansible_env.results.fold.events import PHASE_TASK, left_in_background
+from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
-from ansible_env.results.result import HostResult, phase_result
+from ansible_env.results.phase_result import phase_result
 from ansible_env.results.status import Status
 from ansible_env.storage.journal import Journal
 from ansible_env.testing import FakeEngine, phase_event, stats_event

@@ -19,8 +19,9 @@ from ansible_env.report.junit import Check, Suite, junit
 from ansible_env.report.markdown import markdown
 from ansible_env.report.page import html
 from ansible_env.report.svg import Linear, Log, clipped, short_number
+from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
-from ansible_env.results.result import HostResult, PhaseResult, phase_result
+from ansible_env.results.phase_result import PhaseResult, phase_result
 from ansible_env.results.status import Status
 from ansible_env.storage.database.records import Sample, TrialInfo
 from ansible_env.storage.store import Store

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ansible_env.results.fold.events import PHASE_TASK
 from ansible_env.results.outcomes import OUTCOMES, Kind
-from ansible_env.results.result import PhaseResult
+from ansible_env.results.phase_result import PhaseResult
 from ansible_env.results.status import Status
 from ansible_env.supervisor.ending import Ending
 from ansible_env.supervisor.protocol import Reply, State

@@ -13,9 +13,10 @@ from ansible_env.config.model import EnvironmentConfig
 from ansible_env.environment.deadlines import batches
 from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ConfigError
+from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import OUTCOMES, Kind
+from ansible_env.results.phase_result import phase_result
 from ansible_env.results.policies import GroupPolicy, Success
-from ansible_env.results.result import HostResult, phase_result
 from ansible_env.results.status import Status
 from ansible_env.storage.journal import Journal
 from ansible_env.testing import FakeEngine

@@ -15,8 +15,9 @@ from typer.testing import CliRunner
 from ansible_env.cli.app import app
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.errors import ConfigError
+from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
-from ansible_env.results.result import HostResult, phase_result
+from ansible_env.results.phase_result import phase_result
 from ansible_env.results.status import Status
 from ansible_env.storage.bundle.archive import export, opened
 from ansible_env.storage.bundle.bundle import Bundle

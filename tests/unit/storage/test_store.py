@@ -22,8 +22,9 @@ from sqlalchemy import create_engine, inspect
 from ansible_env.common import Owner
 from ansible_env.errors import ConfigError, StoreError
 from ansible_env.results.assertions import judge, parse_budget
+from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
-from ansible_env.results.result import HostResult, phase_result
+from ansible_env.results.phase_result import phase_result
 from ansible_env.results.status import Status
 from ansible_env.storage.database import migrations
 from ansible_env.storage.database.connection import parse_url, without_password

@@ -13,16 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_env.results.aggregate import group_metrics
+from ansible_env.results.host_result import HostResult, combine
 from ansible_env.results.outcomes import OUTCOMES, Kind
-from ansible_env.results.result import (
-    HostResult,
+from ansible_env.results.phase_result import (
     HostsUnreachable,
     PhaseCanceled,
     PhaseError,
     PhaseFailed,
     PhaseResult,
     PhaseTimedOut,
-    combine,
     deciding_phase,
     phase_result,
 )

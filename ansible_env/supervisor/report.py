@@ -61,12 +61,11 @@ def task_result(
     result |= {
         "changed": ending.started,
         "run_id": script.run_id,
-        "rc": ending.reply.rc,
         "rebooted": ending.rebooted,
         "metrics": dict(metrics),
         "metrics_partial": bool(metrics) and kind not in (Kind.OK, Kind.METRICS_MISSING),
-        "started": _iso(ending.reply.begin),
-        "finished": _iso(ending.reply.end),
+        "start": _iso(ending.reply.begin),
+        "end": _iso(ending.reply.end),
         "stdout": stdout,
         "stderr": stderr,
         "truncated": cut_out or cut_err,
@@ -75,6 +74,8 @@ def task_result(
         "reconnects": ending.reconnects,
         "left_running": list(ending.reply.left),
     }
+    if ending.reply.rc is not None:  # ansible-core 2.21 takes out an `rc` that is null
+        result["rc"] = ending.reply.rc
     if ending.reply.begin and ending.reply.end:
         result["elapsed"] = (ending.reply.end - ending.reply.begin).total_seconds()
     if script.probes:

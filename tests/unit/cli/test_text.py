@@ -139,7 +139,7 @@ def test_doctor_on_good_hosts(monkeypatch):
 
 
 def test_doctor_on_a_host_without_bash_and_with_a_slow_clock(monkeypatch):
-    answer = {"metrics": {**FINE, "shell": "no"}, "finished": "2001-01-01T00:00:00+00:00"}
+    answer = {"metrics": {**FINE, "shell": "no"}, "end": "2001-01-01T00:00:00+00:00"}
     result = check(monkeypatch, lambda *_: answer, ["h1"])
     assert result.exit_code == 1
     assert "fail h1: has no bash" in result.stdout

@@ -180,7 +180,7 @@ def test_a_failing_teardown_is_logged_and_kept_and_changes_nothing(caplog):
 
 def test_the_timestamp_is_the_last_hosts_end():
     ends = {"a": "2025-11-22T20:00:00+00:00", "b": "2025-11-22T22:00:01+01:00"}
-    with env(lambda phase, host, task: {"finished": ends[host]}, hosts="ab") as bench:
+    with env(lambda phase, host, task: {"end": ends[host]}, hosts="ab") as bench:
         bench.setup()
         assert bench.run()[1] == datetime(2025, 11, 22, 21, 0, 1, tzinfo=UTC)
 

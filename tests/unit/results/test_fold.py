@@ -219,7 +219,7 @@ def test_what_the_phase_task_returns_is_what_fold_reads():
 def test_fields_of_a_result():
     host = one(
         phase_event(
-            "h", metrics={"x": 1}, started="2025-11-22T21:00:00+01:00", finished="2025-11-22T20:00:02.5+00:00",
+            "h", metrics={"x": 1}, start="2025-11-22T21:00:00+01:00", end="2025-11-22T20:00:02.5+00:00",
             stdout="x=1\n", stderr="e", truncated=True, stdout_log="/l/h.stdout", stderr_log="/l/h.stderr",
             reconnects=2, left_running=[7, 8], msg="succeeded",
         )
@@ -235,7 +235,7 @@ def test_fields_of_a_result():
 def test_fields_of_the_wrong_type_are_left_out():
     host = one(
         phase_event(
-            "h", kind=Kind.EXIT, rc="1", metrics=[1], started=5, finished="yesterday", stdout=None, stdout_log=3,
+            "h", kind=Kind.EXIT, rc="1", metrics=[1], start=5, end="yesterday", stdout=None, stdout_log=3,
             reconnects=True, left_running=7,
         )
     )  # fmt: skip
@@ -333,7 +333,7 @@ JSON = st.recursive(
 )
 FINAL = ["runner_on_ok", "runner_on_failed", "runner_on_unreachable", "runner_on_skipped", "runner_on_start"]
 FIELDS = [
-    "kind", "rc", "metrics", "started", "finished", "stdout", "stderr", "truncated", "stdout_log", "reconnects",
+    "kind", "rc", "metrics", "start", "end", "stdout", "stderr", "truncated", "stdout_log", "reconnects",
     "left_running", "rebooted", "msg", "ansible_env", "metrics_partial",
 ]  # fmt: skip
 METRICS = st.dictionaries(st.sampled_from("xy"), st.integers() | st.floats() | st.text(max_size=3) | st.none())

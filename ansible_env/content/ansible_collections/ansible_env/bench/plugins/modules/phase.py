@@ -11,8 +11,8 @@ module: phase
 short_description: Run a script of a benchmark, with a true outcome and the metrics in its output
 version_added: 0.1.0
 description:
-  - Runs a script on a host, detached from the connection, follows it to its end, and returns how it ended, when it
-    started and finished by the host's own clock, and the metrics that it printed.
+  - Runs a script on a host, detached from the connection, follows it to its end, and returns how it ended, its
+    start and end by the host's own clock, and the metrics that it printed.
   - A connection that breaks while the script runs is made again. The script does not notice, and its output is
     complete.
   - At its deadline the script is ended by the host itself, with all that it has started, also where the controller
@@ -304,8 +304,8 @@ msg:
   sample: exit status 3
 rc:
   description:
-    - Exit status as the host's shell gave it, 128 + n for signal n. Null where the script did not get to its end.
-  returned: when the script may have been started
+    - Exit status as the host's shell gave it, 128 + n for signal n.
+  returned: when the script got to its end, or was ended
   type: int
   sample: 0
 metrics:
@@ -318,12 +318,12 @@ metrics_partial:
   returned: when the script may have been started
   type: bool
   sample: false
-started:
+start:
   description: Start of the script by the host's own clock, ISO 8601, in UTC.
   returned: when the script may have been started
   type: str
   sample: "2025-11-22T19:36:43.123456+00:00"
-finished:
+end:
   description: End of the script by the host's own clock. Null where it is not known.
   returned: when the script may have been started
   type: str

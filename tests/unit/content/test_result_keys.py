@@ -1,8 +1,8 @@
 """No key of our tasks' results is a name that ansible-core gives a meaning of its own.
 
-ansible-core 2.21 converts such values: a time under `finished` becomes True, with a warning. Two checks: against the list
-below, which was read out of ansible-core 2.18 to 2.21, and against the source of the ansible-core that is installed, so
-that a new version's names are noticed. Ansible is read, not imported.
+ansible-core 2.21 converts such values: a time under `finished` becomes True, with a warning. The keys are compared with
+the list below, which was read out of ansible-core 2.18 to 2.21, and with the source of the ansible-core that is
+installed, so that a new version's names are noticed. Ansible is read, not imported.
 """
 
 from __future__ import annotations
@@ -26,15 +26,18 @@ RESERVED = {
         *("failed_when_suppressed_exception", "break_when_suppressed_exception", "ansible_loop_var"),
         *("ansible_index_var", "loop_item", "loop_index", "ansible_loop", "results"),
     },
-    "executor/task_executor.py": {"item", "include", "include_args", "socket_path", "failed_modules", "notify"},
+    "executor/task_executor.py": {"socket_path"},
     "executor/task_result.py": {"censored", "invocation"},
     "executor/process/worker.py": {"stdout", "stderr"},  # text, which is split into lines
-    "plugins/strategy/__init__.py": {"add_host", "add_group", "reason"},
-    "plugins/action/__init__.py": {"stdout_lines", "stderr_lines", "parsed", "cmd"},
+    "playbook/included_file.py": {"include", "include_args"},
+    "plugins/strategy/__init__.py": {"add_host", "add_group"},
+    "plugins/strategy/linear.py": {"reason"},
+    "plugins/action/__init__.py": {"stdout_lines", "stderr_lines", "cmd"},
+    "plugins/callback/__init__.py": {"item"},
     "plugins/callback/default.py": {"started"},  # with `finished`: what it prints of an asynchronous task
     "plugins/test/core.py": {"timedout"},  # with `started`, `finished`: `when: result is finished`
 }
-"""Names by the file of ansible-core that gives them a meaning. Every name that begins with `_ansible_` is reserved too."""
+"""Names by the file of ansible-core that gives them a meaning. What begins with `_ansible_` is reserved, too."""
 
 MEANT = {"changed", "failed", "unreachable", "skipped", "msg", "rc", "stdout", "stderr"}
 """Those that we return in Ansible's sense, with values of its types."""

@@ -12,7 +12,7 @@ from ansible_env import Engine, SessionEngine
 from ansible_env.environment.remote_env import ENGINES
 from tests.faults.bench import Bench
 from tests.hosts import Hosts
-from tests.spares import ready, spares
+from tests.prepared import ready, spares
 
 MakeEngine = Callable[[str], Engine]
 

@@ -16,7 +16,7 @@ from ansible_env import Engine, RemoteEnv, SessionEngine
 from ansible_env.environment.remote_env import ENGINES
 from ansible_env.storage.journal import Journal
 from tests.faults.bench import Bench
-from tests.spares import ready
+from tests.prepared import ready
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -18,7 +18,7 @@ import pytest
 from ansible_env import Kind, PhaseResult, RemoteEnv, SessionEngine, Status
 from ansible_env.engine.protocol import Options
 from tests.faults.bench import until
-from tests.spares import ready, spares
+from tests.prepared import ready, spares
 
 LOCAL = "localhost ansible_connection=local ansible_python_interpreter='{{ ansible_playbook_python }}'\n"
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible_env import RemoteEnv, SessionEngine
 from ansible_env.engine.protocol import Options
-from tests.spares import ready
+from tests.prepared import ready
 
 DUMP = '''
 import json, os, signal, sys, threading

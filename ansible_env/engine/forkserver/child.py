@@ -28,8 +28,8 @@ import ansible.constants as C  # type: ignore[import-untyped]  # noqa: N812 - An
 from ansible.plugins import loader  # type: ignore[import-untyped]
 
 from ansible_env.engine.forkserver.client import NOT_REHEARSED
-from ansible_env.engine.forkserver.pacing import pace
-from ansible_env.engine.forkserver.rehearsal import refresh_events, rehearse
+from ansible_env.engine.forkserver.empty_play import refresh_events, rehearse
+from ansible_env.engine.forkserver.patches import pace
 from ansible_env.engine.forkserver.wire import Request, RequestError, process_name, receive
 from ansible_env.supervisor.variables import ENGINE_RUN
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from ansible.parsing.dataloader import DataLoader  # type: ignore[import-untyped]
 
-from ansible_env.engine.forkserver import pacing
-from ansible_env.engine.forkserver.pacing import BATCH, Batches, Naps, Results, cleaned, hush, uncopied
+from ansible_env.engine.forkserver import patches as pacing
+from ansible_env.engine.forkserver.patches import BATCH, Batches, Naps, Results, cleaned, hush, uncopied
 from ansible_env.results.metrics.pattern import compile_pattern
 
 CONTEXT = multiprocessing.get_context("fork")
@@ -240,7 +240,7 @@ import queue
 from unittest.mock import MagicMock
 from ansible import context
 from ansible.utils.context_objects import CLIArgs
-from ansible_env.engine.forkserver.pacing import Results, pace
+from ansible_env.engine.forkserver.patches import Results, pace
 pace()
 from ansible.plugins.strategy import StrategyBase
 context.CLIARGS = CLIArgs({})

@@ -15,7 +15,13 @@ from ansible_env.cli.selection import select
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.text import nearest
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.results.assertions import Budget, BudgetError, Verdict, judge, parse_budget
+from ansible_env.results.assertions import (
+    Assertion,
+    AssertionResult,
+    AssertionSyntaxError,
+    check_assertions,
+    parse_assertion,
+)
 from ansible_env.storage.bundle.bundle import MANIFEST, RESULT, Bundle
 from ansible_env.storage.bundle.reading import read_result
 from ansible_env.storage.store import Store
@@ -27,12 +33,12 @@ _TEXT = re.compile(r"\s*(.+?)\s*((?:>=|<=|==|!=|>|<).*)", re.DOTALL)
 class Budgets:
     """What the trials of a call are judged by."""
 
-    budgets: Sequence[Budget] = ()
+    budgets: Sequence[Assertion] = ()
     baseline: Mapping[str, float] | None = None
 
-    def judge(self, metrics: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+    def judge(self, metrics: Sequence[Mapping[str, Any]]) -> list[AssertionResult]:
         """Judge trials together, by the median of each metric over them."""
-        return judge(self.budgets, medians(metrics), self.baseline) if metrics else []
+        return check_assertions(self.budgets, medians(metrics), self.baseline) if metrics else []
 
 
 def open_budgets(config: EnvironmentConfig, options: Judged) -> Budgets:
@@ -42,7 +48,7 @@ def open_budgets(config: EnvironmentConfig, options: Judged) -> Budgets:
         ConfigError: one of them is none, or needs a baseline that is not there; no host has been touched.
         StoreError: the store, in which the baseline is, cannot be read.
     """
-    budgets = [*config.budgets, *map(_budget, options.asserted or [])]
+    budgets = [*config.assertions, *map(_budget, options.asserted or [])]
     baseline, store = options.baseline, options.store
     needing = [budget for budget in budgets if budget.needs_baseline]
     if not needing:
@@ -91,14 +97,14 @@ def medians(sets: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     return {name: statistics.median(found) for name, found in values.items()}
 
 
-def _budget(text: str) -> Budget:
+def _budget(text: str) -> Assertion:
     match = _TEXT.fullmatch(text)
     if match is None:
         hint = "--assert 'throughput >= 0.95 * baseline'"
         raise ConfigError(Problem(f"{text!r} is not METRIC and a comparison", "--assert", hint=hint))
     try:
-        return parse_budget(match[1], match[2])
-    except BudgetError as error:
+        return parse_assertion(match[1], match[2])
+    except AssertionSyntaxError as error:
         raise ConfigError(Problem(str(error), f"--assert {match[1]}")) from None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from ansible_env.cli.files import write_whole
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.report.junit import Check, Suite, junit
-from ansible_env.results.assertions import Verdict
+from ansible_env.results.assertions import AssertionResult
 from ansible_env.trials.record import Trial
 
 
@@ -38,9 +38,9 @@ class JUnitFile:
         )
         self._save()
 
-    def judged(self, verdicts: Sequence[Verdict]) -> None:
+    def judged(self, verdicts: Sequence[AssertionResult]) -> None:
         """Add the budgets to the last trial, as the store does."""
-        checks = [Check(str(verdict.budget), "" if verdict.passed else verdict.message) for verdict in verdicts]
+        checks = [Check(str(verdict.assertion), "" if verdict.passed else verdict.message) for verdict in verdicts]
         self._suites[-1] = replace(self._suites[-1], checks=checks)
         self._save()
 

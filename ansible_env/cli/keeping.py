@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from ansible_env.cli import context
 from ansible_env.cli.options import Running
 from ansible_env.errors import ConfigError, StoreError
-from ansible_env.results.assertions import Verdict
+from ansible_env.results.assertions import AssertionResult
 from ansible_env.storage.bundle.bundle import Bundle
 from ansible_env.storage.store import Store
 from ansible_env.trials.record import Trial, trial_info
@@ -43,7 +43,7 @@ class Keeper:
         if store is not None and bundle is not None:
             self._keep(bundle, lambda: _add(store, trial, bundle))
 
-    def judged(self, trial: Trial, verdicts: Sequence[Verdict]) -> None:
+    def judged(self, trial: Trial, verdicts: Sequence[AssertionResult]) -> None:
         """Write down what was asserted of trials, with the last one of them."""
         store, bundle = self._store, trial.bundle
         if store is not None and bundle is not None:

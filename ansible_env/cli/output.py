@@ -13,7 +13,7 @@ from rich.console import Console
 
 from ansible_env.cli.tables import trial_tables
 from ansible_env.cli.text import visible
-from ansible_env.results.assertions import Verdict
+from ansible_env.results.assertions import AssertionResult
 from ansible_env.results.host_result import HostResult
 from ansible_env.storage.bundle.files import to_json
 from ansible_env.trials.record import Trial
@@ -34,7 +34,7 @@ class Writer(Protocol):
     def add(self, trial: Trial) -> None:
         """Take one."""
 
-    def judged(self, verdicts: Sequence[Verdict]) -> None:
+    def judged(self, verdicts: Sequence[AssertionResult]) -> None:
         """Take what was asserted of the trials, and whether it holds."""
 
     def close(self) -> None:
@@ -57,12 +57,12 @@ class _Base:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._trials: list[Trial] = []
-        self._verdicts: list[Verdict] = []
+        self._verdicts: list[AssertionResult] = []
 
     def add(self, trial: Trial) -> None:
         self._trials.append(trial)
 
-    def judged(self, verdicts: Sequence[Verdict]) -> None:
+    def judged(self, verdicts: Sequence[AssertionResult]) -> None:
         self._verdicts = list(verdicts)
 
     def close(self) -> None:
@@ -88,7 +88,7 @@ class _Tables(_Base):
         gap = "\n" if self._stream.isatty() else ""  # progress is above it
         self._write(gap + "".join(f"{line.rstrip()}\n" for line in text.splitlines()))
 
-    def judged(self, verdicts: Sequence[Verdict]) -> None:
+    def judged(self, verdicts: Sequence[AssertionResult]) -> None:
         lines = [f"{'holds' if v.passed else 'FAILED'}  {visible(v.message)}\n" for v in verdicts]
         self._write("".join(["\n", *lines]))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.results.assertions import Verdict
+from ansible_env.results.assertions import AssertionResult
 from ansible_env.results.metrics.parse import Value
 from ansible_env.trials.record import Trial
 
@@ -59,7 +59,7 @@ class Textfile:
         except OSError as error:
             raise ConfigError(Problem(f"cannot be written: {error.strerror}", "--prometheus", self._path)) from error
 
-    def judged(self, verdicts: Sequence[Verdict]) -> None:
+    def judged(self, verdicts: Sequence[AssertionResult]) -> None:
         """Do nothing: Prometheus has rules of its own."""
 
 

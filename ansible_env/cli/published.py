@@ -9,7 +9,7 @@ from typing import Protocol
 
 from ansible_env.cli.options import Running
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.results.assertions import Verdict
+from ansible_env.results.assertions import AssertionResult
 from ansible_env.trials.record import Trial
 
 
@@ -23,7 +23,7 @@ class Published(Protocol):
             ConfigError: the file cannot be written.
         """
 
-    def judged(self, verdicts: Sequence[Verdict]) -> None:
+    def judged(self, verdicts: Sequence[AssertionResult]) -> None:
         """Take what the trials so far were held against, all together.
 
         Raises:

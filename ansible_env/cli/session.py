@@ -25,7 +25,7 @@ from ansible_env.cli.published import Published
 from ansible_env.cli.values import Values
 from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import AnsibleEnvError, ConfigError
-from ansible_env.results.assertions import Verdict
+from ansible_env.results.assertions import AssertionResult
 from ansible_env.storage.bundle.bundle import Bundle
 from ansible_env.storage.journal import Journal
 from ansible_env.trials.record import Trial
@@ -254,7 +254,7 @@ class Session:
         """Write the files that others read. What goes wrong with that is told, and ends no trial."""
         self._to_files(lambda file: file.write(trial))
 
-    def tell_verdicts(self, trial: Trial, verdicts: Sequence[Verdict]) -> None:
+    def tell_verdicts(self, trial: Trial, verdicts: Sequence[AssertionResult]) -> None:
         """Keep what was asserted of the last trial that was published, if anything was."""
         if verdicts:
             self.keeper.judged(trial, verdicts)

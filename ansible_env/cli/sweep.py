@@ -30,7 +30,7 @@ from ansible_env.cli.values import Values, given_values
 from ansible_env.config.model import PHASES, EnvironmentConfig
 from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ConfigError, ParameterError, Problem
-from ansible_env.results.assertions import Verdict
+from ansible_env.results.assertions import AssertionResult
 from ansible_env.storage.bundle.bundle import Bundle
 from ansible_env.storage.journal import Journal
 from ansible_env.trials.pool import Pool
@@ -46,7 +46,7 @@ class SweepTrial(Trial):
 
     request: Request = field(default_factory=lambda: Request(0))
     ran_on: tuple[str, ...] = ()
-    verdicts: Sequence[Verdict] = ()
+    verdicts: Sequence[AssertionResult] = ()
     """What was asserted of it."""
 
     @property

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, ValidationInfo, model_validator
 
-from ansible_env.config.budgets import BudgetsField
+from ansible_env.config.assertions import AssertionsField
 from ansible_env.config.checks import config_faults, unusable_text
 from ansible_env.config.documents import Document, KeyPath, TaggedValue, key_text, read_document
 from ansible_env.config.faults import faults_of
@@ -167,7 +167,7 @@ class EnvironmentConfig(BaseModel):
         description="What to look at on the hosts while `run` runs. Items with `command`, `pattern` and `every`; "
         "without a command, cpu, memory, disks and network. true stands for those, each second.",
     )
-    budgets: BudgetsField = Field(
+    assertions: AssertionsField = Field(
         default=(),
         alias="assert",
         description="What metrics must keep to, for CI: metric to one comparison or a list of them, as `>= 1000`, "

@@ -19,9 +19,9 @@ from ansible_env.environment.deadlines import SLACK, outer_deadline, rounds
 from ansible_env.environment.stop_on_failure import HaltOnFailure
 from ansible_env.environment.target_hosts import Members
 from ansible_env.playbook.document import Playbook
-from ansible_env.results.fold.added_hosts import AddedHost, added_hosts, is_silent
+from ansible_env.results.fold.added_hosts import AddedHost, added_hosts, is_censored
 from ansible_env.results.fold.events import left_in_background
-from ansible_env.results.fold.fold_hosts import controller_message, fold_hosts
+from ansible_env.results.fold.fold_hosts import Expected, controller_message, fold_hosts
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.phase_result import PhaseResult, phase_result
@@ -201,10 +201,12 @@ class PhaseRunner:
         return run, fold_hosts(
             events,
             hosts,
-            scripts=phase.due or phase.playbook.scripts,
-            measured=None if measured is None else self._members.of(measured),
-            finish=phase.playbook.finish,
-            required_metrics=self._config.required_metrics if phase.playbook.phase == "run" else (),
+            Expected(
+                phase.due or phase.playbook.scripts,
+                phase.playbook.finish,
+                self._config.required_metrics if phase.playbook.phase == "run" else (),
+                None if measured is None else self._members.of(measured),
+            ),
             stopped=run.stopped,
             message=run.message,
         )
@@ -226,7 +228,7 @@ class PhaseRunner:
     def _note_added(self, phase: _Phase, events: Sequence[Mapping[str, Any]]) -> None:
         """Note the hosts that tasks have added to Ansible's inventory, which ends with its run."""
         phase.added.extend(added_hosts(events))
-        if any(map(is_silent, events)):
+        if any(map(is_censored, events)):
             words = "%s: a task of %s adds a host and has no_log: later phases do not know the host"
             logger.warning(words, self._config.name, phase.playbook.phase)
 
@@ -252,7 +254,7 @@ class PhaseRunner:
             options=self._options,
         )
         run = self._engine.run(job)
-        results = fold_hosts(run.events, self.hosts, scripts=1, stopped=run.stopped, message=run.message)
+        results = fold_hosts(run.events, self.hosts, stopped=run.stopped, message=run.message)
         return {result.host: result.stdout for result in results if result.kind is Kind.OK}
 
     def _forget(self, phase: _Phase) -> None:

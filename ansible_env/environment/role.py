@@ -27,7 +27,7 @@ from ansible_env.playbook.plays import render
 from ansible_env.playbook.tasks import exports_of
 from ansible_env.playbook.text import to_yaml
 from ansible_env.results.fold.events import PHASE_TASK
-from ansible_env.results.fold.fold_hosts import fold_hosts
+from ansible_env.results.fold.fold_hosts import Expected, fold_hosts
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import OUTCOMES, Kind
 from ansible_env.results.phase_result import phase_result
@@ -142,9 +142,7 @@ def judge(
         name, action = str(failure.get("task") or ""), str(failure.get("action") or "")
         events.append(_event(host, action, name, "failure", {**failure["result"], "failed": True}))
     events = [{**event, "counter": number} for number, event in enumerate(events, 1)]
-    (found,) = fold_hosts(
-        events, (host,), scripts=phase["scripts"], finish=phase["finish"], required_metrics=required_metrics
-    )
+    (found,) = fold_hosts(events, (host,), Expected(phase["scripts"], phase["finish"], required_metrics))
     return found.to_dict()
 
 

@@ -1,1 +1,1 @@
-"""How hosts and groups ended: status, outcome kinds, metrics, aggregation, assertions. Pure."""
+"""Results of hosts and groups: status, outcome kinds, metrics, aggregation and assertions. This package is pure."""

@@ -1,4 +1,4 @@
-"""Metrics of several hosts or repetitions, made into one set."""
+"""Aggregation of the metrics of several hosts or repetitions."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Function = Callable[[Sequence[float]], float | None]
 
 
 def _exact(compute: Callable[[Sequence[float]], float], numbers: Sequence[float]) -> float:
-    """Return what a function of Python's gives, also for what no float can hold: a script may print anything."""
+    """Return what `compute` returns. If a number does not fit into a float, compute with infinities instead."""
     try:
         return compute(numbers)
-    except (ValueError, OverflowError):  # inf and -inf; a sum, or an integer, too large
+    except (ValueError, OverflowError):  # opposite infinities, or a sum or an integer that is too large
         return compute([_float(number) for number in numbers])
 
 
@@ -45,37 +45,37 @@ def _median(numbers: Sequence[float]) -> float:
 
 
 def _percentile(numbers: Sequence[float], percent: float) -> float:
-    """Return the percentile by linear interpolation between the two nearest values, as numpy's default does."""
+    """Return a percentile, interpolated linearly between the two nearest values, like numpy's default."""
     ordered = sorted(numbers)
-    place = (len(ordered) - 1) * percent / 100
-    below, above = ordered[math.floor(place)], ordered[math.ceil(place)]
+    position = (len(ordered) - 1) * percent / 100
+    below, above = ordered[math.floor(position)], ordered[math.ceil(position)]
     if below == above:
         return below
-    part = place - math.floor(place)
-    return _float(below) * (1 - part) + _float(above) * part
+    weight = position - math.floor(position)
+    return _float(below) * (1 - weight) + _float(above) * weight
 
 
 def stdev(numbers: Sequence[float]) -> float | None:
-    """Return the standard deviation of a sample; None for a single number, which has no spread."""
+    """Return the standard deviation of a sample, or None for a single number, which has no spread."""
     if len(numbers) < 2:
         return None
     floats = [_float(number) for number in numbers]
     mean = _mean(floats)
     try:
-        # n - 1: the hosts, or the repetitions, are a sample.
+        # Divide by n - 1: the hosts or repetitions are a sample.
         return math.sqrt(math.fsum((number - mean) ** 2 for number in floats) / (len(floats) - 1))
     except (ValueError, OverflowError):
         return math.inf if all(map(math.isfinite, floats)) else math.nan
 
 
 def cv(numbers: Sequence[float]) -> float | None:
-    """Return the coefficient of variation, stdev / |mean|; None for a single number, or a mean of 0."""
+    """Return the coefficient of variation, stdev / |mean|, or None for a single number or a mean of 0."""
     deviation, mean = stdev(numbers), _mean(numbers)
     return None if deviation is None or mean == 0 else deviation / abs(mean)
 
 
 def _harmonic(numbers: Sequence[float]) -> float | None:
-    """Return the harmonic mean, for rates; None where it is not defined, below 0."""
+    """Return the harmonic mean (for rates), or None if a number is negative: it is not defined there."""
     floats = [_float(number) for number in numbers]
     if any(number < 0 for number in floats):
         return None
@@ -86,7 +86,7 @@ def _harmonic(numbers: Sequence[float]) -> float | None:
 
 
 def _geometric(numbers: Sequence[float]) -> float | None:
-    """Return the geometric mean, for ratios; None where it is not defined, below 0."""
+    """Return the geometric mean (for ratios), or None if a number is negative: it is not defined there."""
     floats = [_float(number) for number in numbers]
     if any(number < 0 for number in floats):
         return None
@@ -106,13 +106,13 @@ _FUNCTIONS: dict[str, Function] = {
     "geometric_mean": _geometric,
 }
 NAMES = (*_FUNCTIONS, "p50", "p95", "p99")
-"""Names of aggregates, for a message; every p0 to p99.9… is one."""
+"""Names of aggregates for messages. Every percentile from p0 to p99.9… is an aggregate as well."""
 _KEEPS_ONE = ("mean", "sum", "median", "min", "max", "harmonic_mean", "geometric_mean")
-"""Of a single value these are the value itself, whatever its type."""
+"""Aggregates that return a single value unchanged, in its own type."""
 
 
 def function(name: str) -> Function | None:
-    """Return the aggregate of a name; None if there is none."""
+    """Return the aggregate of a name, or None if there is none."""
     if match := _PERCENTILE.fullmatch(name):
         percent = float(match[1])
         return lambda numbers: _percentile(numbers, percent)
@@ -120,9 +120,10 @@ def function(name: str) -> Function | None:
 
 
 def aggregate(name: str, values: Sequence[Value]) -> Value:
-    """Return the aggregate of the values that several hosts have of one metric; None where there is none.
+    """Return the aggregate of one metric's values from several hosts, or None if they have none.
 
-    Values that are no numbers have a `count`; otherwise they are kept where all hosts agree on them.
+    `count` counts values of any type. Other aggregates of values that are not numbers return the value that all hosts
+    agree on.
     """
     if name == "count":
         return len(values)
@@ -139,18 +140,18 @@ def group_metrics(sets: Sequence[Mapping[str, Value]], wanted: Mapping[str, str]
     """Return one set of metrics for those of several hosts.
 
     Args:
-        sets: the metrics of each host; a metric is made from the hosts that have it.
-        wanted: metric, or a pattern with `*`, to the name of an aggregate. A metric's own name goes before patterns,
-            of which the first counts. The mean of whatever has none.
+        sets: the metrics of each host. A metric is aggregated over the hosts that have it.
+        wanted: the name of an aggregate by metric, or by a pattern with `*`. A metric's own name takes precedence over
+            patterns; of several patterns that match, the first one counts. The default is the mean.
     """
     wanted = wanted or {}
     if len(sets) == 1 and not wanted:
         return dict(sets[0])
     names = dict.fromkeys(name for metrics in sets for name in metrics)
-    found = {
+    values = {
         name: aggregate(_wanted(name, wanted), [metrics[name] for metrics in sets if name in metrics]) for name in names
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _wanted(name: str, wanted: Mapping[str, str]) -> str:
@@ -160,5 +161,5 @@ def _wanted(name: str, wanted: Mapping[str, str]) -> str:
 
 
 def per_host(sets: Mapping[str, Mapping[str, Value]]) -> dict[str, Value]:
-    """Return `metric{host}` for each metric of each host: a store of flat names can hold these, too."""
+    """Return `metric{host}` for each metric of each host, for stores that hold flat names only."""
     return {f"{name}{{{host}}}": value for host, metrics in sets.items() for name, value in metrics.items()}

@@ -1,12 +1,12 @@
-"""Budgets: what a metric must keep to, as `>= 0.95 * baseline` or `<= 12 ms`. Pure.
+"""Assertions: comparisons that a metric must satisfy, like `>= 0.95 * baseline` or `<= 12 ms`.
 
-A budget is a comparison with a limit: a number, or something made of the baseline's value.
+The limit of a comparison is a number, or is computed from the baseline's value:
 
     ">= 1000"            "<= 12 ms"            "== 0"
     ">= 0.95 * baseline" "<= 110% of baseline" "<= baseline + 5%"  "<= baseline + 2 ms"
 
-A unit is for people, and is checked where that can be done: if the metric's name ends with one (`latency_p99_ms`), a
-limit in another one of the same kind is converted, and one of another kind is refused.
+A unit is converted to the unit at the end of the metric's name (`latency_p99_ms`). A unit of another kind is refused.
+If the name ends with no known unit, the unit of the limit has no effect.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Budget", "BudgetError", "Verdict", "judge", "parse_budget"]
+__all__ = ["Assertion", "AssertionResult", "AssertionSyntaxError", "check_assertions", "parse_assertion"]
 
 _COMPARES: Mapping[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
@@ -30,7 +30,7 @@ _COMPARES: Mapping[str, Callable[[float, float], bool]] = {
 }
 _NUMBER = r"(?P<number>[+-]?(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)"
 _UNIT = r"(?P<unit>[^\W\d_]\S*|%)?"
-_OPERATOR = re.compile(r"\s*(>=|<=|==|!=|>|<)\s*(.+?)\s*", re.DOTALL)
+_COMPARISON = re.compile(r"\s*(>=|<=|==|!=|>|<)\s*(.+?)\s*", re.DOTALL)
 _PLAIN = re.compile(rf"{_NUMBER}\s*{_UNIT}")
 _TIMES = re.compile(rf"{_NUMBER}\s*\*\s*baseline|baseline\s*\*\s*{_NUMBER.replace('number', 'after')}")
 _SHARE = re.compile(rf"{_NUMBER}\s*%\s+of\s+baseline")
@@ -42,29 +42,29 @@ _BYTES |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 _KINDS: Sequence[Mapping[str, float]] = (_SECONDS, _BYTES)
 
 
-class BudgetError(ValueError):
-    """A text is no budget. Its message says what is wrong, without the metric's name."""
+class AssertionSyntaxError(ValueError):
+    """A text is not an assertion. The message says what is wrong, without the metric's name."""
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
-    """One comparison that a metric must pass."""
+class Assertion:
+    """One comparison that a metric must satisfy."""
 
     metric: str
     text: str
-    """As it was written."""
+    """The comparison as it was written."""
     compare: str
     factor: float
-    """Of the baseline; 0 where it plays no part."""
+    """Factor of the baseline; 0 if the limit does not depend on it."""
     offset: float
 
     @property
     def needs_baseline(self) -> bool:
-        """Whether the limit is made of the baseline."""
+        """Whether the limit depends on the baseline."""
         return self.factor != 0
 
     def limit(self, baseline: float | None) -> float | None:
-        """Return what the metric is compared with; None where the baseline's value is not known."""
+        """Return the value to compare the metric with, or None if it depends on an unknown baseline."""
         if not self.needs_baseline:
             return self.offset
         return None if baseline is None else self.factor * baseline + self.offset
@@ -74,22 +74,22 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether a budget was kept."""
+class AssertionResult:
+    """Whether a metric satisfied an assertion."""
 
-    budget: Budget
+    assertion: Assertion
     passed: bool
     value: float | None
     limit: float | None
     baseline: float | None
     message: str
-    """What was measured, and by how much it is beside the limit."""
+    """The measured value and its distance from the limit."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as plain JSON data."""
+        """Return the result as plain JSON data."""
         return {
-            "metric": self.budget.metric,
-            "assert": self.budget.text,
+            "metric": self.assertion.metric,
+            "assert": self.assertion.text,
             "passed": self.passed,
             "value": self.value,
             "limit": self.limit,
@@ -98,51 +98,51 @@ class Verdict:
         }
 
 
-def parse_budget(metric: str, text: str) -> Budget:
-    """Read a budget.
+def parse_assertion(metric: str, text: str) -> Assertion:
+    """Parse the comparison `text` for a metric.
 
     Raises:
-        BudgetError: it is none.
+        AssertionSyntaxError: the text is not a comparison.
     """
-    match = _OPERATOR.fullmatch(text)
+    match = _COMPARISON.fullmatch(text)
     if match is None:
-        raise BudgetError(f"{text!r} does not begin with one of {' '.join(_COMPARES)}")
+        raise AssertionSyntaxError(f"{text!r} does not begin with one of {' '.join(_COMPARES)}")
     compare, limit = match.groups()
     factor, offset = _limit(metric, limit)
     if not math.isfinite(factor) or not math.isfinite(offset):
-        raise BudgetError(f"{limit!r} is not a number")
-    return Budget(metric, f"{compare} {limit}", compare, factor, offset)
+        raise AssertionSyntaxError(f"{limit!r} is not a number")
+    return Assertion(metric, f"{compare} {limit}", compare, factor, offset)
 
 
-def judge(
-    budgets: Sequence[Budget], metrics: Mapping[str, Any], baseline: Mapping[str, Any] | None = None
-) -> list[Verdict]:
-    """Judge the metrics; one that is missing, or is no number, keeps no budget."""
-    return [_verdict(budget, _number(metrics, budget), _number(baseline or {}, budget)) for budget in budgets]
+def check_assertions(
+    assertions: Sequence[Assertion], metrics: Mapping[str, Any], baseline: Mapping[str, Any] | None = None
+) -> list[AssertionResult]:
+    """Check the assertions. A metric that is missing or not a number fails."""
+    return [_check(each, _number(metrics, each), _number(baseline or {}, each)) for each in assertions]
 
 
 def _limit(metric: str, text: str) -> tuple[float, float]:
-    """Return the factor of the baseline, and what is added to it."""
-    if found := _PLAIN.fullmatch(text):
-        return 0.0, _as_float(found["number"]) * _scale(metric, found["unit"])
-    if found := _TIMES.fullmatch(text):
-        return _factor(_as_float(found["number"] or found["after"])), 0.0
-    if found := _SHARE.fullmatch(text):
-        return _factor(_as_float(found["number"]) / 100), 0.0
-    if found := _SHIFTED.fullmatch(text):
-        if found["number"] is None:
+    """Return the factor of the baseline and the offset that is added to it."""
+    if match := _PLAIN.fullmatch(text):
+        return 0.0, _as_float(match["number"]) * _scale(metric, match["unit"])
+    if match := _TIMES.fullmatch(text):
+        return _factor(_as_float(match["number"] or match["after"])), 0.0
+    if match := _SHARE.fullmatch(text):
+        return _factor(_as_float(match["number"]) / 100), 0.0
+    if match := _SHIFTED.fullmatch(text):
+        if match["number"] is None:
             return 1.0, 0.0
-        amount = _as_float(found["number"]) * (-1 if found["sign"] == "-" else 1)
-        if found["unit"] == "%":
+        amount = _as_float(match["number"]) * (-1 if match["sign"] == "-" else 1)
+        if match["unit"] == "%":
             return _factor(1 + amount / 100), 0.0
-        return 1.0, amount * _scale(metric, found["unit"])
+        return 1.0, amount * _scale(metric, match["unit"])
     hint = "a number, `0.95 * baseline`, `95% of baseline`, `baseline - 5%`"
-    raise BudgetError(f"{text!r} is no limit: {hint}")
+    raise AssertionSyntaxError(f"{text!r} is not a limit: {hint}")
 
 
 def _factor(value: float) -> float:
     if value == 0:
-        raise BudgetError("0 times the baseline is 0: write 0")
+        raise AssertionSyntaxError("0 times the baseline is 0: write 0")
     return value
 
 
@@ -150,11 +150,11 @@ def _as_float(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise BudgetError(f"{text!r} is not a number") from None
+        raise AssertionSyntaxError(f"{text!r} is not a number") from None
 
 
 def _scale(metric: str, unit: str | None) -> float:
-    """Return what a number in a unit has to be multiplied with to be in that of the metric's name."""
+    """Return the factor that converts a number in `unit` to the unit of the metric's name."""
     own = re.split(r"[^A-Za-zµ]+", metric.split("{")[0])[-1].lower()
     if unit is None or len(own) == len(metric):
         return 1.0
@@ -163,30 +163,31 @@ def _scale(metric: str, unit: str | None) -> float:
             if unit.lower() in kind:
                 return kind[unit.lower()] / kind[own]
             if any(unit.lower() in other for other in _KINDS):
-                raise BudgetError(f"{unit!r} and {own!r}, with which the metric's name ends, do not go together")
+                raise AssertionSyntaxError(f"{unit!r} does not fit {own!r}, the unit in the metric's name")
     return 1.0
 
 
-def _number(metrics: Mapping[str, Any], budget: Budget) -> float | None:
-    value = metrics.get(budget.metric)
+def _number(metrics: Mapping[str, Any], assertion: Assertion) -> float | None:
+    value = metrics.get(assertion.metric)
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _verdict(budget: Budget, value: float | None, baseline: float | None) -> Verdict:
-    limit = budget.limit(baseline)
+def _check(assertion: Assertion, value: float | None, baseline: float | None) -> AssertionResult:
+    limit = assertion.limit(baseline)
     if value is None:
-        return Verdict(budget, False, None, limit, baseline, f"{budget}: the metric was not measured")
+        return AssertionResult(assertion, False, None, limit, baseline, f"{assertion}: the metric was not measured")
     if limit is None:
-        return Verdict(budget, False, value, None, None, f"{budget}: the baseline has no such metric")
-    passed = _COMPARES[budget.compare](value, limit)
-    of = f", baseline {_text(baseline)}" if budget.needs_baseline else ""
-    words = f"{budget}: {_text(value)}, limit {_text(limit)}{of}"
-    return Verdict(budget, passed, value, limit, baseline, f"{words}: {_distance(value, limit)}")
+        message = f"{assertion}: the baseline has no such metric"
+        return AssertionResult(assertion, False, value, None, None, message)
+    passed = _COMPARES[assertion.compare](value, limit)
+    of = f", baseline {_text(baseline)}" if assertion.needs_baseline else ""
+    message = f"{assertion}: {_text(value)}, limit {_text(limit)}{of}: {_distance(value, limit)}"
+    return AssertionResult(assertion, passed, value, limit, baseline, message)
 
 
 def _distance(value: float, limit: float) -> str:
     if not math.isfinite(value) or value == limit:
-        return "at the limit" if value == limit else "no number"
+        return "at the limit" if value == limit else "not a number"
     side = "above" if value > limit else "below"
     if limit == 0:
         return f"{_text(abs(value))} {side}"

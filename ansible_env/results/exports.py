@@ -1,4 +1,4 @@
-"""What a script found out and others need, from its stdout: an address, a port."""
+"""Exports: values such as an address or a port that a script prints and later phases need."""
 
 from __future__ import annotations
 
@@ -8,53 +8,53 @@ from ansible_env.results.metrics.parse import DEFAULT_TIMEOUT, MetricsParseError
 from ansible_env.results.metrics.pattern import Pattern, compile_value
 from ansible_env.results.metrics.search import Search
 
-__all__ = ["MAX_VALUE", "compile_export", "find_exports", "in_a_row", "is_template"]
+__all__ = ["MAX_VALUE", "compile_export", "find_exports", "is_template", "join_exports"]
 
 MAX_VALUE = 100_000
-"""Bytes of a value: it becomes an environment variable, which cannot have many more."""
-_HINT = "as '^port=(\\d+)$', or a template of Ansible's: '{{ ansible_host }}'"
+"""Longest value in bytes. It becomes an environment variable, which cannot be much longer."""
+_HINT = "as '^port=(\\d+)$', or an Ansible template: '{{ ansible_host }}'"
 
 
 def is_template(source: str) -> bool:
-    """Whether Ansible is to find the value, and not a pattern."""
+    """Whether the source is an Ansible template rather than a pattern."""
     return "{{" in source
 
 
 def compile_export(pattern: str) -> Pattern:
-    """Compile a pattern with one group, which is the value.
+    """Compile a pattern with one group, the value.
 
     Raises:
-        MetricsPatternError: it is none.
+        MetricsPatternError: the pattern is not valid or does not have one group.
     """
     return compile_value(pattern, "exports", _HINT)
 
 
 def find_exports(patterns: Mapping[str, str], stdout: Callable[[], Iterable[str]]) -> dict[str, str]:
-    """Return the last value that each pattern finds, as text.
+    """Return the last value that each pattern matches, as text.
 
-    Searched is what a terminal would show, window by window, with a limit on time, as for metrics.
+    The patterns search the text that a terminal would show, window by window with a time limit, as for metrics.
 
     Args:
-        patterns: by the names of the values.
-        stdout: gives all of the output, in pieces of any length; called for each pattern.
+        patterns: a pattern by the name of each value.
+        stdout: returns the whole output in pieces of any length. It is called once for each pattern.
 
     Raises:
         MetricsTimeoutError: a pattern takes too long.
         MetricsParseError: a value is too long.
     """
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for name, pattern in patterns.items():
         for _, value in Search(compile_export(pattern), DEFAULT_TIMEOUT).findings(stdout()):
-            found[name] = value
-        if len(found.get(name, "").encode("utf-8", "surrogatepass")) > MAX_VALUE:
+            values[name] = value
+        if len(values.get(name, "").encode("utf-8", "surrogatepass")) > MAX_VALUE:
             raise MetricsParseError(f"exports: the value of {name!r} has more than {MAX_VALUE} bytes")
-    return found
+    return values
 
 
-def in_a_row(hosts: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """Put together what several hosts have found: different values with blanks between them, as a shell's words."""
-    found: dict[str, list[str]] = {}
+def join_exports(hosts: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Join the exports of several hosts. Different values of one name are separated by spaces, as shell words."""
+    joined: dict[str, list[str]] = {}
     for values in hosts:
         for name, value in values.items():
-            found.setdefault(name, []).append(value)
-    return {name: " ".join(dict.fromkeys(values)) for name, values in found.items()}
+            joined.setdefault(name, []).append(value)
+    return {name: " ".join(dict.fromkeys(values)) for name, values in joined.items()}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -14,51 +14,52 @@ from ansible_env.results.status import Status
 
 @dataclass(frozen=True, slots=True)
 class HostResult:
-    """What came of a phase on one host."""
+    """The result of a phase on one host. `combine` needs a rule for each field."""
 
     host: str
     kind: Kind
     message: str = ""
-    """One sentence about it, for a person."""
+    """One sentence about the outcome."""
     rc: int | None = None
-    """Exit status of the script, as the target's shell gave it: 128 + n for signal n."""
+    """Exit status of the script, as the target's shell reports it: 128 + n for signal n."""
     metrics: Mapping[str, Value] = field(default_factory=dict)
     metrics_partial: bool = False
-    """Whether the metrics are from a script that did not get to its end."""
+    """Whether the metrics are from a script that did not complete."""
     started: datetime | None = None
-    """Start of the script by the target's own clock, in UTC."""
+    """Start of the script by the target's clock, in UTC."""
     finished: datetime | None = None
+    """End of the script by the target's clock, in UTC."""
     stdout: str = ""
     stderr: str = ""
     truncated: bool = False
-    """Whether stdout or stderr have their middle left out here; the logs are complete."""
+    """Whether the middle of stdout or stderr is left out here; the logs are complete."""
     stdout_log: str | None = None
     stderr_log: str | None = None
     task: str | None = None
-    """Name of the Ansible task that failed, where it was not a script."""
+    """Name of the Ansible task that failed, if it was not a script."""
     reconnects: int = 0
-    """How often the connection broke while the script was followed."""
+    """How often the connection broke while the controller followed the script."""
     left_running: tuple[int, ...] = ()
-    """Processes on the host that could not be ended."""
+    """Ids of processes on the host that could not be ended."""
     telemetry: tuple[tuple[datetime, str, Value], ...] = ()
-    """Samples from the time of the script: when by the host's clock, the metric, and its value."""
+    """Samples taken while the script ran: time by the host's clock, metric and value."""
     clock_offset: float | None = None
-    """Seconds by which the host's clock is ahead of the controller's, where scripts were to start together."""
+    """Seconds by which the host's clock is ahead of the controller's, if scripts were to start together."""
     clock_error: float | None = None
-    """By how much that may be wrong, in seconds."""
+    """Largest error of `clock_offset`, in seconds."""
     exports: Mapping[str, str] = field(default_factory=dict)
-    """What its scripts found out for later phases, by environment variable."""
+    """What the scripts export to later phases, by environment variable."""
     attempts: int = 1
     """How often the phase was tried on the host, by `retries` of the environment file."""
 
     @property
     def status(self) -> Status:
-        """The status that the kind stands for."""
+        """The status of the kind."""
         return OUTCOMES[self.kind].status
 
     @property
     def is_infrastructure_failure(self) -> bool:
-        """Whether the machinery failed rather than the benchmark."""
+        """Whether the kind is an infrastructure failure, which says nothing about the parameters."""
         return OUTCOMES[self.kind].infrastructure
 
     @property
@@ -80,37 +81,52 @@ class HostResult:
         return data
 
 
+def _first(values: Sequence[Any]) -> Any:
+    return next((value for value in values if value is not None), None)
+
+
+def _union(values: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {name: value for mapping in values for name, value in mapping.items()}
+
+
+def _concatenated(values: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
+    return tuple(item for value in values for item in value)
+
+
+_OF_DECIDING = frozenset({"host", "kind", "message", "task"})
+"""Fields of a combined result that are those of the script that decides: the first that failed, else the last."""
+_COMBINED: Mapping[str, Callable[[Sequence[Any]], Any]] = {
+    "rc": lambda values: _first(values[::-1]),
+    "metrics": _union,
+    "metrics_partial": any,
+    "started": lambda values: min(filter(None, values), default=None),
+    "finished": lambda values: max(filter(None, values), default=None),
+    "stdout": "".join,
+    "stderr": "".join,
+    "truncated": any,
+    "stdout_log": _first,
+    "stderr_log": _first,
+    "reconnects": sum,
+    "left_running": _concatenated,
+    "telemetry": _concatenated,
+    "clock_offset": _first,
+    "clock_error": _first,
+    "exports": _union,
+    "attempts": max,
+}
+"""How the values of the other fields are combined."""
+
+
 def combine(results: Sequence[HostResult]) -> HostResult:
-    """Make one result of those of several scripts that ran one after the other on a host."""
+    """Combine the results of several scripts that ran one after the other on a host."""
     if len(results) == 1:
         return results[0]
-    last = results[-1]
-    bad = next((result for result in results if not result.status.is_succeeded()), None)
-    told = bad or last
-    metrics: dict[str, Value] = {}
-    for result in results:
-        metrics |= result.metrics
-    starts = [result.started for result in results if result.started]
-    ends = [result.finished for result in results if result.finished]
-    return HostResult(
-        host=last.host,
-        kind=told.kind,
-        message=told.message,
-        rc=told.rc if bad else next((r.rc for r in reversed(results) if r.rc is not None), None),
-        metrics=metrics,
-        metrics_partial=any(result.metrics_partial for result in results),
-        started=min(starts, default=None),
-        finished=max(ends, default=None),
-        stdout="".join(result.stdout for result in results),
-        stderr="".join(result.stderr for result in results),
-        truncated=any(result.truncated for result in results),
-        stdout_log=next((r.stdout_log for r in results if r.stdout_log), None),
-        stderr_log=next((r.stderr_log for r in results if r.stderr_log), None),
-        task=told.task,
-        reconnects=sum(result.reconnects for result in results),
-        clock_offset=next((r.clock_offset for r in results if r.clock_offset is not None), None),
-        clock_error=next((r.clock_error for r in results if r.clock_error is not None), None),
-        exports={name: value for result in results for name, value in result.exports.items()},
-        left_running=tuple(pid for result in results for pid in result.left_running),
-        telemetry=tuple(sample for result in results for sample in result.telemetry),
-    )
+    failed = next((result for result in results if not result.status.is_succeeded()), None)
+    decided = _OF_DECIDING | {"rc"} if failed else _OF_DECIDING  # a failure without exit status has none
+    values = {
+        name: getattr(failed or results[-1], name)
+        if name in decided
+        else _COMBINED[name]([getattr(result, name) for result in results])
+        for name in (field.name for field in fields(HostResult))
+    }
+    return HostResult(**values)

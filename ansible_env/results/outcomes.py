@@ -1,6 +1,6 @@
 """Every way in which a phase can end on a host.
 
-`OUTCOMES` is the one table: a kind decides the status. docs/reference/outcomes.md is checked against it by a test.
+`OUTCOMES` is the one table: a kind determines the status. A test checks docs/reference/outcomes.md against it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ansible_env.results.status import Status
 
 
 class Kind(enum.StrEnum):
-    """What happened on a host, in one word."""
+    """How a phase ended on a host, in one word."""
 
     OK = "ok"
     EXIT = "exit"
@@ -35,27 +35,27 @@ class Kind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a kind means."""
+    """The meaning of a kind."""
 
     status: Status
     infrastructure: bool
-    """Whether the machinery failed rather than the benchmark: such a trial says nothing of its parameters."""
+    """Whether it is an infrastructure failure, which says nothing about the parameters of the trial."""
     meaning: str
     remedy: str
 
 
 OUTCOMES: dict[Kind, Outcome] = {
     Kind.OK: Outcome(
-        Status.SUCCEEDED, False, "every script ended with exit status 0 and gave its required metrics", ""
+        Status.SUCCEEDED, False, "every script ended with exit status 0 and printed its required metrics", ""
     ),
     Kind.EXIT: Outcome(
-        Status.FAILED, False, "a script ended with another exit status than 0", "read the last lines of its stderr"
+        Status.FAILED, False, "a script ended with an exit status other than 0", "read the last lines of its stderr"
     ),
     Kind.SIGNAL: Outcome(
         Status.FAILED,
         False,
-        "a signal ended the script, one that we did not send",
-        "look for the OOM killer in the host's kernel log, and for who else ends processes there",
+        "a signal that ansible_env did not send ended the script",
+        "look for the OOM killer in the host's kernel log, and for other programs that end processes there",
     ),
     Kind.TASK: Outcome(
         Status.FAILED, False, "an Ansible task of the environment file failed", "read the task's message"
@@ -63,56 +63,56 @@ OUTCOMES: dict[Kind, Outcome] = {
     Kind.METRICS_MISSING: Outcome(
         Status.FAILED,
         False,
-        "the script ended with 0 but a required metric was not found in its stdout",
+        "the script ended with exit status 0, but its stdout lacks a required metric",
         "compare results_stdout_pattern with the log",
     ),
     Kind.TIMEOUT: Outcome(
         Status.TIMED_OUT,
         False,
-        "the deadline passed; the target ended the script and all it had started",
+        "the deadline passed; the target ended the script and all of its processes",
         "raise timeouts.<phase> if the script needs longer",
     ),
-    Kind.CANCELED: Outcome(Status.CANCELED, False, "somebody asked for the end: cancel(), Ctrl-C or SIGTERM", ""),
+    Kind.CANCELED: Outcome(Status.CANCELED, False, "a person or program canceled it: cancel(), Ctrl-C or SIGTERM", ""),
     Kind.NOT_RUN: Outcome(
         Status.UNKNOWN,
         False,
-        "the host was expected, but its script was never started",
-        "see what happened to the other hosts first",
+        "a result of the host was expected, but its script was never started",
+        "look at the results of the other hosts first",
     ),
     Kind.REJECTED: Outcome(
-        Status.FAILED, False, "the task's own arguments were refused before anything was started", "read the message"
+        Status.FAILED, False, "the phase task refused its arguments before it started anything", "read the message"
     ),
     Kind.UNREACHABLE: Outcome(
-        Status.FAILED, True, "the host could not be reached, or stayed away too long", "try `ansible-env doctor`"
+        Status.FAILED, True, "the host could not be reached, or was away for too long", "try `ansible-env doctor`"
     ),
     Kind.AUTH: Outcome(
         Status.FAILED,
         True,
-        "the host was reached but did not let us in, or is not the host that is known by this name",
+        "the host refused the login, or its key is not the known one",
         "check user, key and known_hosts",
     ),
     Kind.BECOME: Outcome(
         Status.FAILED,
         True,
-        "we are on the host but may not become the user that was asked for",
+        "the login succeeded, but becoming the requested user failed",
         "check become_user, become_password and the host's sudoers",
     ),
     Kind.INTERPRETER: Outcome(
         Status.FAILED,
         True,
-        "the host lacks the shell or the program that the script needs to be started",
+        "the host lacks the shell or the program that starts the script",
         "install it, or name another `shell`",
     ),
     Kind.LOST_RESULT: Outcome(
         Status.FAILED,
         True,
-        "the script was started but nobody knows how it ended: the host was restarted, or its supervisor killed",
+        "the script was started but its end is unknown: the host was restarted, or its supervisor was killed",
         "see the host's uptime and kernel log",
     ),
     Kind.CONTROLLER: Outcome(
         Status.FAILED,
         True,
-        "Ansible itself failed on this machine, or gave no result for the host",
+        "Ansible itself failed on the controller, or gave no result for the host",
         "read Ansible's text in the message",
     ),
 }
@@ -135,7 +135,7 @@ _NEVER_CONNECTED = re.compile(
 
 
 def connection_kind(text: str) -> Kind:
-    """Tell from the words of a failed connection what kind of failure it is."""
+    """Return the kind of failure that the message of a failed connection describes."""
     if _BECOME.search(text):
         return Kind.BECOME
     return Kind.AUTH if _AUTH.search(text) else Kind.UNREACHABLE
@@ -147,11 +147,11 @@ def never_connected(text: str) -> bool:
 
 
 def connection_hint(text: str) -> str:
-    """Return what to do about a failed connection, where its words tell."""
+    """Return what to do about a failed connection, as specific as its message allows."""
     if "IDENTIFICATION HAS CHANGED" in text:
         return "the host key changed: if that is expected, remove the old one with ssh-keygen -R"
     if "Host key verification failed" in text:
-        return "the host key is not in known_hosts: log in once by hand, or add it with ssh-keyscan after checking it"
+        return "the host key is not in known_hosts: log in once by hand, or check it and add it with ssh-keyscan"
     return OUTCOMES[connection_kind(text)].remedy
 
 

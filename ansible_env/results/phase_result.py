@@ -1,4 +1,4 @@
-"""What came of a phase, per host and for the group. `fold` makes it from Ansible's events."""
+"""The result of a phase on its hosts, and the errors that carry it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible_env.errors import AnsibleEnvError
 from ansible_env.results.aggregate import group_metrics, per_host
-from ansible_env.results.exports import in_a_row
+from ansible_env.results.exports import join_exports
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.metrics.parse import Value
 from ansible_env.results.outcomes import Kind
@@ -19,39 +19,39 @@ from ansible_env.results.status import Status
 
 @dataclass(frozen=True, slots=True)
 class PhaseResult:
-    """What came of a phase on all of its hosts."""
+    """The result of a phase on all of its hosts."""
 
     phase: str
     status: Status
     hosts: Mapping[str, HostResult]
     metrics: Mapping[str, Value] = field(default_factory=dict)
-    """Those of the one host, or the aggregates over the hosts that succeeded; by request `metric{host}`, too."""
+    """Those of the only host, or the aggregates over the hosts that succeeded; optionally `metric{host}` as well."""
     message: str = ""
-    """What Ansible said, where it failed as a whole."""
+    """What Ansible reported, if it failed as a whole."""
     dropped: Mapping[str, HostResult] = field(default_factory=dict)
-    """Hosts that were not asked, since setup had failed there, with what had come of it. They count for the status."""
+    """Hosts that were left out because setup had failed there, with the result of setup. They count for the status."""
 
     @property
     def telemetry(self) -> list[tuple[datetime, str, Value]]:
-        """The samples of all hosts, in time; of several hosts, under the names `metric{host}`."""
+        """The samples of all hosts, ordered by time. With several hosts, names have the form `metric{host}`."""
         several = len(self.hosts) > 1
-        found = [
+        samples = [
             (time, f"{name}{{{host.host}}}" if several else name, value)
             for host in self.hosts.values()
             for time, name, value in host.telemetry
         ]
-        return sorted(found, key=lambda sample: sample[0])
+        return sorted(samples, key=lambda sample: sample[0])
 
     @property
     def finished(self) -> datetime:
-        """When the last script ended, by its host's clock; now, where none has ended."""
+        """When the last script ended, by its host's clock; the current time if none has ended."""
         return max((host.finished for host in self.hosts.values() if host.finished), default=datetime.now(UTC))
 
     @property
     def skew(self) -> float | None:
-        """Seconds between the first and the last start, where scripts were to start together, by one clock.
+        """Seconds between the first and the last start, if scripts were to start together; else None.
 
-        Each start is that of the host's clock less its estimated offset; `clock_error` says how good that is.
+        Each start is corrected by the estimated offset of its host's clock; `clock_error` bounds the error of that.
         """
         starts = [
             host.started.timestamp() - host.clock_offset
@@ -62,8 +62,8 @@ class PhaseResult:
 
     @property
     def exports(self) -> dict[str, str]:
-        """What the hosts found out for later phases; different values of several hosts in a row, as a shell's words."""
-        return in_a_row(host.exports for host in self.hosts.values())
+        """What the hosts export to later phases. Different values of several hosts are separated by spaces."""
+        return join_exports(host.exports for host in self.hosts.values())
 
     @property
     def failed_hosts(self) -> tuple[HostResult, ...]:
@@ -71,10 +71,10 @@ class PhaseResult:
         return tuple(host for host in self.hosts.values() if not host.status.is_succeeded())
 
     def raise_for_status(self) -> PhaseResult:
-        """Return this result if it is a success.
+        """Return this result if the phase succeeded.
 
         Raises:
-            PhaseCanceled, PhaseTimedOut, HostsUnreachable, PhaseFailed: it is not; `.result` is this.
+            PhaseCanceled, PhaseTimedOut, HostsUnreachable, PhaseFailed: it did not; `.result` is this result.
         """
         if self.status.is_succeeded():
             return self
@@ -89,20 +89,21 @@ class PhaseResult:
 
     @property
     def unreachable(self) -> bool:
-        """Whether all that failed is hosts that could not be reached or logged in to."""
+        """Whether every host that failed could not be reached or refused the login."""
         failed = self.failed_hosts
         return bool(failed) and all(host.kind in (Kind.UNREACHABLE, Kind.AUTH) for host in failed)
 
     def summary(self) -> str:
-        """Return a few lines: what failed where, and the last words of it."""
+        """Return a few lines: what failed on which host, and the last lines of its output."""
         lines = [f"{self.phase} {self.status.name}"]
         if self.message:
             lines.append(self.message)
         for host in self.failed_hosts:
             lines.append(f"{host.host}: {host.kind}: {host.message}")
-            words = [line for line in (host.stderr or host.stdout).splitlines() if line.strip()]
-            lines += [f"    {line}" for line in words[-5:]]
-        lines += [f"{name}: left out, since setup had failed there: {host.kind}" for name, host in self.dropped.items()]
+            output = [line for line in (host.stderr or host.stdout).splitlines() if line.strip()]
+            lines += [f"    {line}" for line in output[-5:]]
+        left_out = self.dropped.items()
+        lines += [f"{name}: left out because setup failed there: {host.kind}" for name, host in left_out]
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
@@ -127,15 +128,15 @@ def phase_result(
     dropped: Mapping[str, HostResult] | None = None,
     stopped: bool = False,
 ) -> PhaseResult:
-    """Put the results of the hosts together.
+    """Combine the results of the hosts into the result of the phase.
 
     Args:
         phase: its name.
-        hosts: the results of those that were asked.
-        message: what Ansible said, where it failed as a whole.
-        policy: when a group has succeeded, and what its metrics are.
+        hosts: the results of the hosts that took part.
+        message: what Ansible reported, if it failed as a whole.
+        policy: when the group has succeeded, and what its metrics are.
         dropped: the results of setup on hosts that were left out because of them.
-        stopped: whether hosts were canceled because another one had failed.
+        stopped: whether hosts were canceled because another host failed.
     """
     by_name = {host.host: host for host in hosts}
     dropped = dropped or {}
@@ -144,22 +145,23 @@ def phase_result(
     metrics = group_metrics(list(good.values()), policy.aggregate)
     if policy.per_host_metrics:
         metrics |= per_host(good)
-    return PhaseResult(phase, policy.judge(kinds, stopped=stopped), by_name, metrics, message, dropped)
+    status = policy.group_status(kinds, stopped=stopped)
+    return PhaseResult(phase, status, by_name, metrics, message, dropped)
 
 
 def deciding_phase(phases: Mapping[str, PhaseResult]) -> PhaseResult | None:
-    """Return the phase that decides the status and the metrics of a trial, None where no phase was run.
+    """Return the phase that decides the status and the metrics of a trial, or None if no phase was run.
 
-    It is the first phase before teardown that did not succeed, else the last phase before teardown. Teardown decides
-    only where it was run alone.
+    That is the first phase before teardown that did not succeed, else the last phase before teardown. Teardown decides
+    only if it is the only phase.
     """
     before = [result for phase, result in phases.items() if phase != "teardown"]
-    bad = next((result for result in before if not result.status.is_succeeded()), None)
-    return bad or (before[-1] if before else phases.get("teardown"))
+    failed = next((result for result in before if not result.status.is_succeeded()), None)
+    return failed or (before[-1] if before else phases.get("teardown"))
 
 
 class PhaseError(AnsibleEnvError):
-    """A phase did not succeed. Raised only by `raise_for_status()`; `result` has everything that is known."""
+    """A phase did not succeed. Only `raise_for_status()` raises it. `result` is the result of the phase."""
 
     def __init__(self, message: str, result: PhaseResult) -> None:
         self.result = result
@@ -171,7 +173,7 @@ class PhaseFailed(PhaseError):
 
 
 class HostsUnreachable(PhaseFailed):
-    """Every host that failed could not be reached or logged in to."""
+    """Every host that failed could not be reached or refused the login."""
 
 
 class PhaseTimedOut(PhaseError, TimeoutError):

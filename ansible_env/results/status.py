@@ -1,7 +1,7 @@
-"""The outcome of an environment, a phase or a host.
+"""The status of an environment, a phase or a host.
 
-The values, names and methods are those of `mlos_bench.environments.status.Status` (mlos_bench main), so that a
-status may be passed on to mlos_bench by value or by name.
+Values, names and methods are those of `mlos_bench.environments.status.Status` (mlos_bench main), so that a status can
+be passed to mlos_bench by value or by name.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Iterable
 
 
 class Status(enum.Enum):
-    """Where a phase stands, or how it ended."""
+    """The state of a phase, or how it ended."""
 
     UNKNOWN = 0
-    """Nothing is known: the host was never asked, or its answer was lost."""
+    """Nothing is known: the host did not take part, or its result was lost."""
     PENDING = 1
     """Not started, or submitted and not running yet."""
     READY = 2
@@ -22,20 +22,20 @@ class Status(enum.Enum):
     RUNNING = 3
     """The script is running."""
     SUCCEEDED = 4
-    """Every script ended with exit status 0, and gave the metrics it owed."""
+    """Every script ended with exit status 0 and printed its required metrics."""
     CANCELED = 5
-    """Ended because somebody asked for it."""
+    """A person or program canceled it."""
     FAILED = 6
-    """Ended badly, or could not be run."""
+    """Failed, or could not be run."""
     TIMED_OUT = 7
-    """Ended at its deadline."""
+    """A deadline ended it."""
 
     @staticmethod
     def parse(status: Status | str | int | None) -> Status:
-        """Return the status that a value, name or number stands for; UNKNOWN if it stands for none.
+        """Return the status of a value, name or number, or UNKNOWN if there is none.
 
-        Names are taken in any case and with surrounding white space, numbers also as text,
-        as `mlos_bench/environments/status.py` does.
+        Names may have any case and surrounding white space; numbers may be text, as in
+        `mlos_bench/environments/status.py`.
         """
         if isinstance(status, Status):
             return status
@@ -107,6 +107,6 @@ _WORST_FIRST = (
 
 
 def worst(statuses: Iterable[Status]) -> Status:
-    """Return the status that speaks for all of them, worst first; UNKNOWN for none at all."""
-    found = set(statuses)
-    return next((status for status in _WORST_FIRST if status in found), Status.UNKNOWN)
+    """Return the worst of the statuses, or UNKNOWN if there are none."""
+    present = set(statuses)
+    return next((status for status in _WORST_FIRST if status in present), Status.UNKNOWN)

@@ -22,7 +22,7 @@ from typing import Any, Self
 from sqlalchemy import Connection, delete, insert, select, update
 
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.results.assertions import Verdict
+from ansible_env.results.assertions import AssertionResult
 from ansible_env.results.phase_result import deciding_phase
 from ansible_env.results.status import Status
 from ansible_env.storage.bundle.place import root
@@ -202,7 +202,7 @@ class Store:
             if rows := telemetry_rows(trial_id, samples):
                 connection.execute(insert(telemetry), rows)
 
-    def add_assertions(self, uid: str, verdicts: Sequence[Verdict]) -> None:
+    def add_assertions(self, uid: str, verdicts: Sequence[AssertionResult]) -> None:
         """Write whether a trial kept its budgets, in place of what was written about that before.
 
         Raises:

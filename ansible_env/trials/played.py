@@ -107,7 +107,7 @@ class PlayedTrial:
         events = self._events[phase]
         ours = {e["event_data"]["host"] for e in events if e["event_data"]["task_action"] == PHASE_TASK}
         # Whether a phase task was due on a host is the play's affair: one that was skipped there was not.
-        for result in fold_hosts(events, [host for host in sorted(ours) if host not in judged], scripts=1):
+        for result in fold_hosts(events, [host for host in sorted(ours) if host not in judged]):
             if result.kind is not Kind.NOT_RUN:
                 yield result
 

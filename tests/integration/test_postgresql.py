@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from ansible_env.errors import StoreError
-from ansible_env.results.assertions import judge, parse_budget
+from ansible_env.results.assertions import check_assertions, parse_assertion
 from ansible_env.storage.database.records import Sample, TrialInfo
 from ansible_env.storage.store import Store
 from tests.store_scale import BEGIN, made_up
@@ -87,7 +87,7 @@ def test_what_goes_in_comes_out(url):
         info = TrialInfo(params={**VALUES, "nul": "a\0b"}, started=BEGIN)
         uid = store.add_trial("x\0y", trial({"score": 3.5, "m" * 300: "\ud800"}, stderr="\0"), info)
         store.add_telemetry(uid, [Sample(BEGIN, "h1", "load", 0.5)])
-        store.add_assertions(uid, judge([parse_budget("score", ">= 2")], {"score": 3.5}))
+        store.add_assertions(uid, check_assertions([parse_assertion("score", ">= 2")], {"score": 3.5}))
     with Store(url) as store:
         found = store.trial(uid)
         assert {**found.params, "nul": "a\0b"} == {**VALUES, "nul": "a\0b"}

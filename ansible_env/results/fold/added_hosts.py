@@ -1,4 +1,4 @@
-"""Hosts that tasks of a phase have added to Ansible's inventory, which forgets them at the end of its run."""
+"""Hosts that tasks of a phase added to Ansible's inventory, which forgets them when a run ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SECRET = re.compile("pass|secret|token", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class AddedHost:
-    """What `add_host` was told."""
+    """A host and the arguments that `add_host` got for it."""
 
     name: str
     groups: tuple[str, ...] = ()
@@ -24,37 +24,37 @@ class AddedHost:
 
     @property
     def secrets(self) -> Iterator[str]:
-        """The values of variables that have the name of a secret."""
+        """The values of variables whose names look like secrets."""
         return (str(value) for name, value in self.variables.items() if _SECRET.search(name))
 
     def without_secrets(self) -> dict[str, Any]:
-        """Return plain data that may be written down."""
+        """Return plain data without secrets, which may be stored."""
         shown = {name: value for name, value in self.variables.items() if not _SECRET.search(name)}
         return {"name": self.name, "groups": list(self.groups), "variables": shown}
 
 
 def added_hosts(events: Iterable[Mapping[str, Any]]) -> tuple[AddedHost, ...]:
-    """Return the hosts that tasks with `add_host` have added, in their order; of equal names the last."""
-    found: dict[str, AddedHost] = {}
+    """Return the hosts that `add_host` tasks added, in that order. Of equal names, the last one counts."""
+    hosts: dict[str, AddedHost] = {}
     for event in sorted(events, key=counter):
         data = event.get("event_data")
         if event.get("event") != "runner_on_ok" or not isinstance(data, Mapping) or not _adds(data):
             continue
         for host in _hosts_of(data.get("res")):
-            found.pop(host.name, None)
-            found[host.name] = host
-    return tuple(found.values())
+            hosts.pop(host.name, None)
+            hosts[host.name] = host
+    return tuple(hosts.values())
 
 
-def is_silent(event: Mapping[str, Any]) -> bool:
-    """Whether a task with `add_host` does not say what it has added."""
+def is_censored(event: Mapping[str, Any]) -> bool:
+    """Whether an `add_host` task hides what it added, because of `no_log`."""
     data = event.get("event_data")
     res = data.get("res") if isinstance(data, Mapping) and _adds(data) else None
     return isinstance(res, Mapping) and "censored" in res
 
 
 def inventory_of(hosts: Iterable[AddedHost]) -> dict[str, Any]:
-    """Return them as an inventory. No value is a template: it was one, in the task that added the host."""
+    """Return an inventory of the hosts. Templates in values were expanded by the task, so none is expanded again."""
     every: dict[str, Any] = {}
     groups: dict[str, Any] = {}
     for host in hosts:

@@ -1,4 +1,4 @@
-"""What an event of ansible-runner says: whose it is, whether something has failed, what was left running."""
+"""Questions about a single event of ansible-runner: its host and task, and whether it is a failure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 PHASE_TASK = "ansible_env.bench.phase"
 """The task whose results decide how a host ended."""
 FINAL = ("runner_on_ok", "runner_on_failed", "runner_on_unreachable", "runner_on_skipped")
-"""Events with the result of a task on a host."""
+"""Events that hold the result of a task on a host."""
 
 
 def failure_of(event: Mapping[str, Any]) -> str:
-    """Return the host that has failed by an event, as far as one event can tell; empty if none has.
+    """Return the host whose failure the event proves, or an empty text.
 
-    The failure of a task of the author's may be rescued later on, and is not counted.
+    The failure of one of the author's own tasks does not count: a later task may rescue it.
     """
     data = event.get("event_data")
     if not isinstance(data, Mapping) or event.get("event") not in ("runner_on_failed", "runner_on_unreachable"):
@@ -24,7 +24,7 @@ def failure_of(event: Mapping[str, Any]) -> str:
 
 
 def left_in_background(events: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return the hosts on which a script was started in the background of which nobody knows the end."""
+    """Return the hosts on which a background script was started whose end is not known."""
     open_runs: dict[str, str] = {}
     for event in sorted(events, key=counter):
         data = event.get("event_data")
@@ -41,31 +41,31 @@ def left_in_background(events: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
 
 
 def is_about(event: Mapping[str, Any], host: str) -> bool:
-    """Whether it is the result of a task on this host."""
+    """Whether the event is the result of a task on this host."""
     data = event.get("event_data")
     return isinstance(data, Mapping) and data.get("host") == host and event.get("event") in FINAL
 
 
 def counter(event: Mapping[str, Any]) -> int:
-    """Return the number that ansible-runner gives an event."""
+    """Return the number that ansible-runner gave the event."""
     number = event.get("counter")
     return number if isinstance(number, int) and not isinstance(number, bool) else 0
 
 
 def task_of(event: Mapping[str, Any]) -> str:
-    """Return what tells its task from others."""
+    """Return an identifier of the event's task."""
     data = event["event_data"]
     return str(data.get("task_uuid") or data.get("uuid"))
 
 
 def is_ours(event: Mapping[str, Any]) -> bool:
-    """Whether it is the result of a phase task that was not skipped."""
+    """Whether the event is the result of a phase task that was not skipped."""
     data = event["event_data"]
     return bool(data.get("task_action") == PHASE_TASK and event["event"] != "runner_on_skipped")
 
 
 def has_failed(event: Mapping[str, Any]) -> bool:
-    """Whether its task failed on the host, or could not reach it, and that counts."""
+    """Whether the event's task failed on the host or could not reach it, and the failure is not ignored."""
     if event["event"] == "runner_on_unreachable":
         return True
     return event["event"] == "runner_on_failed" and not event["event_data"].get("ignore_errors")

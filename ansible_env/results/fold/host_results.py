@@ -1,4 +1,4 @@
-"""What one event, or the lack of any, says of a host."""
+"""The result of a host, read from one event or inferred from the lack of any."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ def of_script(host: str, event: Mapping[str, Any]) -> HostResult:
     """Read the result of one phase task."""
     res = event["event_data"].get("res")
     if not isinstance(res, Mapping) or not res:
-        return HostResult(host, Kind.CONTROLLER, "ansible-runner dropped the task's result: it was too large")
+        return HostResult(host, Kind.CONTROLLER, "ansible-runner dropped the result of the task: it was too large")
     if "ansible_env" not in res:
         return of_failure(host, event)
     kind = _kind(res.get("kind"))
     rc = _int(res.get("rc"))
     proven = rc == 0 or (rc is None and res.get("rebooted") is True) or res.get("ended") is True
     if kind is Kind.OK and not (proven and event["event"] == "runner_on_ok"):
-        return HostResult(host, Kind.CONTROLLER, f"a success that is none: {event['event']}, exit status {rc}")
-    message = str(res.get("msg") or f"the phase task says '{kind}' and no more")
-    metrics, left, exports = res.get("metrics"), res.get("left_running"), res.get("exports")
+        message = f"a success without proof: {event['event']}, exit status {rc}"
+        return HostResult(host, Kind.CONTROLLER, message)
+    message = str(res.get("msg") or f"the phase task reported '{kind}' without a message")
+    metrics, pids, exports = res.get("metrics"), res.get("left_running"), res.get("exports")
     return HostResult(
         host=host,
         kind=kind,
@@ -44,17 +45,17 @@ def of_script(host: str, event: Mapping[str, Any]) -> HostResult:
         clock_offset=_float(res.get("clock_offset")),
         clock_error=_float(res.get("clock_error")),
         exports={str(k): str(v) for k, v in exports.items()} if isinstance(exports, Mapping) else {},
-        left_running=tuple(pid for pid in left if _int(pid) is not None) if isinstance(left, list | tuple) else (),
+        left_running=tuple(pid for pid in pids if _int(pid) is not None) if isinstance(pids, list | tuple) else (),
     )
 
 
 def of_failure(host: str, event: Mapping[str, Any]) -> HostResult:
-    """Read the failure of an Ansible task, or of the connection before ours could start."""
+    """Read the failure of an Ansible task, or of the connection before the phase task could start."""
     data = event["event_data"]
     res = data.get("res")
-    # `reason` is what an include that failed has instead of `msg`.
-    said = [res.get(key) for key in ("msg", "reason", "module_stderr")] if isinstance(res, Mapping) else []
-    text = str(next(filter(None, said), ""))
+    # A failed include has `reason` instead of `msg`.
+    reasons = [res.get(key) for key in ("msg", "reason", "module_stderr")] if isinstance(res, Mapping) else []
+    text = str(next(filter(None, reasons), ""))
     text = " ".join(text.split())
     task = str(data.get("task") or data.get("task_action") or "")
     if event["event"] == "runner_on_unreachable":
@@ -63,22 +64,28 @@ def of_failure(host: str, event: Mapping[str, Any]) -> HostResult:
     if connection_kind(text) is Kind.BECOME:
         return HostResult(host, Kind.BECOME, text, task=task)
     if is_ours(event):
-        return HostResult(host, Kind.CONTROLLER, text or "the phase task gave no result", task=task)
+        return HostResult(host, Kind.CONTROLLER, text or "the phase task returned no result", task=task)
     rc = _int(res.get("rc")) if isinstance(res, Mapping) else None
     return HostResult(host, Kind.TASK, f"task '{task}': {text or 'failed'}", rc=rc, task=task)
 
 
-def silent(host: str, stopped: str, message: str, begun: bool) -> HostResult:
-    """Judge a host that gave neither a result nor a failure."""
+def of_silence(host: str, stopped: str, message: str, begun: bool) -> HostResult:
+    """Return the result of a host that reported neither a result nor a failure.
+
+    Args:
+        host: its name.
+        stopped: `canceled` or `timeout` if the controller ended the run, else empty.
+        message: what Ansible reported outside of any task, if it failed.
+        begun: whether there are events of the host.
+    """
     if stopped == "timeout":
         return HostResult(host, Kind.TIMEOUT, "the deadline of the phase passed before the host had a result")
     if stopped:
         return HostResult(host, Kind.CANCELED, "canceled before the host had a result")
     if message:
         return HostResult(host, Kind.CONTROLLER, message)
-    if begun:
-        return HostResult(host, Kind.NOT_RUN, "Ansible did not get to the end of the phase on this host")
-    return HostResult(host, Kind.NOT_RUN, "Ansible did not run the phase on this host")
+    extent = "did not complete" if begun else "did not run"
+    return HostResult(host, Kind.NOT_RUN, f"Ansible {extent} the phase on this host")
 
 
 def _kind(name: Any) -> Kind:
@@ -89,10 +96,10 @@ def _int(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _telemetry(found: Any) -> tuple[tuple[datetime, str, Any], ...]:
-    """Read samples; those that are none are left out."""
+def _telemetry(items: Any) -> tuple[tuple[datetime, str, Any], ...]:
+    """Return the samples among the items; leave out anything else."""
     samples = []
-    for item in found if isinstance(found, list) else ():
+    for item in items if isinstance(items, list) else ():
         if isinstance(item, list) and len(item) == 3 and isinstance(item[1], str) and (time := _time(item[0])):
             samples.append((time, item[1], item[2]))
     return tuple(samples)

@@ -1,8 +1,8 @@
-"""From a script's stdout to `{name: typed value}`. Pure: no Ansible, no files, no processes.
+"""From a script's stdout to `{name: typed value}`.
 
-The rules are those of mlos_bench 0.6.2 (`environments/script_env.py:120-139`, `util.py:try_parse_val`), with
-what it lacks: named groups, a JSON line, text as a terminal would leave it, limits on time and size. Output
-and patterns are not trusted with our time: `re` cannot be interrupted, so `regex` does the matching, made to
+The rules are those of mlos_bench 0.6.2 (`environments/script_env.py:120-139`, `util.py:try_parse_val`), with these
+additions: named groups, a JSON line, text as a terminal would show it, and limits on time and size. Output and
+patterns may take unlimited time in `re`, which cannot be interrupted. `regex` does the matching instead, adapted to
 agree with `re` where the two differ (see `pattern._for_regex`).
 """
 
@@ -33,21 +33,21 @@ __all__ = [
 Value = int | float | str | bool | None
 
 DEFAULT_TIMEOUT = 5.0
-"""Seconds of CPU time that a pattern may take in a window of the output (see `search.WINDOW`)."""
+"""Seconds of CPU time that a pattern may take in one window of the output (see `search.WINDOW`)."""
 MAX_METRICS = 10_000
-"""More names than this from one script is a pattern that matches the log, not metrics."""
+"""Most metrics of one script. A pattern that finds more matches the log, not metrics."""
 MAX_JSON_CHARS = 500_000
-"""All metrics of one script as JSON; ansible-runner silently drops a task result of more than 700 kB."""
+"""Longest JSON text of all metrics of one script. ansible-runner silently drops task results above 700 kB."""
 
 
 class MetricsParseError(AnsibleEnvError, ValueError):
-    """The output of a script is not what was agreed on: no or bad JSON line, or far too many metrics."""
+    """The output of a script has no usable JSON line, or far too many metrics."""
 
 
 def parse_value(text: str) -> int | float | str:
-    """Type a value as mlos_bench's `try_parse_val`: 10 int, 1.0, 1e3, nan float, 1_000 1000, else str.
+    """Convert a value like mlos_bench's `try_parse_val`: 10 is an int, 1.0, 1e3 and nan are floats, else it is text.
 
-    An integer that a float cannot hold (2**53 + 1) becomes a float there, so it does here.
+    `1_000` is 1000. An integer that a float cannot hold (2**53 + 1) becomes a float, as in mlos_bench.
     """
     try:
         as_float = float(text)
@@ -67,21 +67,23 @@ def parse(
     json_line: bool = False,
     timeout: float = DEFAULT_TIMEOUT,
 ) -> dict[str, Value]:
-    """Return the metrics in a script's stdout, which is cleaned first. Of equal names, the last one wins.
+    """Return the metrics in a script's stdout, which is cleaned first. Of equal names, the last one counts.
 
-    The stdout is a text, or comes in pieces of any length; what is above `WINDOW` is searched window by window.
+    Args:
+        stdout: the text, or its pieces of any length. More than `WINDOW` characters are searched window by window.
+        pattern: finds the metrics; None finds none.
+        json_line: whether the last line that is not blank is a JSON object. Its scalars are metrics; those of objects
+            in it have dotted names (`latency.p99`). They override metrics that the pattern finds.
+        timeout: seconds of CPU time for each window.
 
-    With `json_line`, the last line that is not blank is a JSON object; its scalars are metrics, those
-    of objects inside it under dotted names (`latency.p99`). With both, JSON wins. With neither, there are none.
-
-    `timeout` is in seconds of CPU time for each window.
-    Raises MetricsTimeoutError when the pattern takes longer, and MetricsParseError for a missing or unusable
-    JSON line and for more than `MAX_METRICS` metrics or `MAX_JSON_CHARS` of them. No match is no error here:
-    `required_metrics` judges that.
+    Raises:
+        MetricsTimeoutError: the pattern takes longer than the timeout.
+        MetricsParseError: the JSON line is missing or unusable, or there are more than `MAX_METRICS` metrics or
+            `MAX_JSON_CHARS` characters of them. No match is not an error: `required_metrics` covers that.
     """
     search = Search(pattern, timeout)
-    found = _last_of_each(search.findings([stdout] if isinstance(stdout, str) else stdout))
-    metrics: dict[str, Value] = {name: parse_value(str(text)) for name, text in found.items()}
+    texts = _last_of_each(search.findings([stdout] if isinstance(stdout, str) else stdout))
+    metrics: dict[str, Value] = {name: parse_value(str(text)) for name, text in texts.items()}
     if json_line:
         metrics.update(_last_of_each(_json_findings(search.tail)))
     if len(metrics) > MAX_METRICS or len(json.dumps(metrics)) > MAX_JSON_CHARS:
@@ -90,7 +92,7 @@ def parse(
 
 
 def _last_of_each(findings: Iterable[tuple[str, Value]]) -> dict[str, Value]:
-    """Return the last value of each name; hold no more than the limits, however many or long they are."""
+    """Return the last value of each name. Hold no more than the limits allow, however many findings there are."""
     kept: dict[str, Value] = {}
     size = 0
     for name, value in findings:
@@ -103,14 +105,14 @@ def _last_of_each(findings: Iterable[tuple[str, Value]]) -> dict[str, Value]:
 
 def _too_much() -> MetricsParseError:
     limits = f"more than {MAX_METRICS} metrics, or {MAX_JSON_CHARS} characters of them"
-    return MetricsParseError(f"{limits}: the pattern matches more than metrics, or the script prints too many")
+    return MetricsParseError(f"{limits}: the pattern matches other text too, or the script prints too many")
 
 
 def _json_findings(stdout: str) -> Iterator[tuple[str, Value]]:
-    """Yield the scalars of the JSON object on the last line that is not blank, with dotted names."""
+    """Yield the scalars of the JSON object on the last line that is not blank, under dotted names."""
     line = stdout.rstrip().rpartition("\n")[2].strip()
     if not line:
-        raise MetricsParseError("results_json: nothing was printed; the last line must be a JSON object")
+        raise MetricsParseError("results_json: the script printed nothing; the last line must be a JSON object")
     try:
         data = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -119,7 +121,7 @@ def _json_findings(stdout: str) -> Iterator[tuple[str, Value]]:
         raise _bad_json(line, "is not a JSON object")
     path: list[str] = []
     stack = [iter(data.items())]
-    while stack:  # no recursion: the depth of the object is the script's choice
+    while stack:  # no recursion: the script decides how deep the object is
         key, value = next(stack[-1], (None, None))
         if key is None:
             stack.pop()

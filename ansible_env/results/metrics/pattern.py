@@ -1,4 +1,4 @@
-"""Results patterns: checked with `re`, run by `regex`, which can be interrupted; made to agree where they differ."""
+"""Results patterns: checked with `re` and run by `regex`, which can be interrupted."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ _HINT = "write r'^(\\w+)=(\\S+)$' for `name=value` lines, or name every group: '
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A checked pattern for stdout; made by `compile_pattern` or `compile_value`."""
+    """A checked pattern for stdout, made by `compile_pattern` or `compile_value`."""
 
     source: str
     names: tuple[str, ...]
-    """The metrics that a pattern of named groups can give; empty if a group of the match holds the name."""
+    """The metrics that named groups can yield; empty if a group matches the name."""
     pair: tuple[int, int] | None
-    """Numbers of the groups with a metric's name and its value; None for a pattern of named groups."""
+    """Numbers of the groups for a metric's name and value; None for a pattern of named groups."""
     plain: Any = field(repr=False, compare=False)
     key: str = "results_stdout_pattern"
-    """Where it stands in the environment file."""
+    """The key of the environment file that holds the pattern."""
 
     @property
     def is_value(self) -> bool:
-        """Whether the one group is the value of something that has its name elsewhere."""
+        """Whether the pattern has one group, a value whose name is given elsewhere."""
         return not (self.names or self.pair)
 
     def for_text(self, text: str) -> Any:
-        """Return what to search a text with: another one where `regex` and `re` would differ."""
+        """Return the compiled pattern for a text: a slower one where `regex` and `re` differ on its characters."""
         return _compile(self.source, unicode=True) if _DIFFERS.search(text) else self.plain
 
 
@@ -42,11 +42,12 @@ class Pattern:
 def compile_pattern(pattern: str) -> Pattern:
     r"""Check and compile a results pattern, with MULTILINE set.
 
-    - Two groups: the metric's name, then its value, as in mlos_bench. `(?P<name>...)` and `(?P<value>...)`,
-      in either order, are that same pair.
+    - Two groups: a metric's name and its value, as in mlos_bench. `(?P<name>...)` and `(?P<value>...)`, in either
+      order, mean the same.
     - Named groups only: each is a metric of that name.
 
-    Raises MetricsPatternError for anything else, and, in `re`'s words, for what `re` does not compile.
+    Raises:
+        MetricsPatternError: the pattern has other groups, or `re` does not compile it.
     """
     compiled = _checked(pattern, _HINT)
     pair = _pair(compiled)
@@ -57,9 +58,10 @@ def compile_pattern(pattern: str) -> Pattern:
 
 
 def compile_value(pattern: str, key: str, hint: str) -> Pattern:
-    """Check and compile a pattern with one group, which is a value; by the same rules.
+    """Check and compile a pattern with one group, the value of `key`.
 
-    Raises MetricsPatternError.
+    Raises:
+        MetricsPatternError: the pattern has other groups, or `re` does not compile it.
     """
     compiled = _checked(pattern, hint)
     if compiled.groups != 1:
@@ -71,7 +73,7 @@ def compile_value(pattern: str, key: str, hint: str) -> Pattern:
 def _checked(pattern: str, hint: str) -> re.Pattern[str]:
     try:
         with warnings.catch_warnings():
-            # "Possible nested set": what regex would read differently is refused or rewritten by _for_regex.
+            # "Possible nested set": _for_regex refuses or rewrites what regex would read differently.
             warnings.simplefilter("ignore")
             return re.compile(pattern, re.MULTILINE)
     except (re.error, RecursionError, OverflowError) as error:
@@ -89,7 +91,7 @@ _DIFFERS = re.compile(r"[^\x00-\x1b\x20-\x7f]")
 
 
 def _pair(compiled: re.Pattern[str]) -> tuple[int, int] | None:
-    """Return the group numbers of name and value, or None if this is no two-group pattern."""
+    """Return the group numbers of name and value, or None if the pattern does not have these two groups."""
     index = compiled.groupindex
     if compiled.groups != 2:
         return None
@@ -99,7 +101,7 @@ def _pair(compiled: re.Pattern[str]) -> tuple[int, int] | None:
 
 
 def _groups(compiled: re.Pattern[str]) -> str:
-    """Return how many groups a pattern has, in words: `one group`, `3 groups, 1 of them named`."""
+    """Describe how many groups a pattern has: `one group`, `3 groups, 1 of them named`."""
     count, named = compiled.groups, len(compiled.groupindex)
     text = {0: "no group", 1: "one group"}.get(count, f"{count} groups")
     return f"{text}, {named} of them named" if named else text
@@ -121,7 +123,7 @@ _TOKEN = re.compile(_TOKENS, re.DOTALL)
 _VERBOSE_TOKEN = re.compile(r"#[^\n]*|" + _TOKENS, re.DOTALL)
 _POSIX_CLASS = re.compile(r"\[:\^?\w+:\]$")
 _SET_ESCAPE = re.compile(r"\\.", re.DOTALL)
-# What str.isalnum() accepts is `\w` of re; that of regex has combining marks, but no superscripts.
+# `\w` of re matches what str.isalnum() accepts; that of regex has combining marks, but no superscripts.
 _WORD = r"\p{L}\p{Numeric_Type=Decimal}\p{Numeric_Type=Digit}\p{Numeric_Type=Numeric}_"
 _SPACE = r"\s\x1c-\x1f"
 _IN_SET = {r"\w": _WORD, r"\s": _SPACE}
@@ -138,18 +140,18 @@ _OUTSIDE = {
 def _for_regex(pattern: str, *, verbose: bool, unicode: bool) -> str:
     r"""Rewrite a valid `re` pattern so that `regex` (VERSION0) gives it the same meaning.
 
-    - `{` that begins no `{m,n}` is a plain character to re, but fuzzy matching (`{e<=1}`) to regex: escaped.
-    - `[[:alpha:]]` is a POSIX class to regex; to re it is a set followed by `]`, which nobody wants: refused.
-    - With `unicode`, `\w \W \s \S \b \B` are spelled out, as the two differ outside ASCII and on \x1c-\x1f.
-      It is slower, so used only for text with such characters. `\W`, `\S` in a set keep regex's meaning, as
-      does everything in a pattern with ASCII groups (`(?a:...)`).
+    - `{` that does not begin `{m,n}` is a plain character in re, but fuzzy matching (`{e<=1}`) in regex: escaped.
+    - `[[:alpha:]]` is a POSIX class in regex, but a set followed by `]` in re, which is never intended: refused.
+    - With `unicode`, `\w \W \s \S \b \B` are spelled out: the two differ outside ASCII and on \x1c-\x1f. That is
+      slower, so it is used for text with such characters only. `\W` and `\S` in a set keep regex's meaning, as does
+      everything in a pattern with ASCII groups (`(?a:...)`).
     """
     parts: list[str] = []
     for match in (_VERBOSE_TOKEN if verbose else _TOKEN).finditer(pattern):
         piece = match.group()
         if len(piece) > 2 and piece[0] == "[":
-            if found := _POSIX_CLASS.search(piece):
-                why = f"uses {found.group()}, which Python's re does not know"
+            if posix := _POSIX_CLASS.search(piece):
+                why = f"uses {posix.group()}, which Python's re does not know"
                 raise _refused(pattern, why, "write a-z, 0-9, \\s or \\w inside the brackets")
             if unicode:
                 piece = _SET_ESCAPE.sub(lambda escape: _IN_SET.get(escape.group(), escape.group()), piece)

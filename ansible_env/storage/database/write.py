@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ansible_env.results.assertions import Verdict
+from ansible_env.results.assertions import AssertionResult
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.phase_result import PhaseResult, deciding_phase
 from ansible_env.results.status import Status
@@ -117,14 +117,14 @@ def fingerprint_rows(trial_id: int, fingerprints: Mapping[str, Mapping[str, Any]
     ]
 
 
-def assertion_rows(trial_id: int, verdicts: Iterable[Verdict]) -> list[Row]:
+def assertion_rows(trial_id: int, verdicts: Iterable[AssertionResult]) -> list[Row]:
     """Return the rows of what was asserted."""
     return [
         {
             "trial_id": trial_id,
             "position": position,
-            "metric": short(verdict.budget.metric),
-            "comparison": verdict.budget.text,
+            "metric": short(verdict.assertion.metric),
+            "comparison": verdict.assertion.text,
             "passed": verdict.passed,
             "value": _finite(verdict.value),
             "threshold": _finite(verdict.limit),

@@ -68,7 +68,7 @@ def test_what_is_commented_out_can_be_used(tmp_path):
     config = EnvironmentConfig.from_mapping(yaml.safe_load("\n".join(out)))
     assert (config.setup, config.teardown) == (("mkdir -p /var/tmp/bench",), ("rm -rf /var/tmp/bench",))
     assert config.const_args == {"seconds": 10}
-    assert config.budgets
+    assert config.assertions
     assert config.telemetry
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ansible_env.results.fold.added_hosts import added_hosts, inventory_of, is_silent
+from ansible_env.results.fold.added_hosts import added_hosts, inventory_of, is_censored
 from ansible_env.testing import phase_event, task_event
 
 
@@ -53,7 +53,7 @@ def test_the_last_word_counts():
 )
 def test_what_adds_none(nothing):
     assert added_hosts([nothing]) == ()
-    assert not is_silent(nothing)
+    assert not is_censored(nothing)
 
 
 def test_values_are_no_templates_and_secrets_are_not_written_down():
@@ -67,5 +67,5 @@ def test_values_are_no_templates_and_secrets_are_not_written_down():
 
 
 def test_a_task_that_says_nothing():
-    assert is_silent(event({"censored": "the output has been hidden"}))
-    assert not is_silent(event({"censored": "x"}, "ansible.builtin.command"))
+    assert is_censored(event({"censored": "the output has been hidden"}))
+    assert not is_censored(event({"censored": "x"}, "ansible.builtin.command"))

@@ -6,11 +6,11 @@ import math
 
 import pytest
 
-from ansible_env.results.assertions import BudgetError, judge, parse_budget
+from ansible_env.results.assertions import AssertionSyntaxError, check_assertions, parse_assertion
 
 
 def limit(text, metric="m", baseline=200.0):
-    return parse_budget(metric, text).limit(baseline)
+    return parse_assertion(metric, text).limit(baseline)
 
 
 @pytest.mark.parametrize(
@@ -60,23 +60,23 @@ def test_units(metric, text, expected):
         ("12", "does not begin with one of"),
         ("", "does not begin"),
         ("=> 3", "does not begin"),
-        (">= many", "no limit"),
-        (">= 2 * base", "no limit"),
-        (">= 1 2", "no limit"),
+        (">= many", "is not a limit"),
+        (">= 2 * base", "is not a limit"),
+        (">= 1 2", "is not a limit"),
         (">= 0 * baseline", "write 0"),
         ("<= 1e999", "not a number"),
         (">= baseline - 100%", "write 0"),
-        (">= __import__('os')", "no limit"),
+        (">= __import__('os')", "is not a limit"),
     ],
 )
 def test_what_is_none(text, words):
-    with pytest.raises(BudgetError, match=words):
-        parse_budget("m", text)
+    with pytest.raises(AssertionSyntaxError, match=words):
+        parse_assertion("m", text)
 
 
 def test_units_that_do_not_go_together():
-    with pytest.raises(BudgetError, match="do not go together"):
-        parse_budget("latency_ms", "<= 1 GiB")
+    with pytest.raises(AssertionSyntaxError, match="does not fit"):
+        parse_assertion("latency_ms", "<= 1 GiB")
 
 
 @pytest.mark.parametrize(
@@ -97,16 +97,18 @@ def test_units_that_do_not_go_together():
     ],
 )
 def test_verdicts(text, value, passed):
-    (verdict,) = judge([parse_budget("m", text)], {"m": value}, {"m": 100})
-    assert verdict.passed is passed
+    (result,) = check_assertions([parse_assertion("m", text)], {"m": value}, {"m": 100})
+    assert result.passed is passed
 
 
 def test_the_message_says_by_how_much():
-    budget = parse_budget("throughput", ">= 0.95 * baseline")
-    (verdict,) = judge([budget], {"throughput": 855}, {"throughput": 1000})
+    assertion = parse_assertion("throughput", ">= 0.95 * baseline")
+    (result,) = check_assertions([assertion], {"throughput": 855}, {"throughput": 1000})
     words = "throughput >= 0.95 * baseline: 855, limit 950, baseline 1000: 10 % below"
-    assert (verdict.message, verdict.limit) == (words, 950)
-    assert judge([budget], {}, {})[0].message.endswith("the metric was not measured")
-    assert judge([budget], {"throughput": 1}, {"x": 1})[0].message.endswith("the baseline has no such metric")
-    assert judge([parse_budget("errors", "== 0")], {"errors": 3})[0].message.endswith("3 above")
-    assert verdict.to_dict()["assert"] == ">= 0.95 * baseline"
+    assert (result.message, result.limit) == (words, 950)
+    assert check_assertions([assertion], {}, {})[0].message.endswith("the metric was not measured")
+    assert check_assertions([assertion], {"throughput": 1}, {"x": 1})[0].message.endswith(
+        "the baseline has no such metric"
+    )
+    assert check_assertions([parse_assertion("errors", "== 0")], {"errors": 3})[0].message.endswith("3 above")
+    assert result.to_dict()["assert"] == ">= 0.95 * baseline"

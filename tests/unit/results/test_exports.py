@@ -12,7 +12,7 @@ from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.environment.role import PlayEnvironment
 from ansible_env.errors import MetricsPatternError, MetricsTimeoutError
 from ansible_env.results import exports
-from ansible_env.results.exports import compile_export, find_exports, in_a_row
+from ansible_env.results.exports import compile_export, find_exports, join_exports
 from ansible_env.results.fold.events import PHASE_TASK
 from ansible_env.results.metrics import search
 from ansible_env.results.metrics.parse import MetricsParseError
@@ -95,7 +95,7 @@ def test_a_pattern_that_takes_too_long_and_a_value_that_is_too_long(monkeypatch)
 
 
 def test_values_of_hosts_in_a_row():
-    assert in_a_row([{"a": "1", "b": "x"}, {"a": "2"}, {"a": "1"}]) == {"a": "1 2", "b": "x"}
+    assert join_exports([{"a": "1", "b": "x"}, {"a": "2"}, {"a": "1"}]) == {"a": "1 2", "b": "x"}
 
 
 def test_later_steps_know_where_to_look():

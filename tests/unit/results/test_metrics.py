@@ -305,8 +305,8 @@ def test_json_line_wins_over_pattern() -> None:
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("", "nothing was printed"),
-        ("\n \n", "nothing was printed"),
+        ("", "the script printed nothing"),
+        ("\n \n", "the script printed nothing"),
         ("done", "is not JSON .*: 'done'"),
         ('{"a": 1', "is not JSON"),
         ("[1]", "is not a JSON object"),

@@ -1,4 +1,4 @@
-"""Results of a host and of a group, and what they are told as."""
+"""Results of a host and of a group, and their plain data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_env.results.aggregate import group_metrics
-from ansible_env.results.host_result import HostResult, combine
+from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import OUTCOMES, Kind
 from ansible_env.results.phase_result import (
     HostsUnreachable,
@@ -157,41 +157,6 @@ def test_times():
     assert host(finished=NOW).elapsed is None
     assert phase_result("run", [host("a", finished=NOW), host("b", finished=LATER), host("c")]).finished == LATER
     assert phase_result("run", [host("a")]).finished.tzinfo is UTC
-
-
-# combine
-
-
-def test_combine_of_one_is_that_one():
-    one = host(rc=0, metrics={"x": 1})
-    assert combine([one]) is one
-
-
-def test_combine_of_successes():
-    both = combine(
-        [
-            host(rc=0, metrics={"x": 1, "y": 1}, started=NOW, finished=NOW, stdout="a", stderr="b", stdout_log="/l",
-                 reconnects=1, left_running=(1,), message="succeeded"),
-            host(rc=0, metrics={"x": 2}, started=LATER, finished=LATER, stdout="c", stderr="d", truncated=True,
-                 reconnects=2, left_running=(2,), message="succeeded"),
-        ]
-    )  # fmt: skip
-    assert (both.kind, both.rc, both.metrics) == (Kind.OK, 0, {"x": 2, "y": 1})
-    assert (both.started, both.finished, both.elapsed) == (NOW, LATER, 1.5)
-    assert (both.stdout, both.stderr, both.truncated) == ("ac", "bd", True)
-    assert (both.stdout_log, both.reconnects, both.left_running) == ("/l", 3, (1, 2))
-
-
-def test_combine_tells_the_failure():
-    bad = host(kind=Kind.EXIT, rc=3, message="exit status 3", metrics={"x": 9}, metrics_partial=True)
-    both = combine([host(rc=0, metrics={"y": 1}), bad])
-    assert (both.kind, both.rc, both.message, both.metrics_partial) == (Kind.EXIT, 3, "exit status 3", True)
-    assert both.metrics == {"y": 1, "x": 9}
-
-
-def test_combine_of_an_allowed_restart_has_no_exit_status_of_its_own():
-    assert combine([host(rc=0), host(rc=None)]).rc == 0
-    assert combine([host(rc=0), host(kind=Kind.LOST_RESULT, rc=None)]).rc is None
 
 
 # Metrics of the group

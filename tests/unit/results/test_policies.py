@@ -27,7 +27,7 @@ CONFIG: dict[str, Any] = {"name": "b", "setup": ["prepare"], "run": ["measure"],
 
 def status(*kinds: Kind, stopped: bool = False, **policy: Any) -> str:
     told = [(kind, OUTCOMES[kind].status) for kind in kinds]
-    return GroupPolicy(**policy).judge(told, stopped=stopped).name
+    return GroupPolicy(**policy).group_status(told, stopped=stopped).name
 
 
 @pytest.mark.parametrize(
@@ -44,8 +44,8 @@ def status(*kinds: Kind, stopped: bool = False, **policy: Any) -> str:
 def test_how_many_of_ten(rule, amount, needed):
     policy = GroupPolicy(Success(rule, amount))
     good, bad = (OK, Status.SUCCEEDED), (EXIT, Status.FAILED)
-    assert policy.judge([good] * needed + [bad] * (10 - needed)) is Status.SUCCEEDED
-    assert policy.judge([good] * (needed - 1) + [bad] * (11 - needed)) is Status.FAILED
+    assert policy.group_status([good] * needed + [bad] * (10 - needed)) is Status.SUCCEEDED
+    assert policy.group_status([good] * (needed - 1) + [bad] * (11 - needed)) is Status.FAILED
 
 
 def test_a_group_without_hosts_or_with_too_few_has_failed():
@@ -197,7 +197,7 @@ def test_hosts_that_failed_in_setup_do_not_run_but_are_torn_down():
         assert (status, metrics) == (Status.SUCCEEDED, {"x": 98.0})
         result = found.results["run"]
         assert (set(result.hosts), set(result.dropped)) == ({"a", "c"}, {"b"})
-        assert "b: left out, since setup had failed there: exit" in result.summary()
+        assert "b: left out because setup failed there: exit" in result.summary()
         assert found.setup()
         assert asked(found)[-1] == ("a", "b", "c")
 

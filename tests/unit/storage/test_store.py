@@ -21,7 +21,7 @@ from sqlalchemy import create_engine, inspect
 
 from ansible_env.common import Owner
 from ansible_env.errors import ConfigError, StoreError
-from ansible_env.results.assertions import judge, parse_budget
+from ansible_env.results.assertions import check_assertions, parse_assertion
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.phase_result import phase_result
@@ -341,7 +341,7 @@ def test_a_store_of_an_earlier_version_is_brought_up_to_date(tmp_path):
         assert "assertions" not in inspect(connection).get_table_names()
     with Store(tmp_path / "x.sqlite") as store:
         uid = store.add_trial("old", trial({"score": 1}))
-        store.add_assertions(uid, judge([parse_budget("score", ">= 2")], {"score": 1}))
+        store.add_assertions(uid, check_assertions([parse_assertion("score", ">= 2")], {"score": 1}))
         (found,) = store.assertions(store.trials("old"))
         assert [experiment.name for experiment in store.experiments()] == ["old"]
     assert (found.metric, found.comparison, found.passed, found.threshold) == ("score", ">= 2", False, 2)

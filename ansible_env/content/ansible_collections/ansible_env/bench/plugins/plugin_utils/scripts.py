@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Mapping
 
 with contextlib.suppress(ImportError):  # without the library: the action plugin says so
-    from ansible_env.results.exports import in_a_row
+    from ansible_env.results.exports import join_exports
     from ansible_env.supervisor.script import Script
     from ansible_env.supervisor.telemetry import probes_of
     from ansible_env.supervisor.variables import RUN_KEY
@@ -55,7 +55,7 @@ def exported(arguments, task_vars):
             if isinstance(result, Mapping) and isinstance(result.get("exports"), Mapping):
                 found.setdefault(host, {}).update({name: str(value) for name, value in result["exports"].items()})
     order = {host: number for number, host in enumerate(groups.get("all", ()))}
-    return in_a_row(found[host] for host in sorted(found, key=lambda host: order.get(host, -1)))
+    return join_exports(found[host] for host in sorted(found, key=lambda host: order.get(host, -1)))
 
 
 def _run_id(host, step):

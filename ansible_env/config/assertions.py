@@ -9,17 +9,17 @@ from pydantic import BeforeValidator, InstanceOf, PlainSerializer, WithJsonSchem
 
 from ansible_env.config.fields import Fault, refuse, refuse_one
 from ansible_env.config.text import kind_of
-from ansible_env.results.assertions import Budget, BudgetError, parse_budget
+from ansible_env.results.assertions import Assertion, AssertionSyntaxError, parse_assertion
 
-__all__ = ["BudgetsField"]
+__all__ = ["AssertionsField"]
 
 
-def _budgets(value: Any) -> tuple[Budget, ...]:
-    if isinstance(value, tuple) and all(isinstance(item, Budget) for item in value):
+def _assertions(value: Any) -> tuple[Assertion, ...]:
+    if isinstance(value, tuple) and all(isinstance(item, Assertion) for item in value):
         return value
     if not isinstance(value, Mapping):
         refuse_one(f"must be a mapping of metrics to comparisons, not {kind_of(value)}")
-    found: list[Budget] = []
+    assertions: list[Assertion] = []
     faults: list[Fault] = []
     for metric, texts in value.items():
         if not isinstance(metric, str) or not metric:
@@ -31,26 +31,26 @@ def _budgets(value: Any) -> tuple[Budget, ...]:
                 faults.append(((metric,), what, "write '>= …' or '<= …' before it"))
                 continue
             try:
-                found.append(parse_budget(metric, text))
-            except BudgetError as error:
+                assertions.append(parse_assertion(metric, text))
+            except AssertionSyntaxError as error:
                 faults.append(((metric,), str(error), None))
     if faults:
         refuse(faults)
-    return tuple(found)
+    return tuple(assertions)
 
 
-def _data(budgets: tuple[Budget, ...]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for budget in budgets:
-        found.setdefault(budget.metric, []).append(budget.text)
-    return found
+def _data(assertions: tuple[Assertion, ...]) -> dict[str, list[str]]:
+    texts: dict[str, list[str]] = {}
+    for assertion in assertions:
+        texts.setdefault(assertion.metric, []).append(assertion.text)
+    return texts
 
 
 _COMPARISON = {"type": "string", "pattern": r"^\s*(>=|<=|==|!=|>|<)"}
 
-BudgetsField = Annotated[
-    tuple[InstanceOf[Budget], ...],
-    BeforeValidator(_budgets),
+AssertionsField = Annotated[
+    tuple[InstanceOf[Assertion], ...],
+    BeforeValidator(_assertions),
     PlainSerializer(_data),
     WithJsonSchema(
         {

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         StoreError,
     )
     from ansible_env.results.host_result import HostResult
+    from ansible_env.results.observer import TrialObserver
     from ansible_env.results.outcomes import Kind
     from ansible_env.results.phase_result import (
         HostsUnreachable,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
         PhaseTimedOut,
     )
     from ansible_env.results.status import Status
+    from ansible_env.results.trial import Trial, TrialRequest
     from ansible_env.storage.store import Store
     from ansible_env.trials.run_trials import run_trials
     from ansible_env.trials.tuning import Runner
@@ -77,6 +79,9 @@ __all__ = [
     "Status",
     "Store",
     "StoreError",
+    "Trial",
+    "TrialObserver",
+    "TrialRequest",
     "WarmEngine",
     "__version__",
     "run_trials",
@@ -113,6 +118,9 @@ _HOMES = {
     "Status": "ansible_env.results.status",
     "Store": "ansible_env.storage.store",
     "StoreError": "ansible_env.errors",
+    "Trial": "ansible_env.results.trial",
+    "TrialObserver": "ansible_env.results.observer",
+    "TrialRequest": "ansible_env.results.trial",
     "WarmEngine": "ansible_env.engine.warm",
     "run_trials": "ansible_env.trials.run_trials",
 }

@@ -1,0 +1,191 @@
+"""The trial: one pass of setup, run and teardown with one set of parameters."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ansible_env.results.assertions import Verdict
+from ansible_env.results.host_result import HostResult
+from ansible_env.results.metrics.parse import Value
+from ansible_env.results.phase_result import PhaseResult, deciding_phase
+from ansible_env.results.status import Status
+
+__all__ = ["Trial", "TrialRequest"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRequest:
+    """A trial that is to be run."""
+
+    number: int = 0
+    """Its number in the experiment; with 0 the store assigns the next one."""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """Values of tunables."""
+    globals: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters from outside, the number of the trial among them."""
+    configuration: int = 0
+    """The index of this set of values in a plan; repetitions share it."""
+    repeat: int = 0
+    """The repetition of its configuration, from 1; 0 for a trial that is not part of a plan."""
+    hosts: frozenset[str] = frozenset()
+    """The hosts it may run on; any if empty."""
+    asked: Any = None
+    """What an optimizer returned when it was asked for a trial."""
+    attempt: int = 1
+    """The attempt at this trial: a trial whose host is lost is started again on another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One attempt at a trial, from its start (`RUNNING`) to its end. A trial of a single phase is one, too."""
+
+    environment: str
+    request: TrialRequest = field(default_factory=TrialRequest)
+    experiment: str = ""
+    """The name under which it is stored; the environment's, where it is empty."""
+    uid: str = field(default_factory=lambda: uuid.uuid4().hex)
+    """Unique in every store."""
+    hosts: tuple[str, ...] = ()
+    """The hosts it runs on."""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """All parameters, secrets masked."""
+    status: Status = Status.RUNNING
+    phases: Mapping[str, PhaseResult] = field(default_factory=dict)
+    """The phases that have ended, in the order in which they were run."""
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    """By the controller's clock, in UTC."""
+    finished: datetime | None = None
+    directory: Path | None = None
+    """Its bundle, where it has one."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """The versions of the programs that ran it."""
+    fingerprints: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The facts about its hosts, where these were asked."""
+    verdicts: tuple[Verdict, ...] = ()
+    """The budgets that were checked against this trial alone."""
+    error: str = ""
+    """Why a phase could not be tried at all."""
+    abandoned: str = ""
+    """The phase that was under way when the wait for the trial was given up. It has no result."""
+    repeated: bool = False
+    """Whether another attempt follows, because the hosts of this one were lost."""
+
+    @property
+    def number(self) -> int:
+        """Its number in the experiment."""
+        return self.request.number
+
+    @property
+    def attempts(self) -> int:
+        """How often the trial was started, this attempt included."""
+        return self.request.attempt
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """The requested values of tunables."""
+        return self.request.values
+
+    @property
+    def asked(self) -> Any:
+        """What an optimizer returned when it was asked for the trial."""
+        return self.request.asked
+
+    @property
+    def deciding(self) -> PhaseResult | None:
+        """The phase that decides status and metrics; None where there is none, or where it was abandoned."""
+        return deciding_phase(self.phases) if self.abandoned in ("", "teardown") else None
+
+    @property
+    def metrics(self) -> Mapping[str, Value]:
+        """The metrics of the group; empty unless the trial succeeded."""
+        return self.deciding.metrics if self.deciding and self.status.is_succeeded() else {}
+
+    @property
+    def host_results(self) -> Mapping[str, HostResult]:
+        """The results of the hosts in the deciding phase."""
+        return self.deciding.hosts if self.deciding else {}
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds from its start to its end, or until now, by the controller's clock."""
+        return ((self.finished or datetime.now(UTC)) - self.started).total_seconds()
+
+    @property
+    def broken_hosts(self) -> tuple[str, ...]:
+        """The hosts with an infrastructure failure, teardown apart."""
+        results = [result for phase, result in self.phases.items() if phase != "teardown"]
+        return tuple(
+            dict.fromkeys(h.host for result in results for h in result.hosts.values() if h.is_infrastructure_failure)
+        )
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it failed, and a host with an infrastructure failure may be the reason."""
+        return not self.status.is_succeeded() and not self.status.is_canceled() and bool(self.broken_hosts)
+
+    @property
+    def is_infrastructure_failure(self) -> bool:
+        """Whether it failed in a way that says nothing about its parameters."""
+        if self.status not in (Status.FAILED, Status.TIMED_OUT):
+            return False
+        failed = self.deciding.failed_hosts if self.deciding else ()
+        return not failed or any(host.is_infrastructure_failure for host in failed)
+
+    def finish(self, *, canceled: bool = False) -> Trial:
+        """Return the finished trial, with the status that follows from its phases and its error.
+
+        `canceled` says that a phase was not started, or was abandoned, because the end was requested. A failed phase
+        counts more than that; a failed teardown changes nothing.
+        """
+        deciding = self.deciding
+        status = deciding.status if deciding else Status.READY
+        failed = deciding is not None and deciding.phase != "teardown" and not status.is_succeeded()
+        if self.error:
+            status = Status.FAILED
+        elif canceled and self.abandoned != "teardown" and not failed:
+            status = Status.CANCELED
+        return replace(self, status=status, finished=self.finished or datetime.now(UTC))
+
+    def to_dict(self, *, output: bool) -> dict[str, Any]:
+        """Return the trial as plain JSON data; `output` includes the output of the scripts, and the versions."""
+        phases = {name: result.to_dict() for name, result in self.phases.items()}
+        for phase in phases.values() if not output else ():
+            for host in phase["hosts"].values():
+                del host["stdout"], host["stderr"]
+        return {
+            "environment": self.environment,
+            "trial": self.number,
+            "status": self.status.name,
+            "started": self.started.isoformat(),
+            "finished": self.finished.isoformat() if self.finished else None,
+            "elapsed": self.elapsed,
+            "params": dict(self.params),
+            "metrics": dict(self.deciding.metrics) if self.deciding else {},
+            "hosts": {name: _brief(host) for name, host in self.host_results.items()},
+            "phases": phases,
+            "artifacts": str(self.directory) if self.directory else None,
+            **({"versions": dict(self.versions)} if output and self.versions else {}),
+            **({"error": self.error} if self.error else {}),
+            **(self._place() if self.request.repeat else {}),
+        }
+
+    def _place(self) -> dict[str, Any]:
+        """Return its place in a plan."""
+        return {
+            "configuration": self.request.configuration,
+            "repeat": self.request.repeat,
+            "attempts": self.attempts,
+            "ran_on": list(self.hosts),
+            **({"assertions": [verdict.to_dict() for verdict in self.verdicts]} if self.verdicts else {}),
+        }
+
+
+def _brief(host: HostResult) -> dict[str, Any]:
+    data = host.to_dict()
+    names = ("status", "kind", "message", "rc", "metrics", "metrics_partial", "started", "finished")
+    return {name: data[name] for name in names} | {"elapsed": host.elapsed}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_env.common import get_logger
-from ansible_env.results.assertions import Verdict
+from ansible_env.results.assertions import AssertionResult
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.phase_result import PhaseResult
 from ansible_env.results.trial import Trial
@@ -48,8 +48,8 @@ class TrialObserver:
     def on_trial_finished(self, trial: Trial) -> None:
         """Take a trial that has ended. Where `trial.repeated`, another attempt at it follows."""
 
-    def on_verdicts(self, trial: Trial, verdicts: Sequence[Verdict]) -> None:
-        """Take the verdicts on several finished trials together; `trial` is the last one that succeeded."""
+    def on_assertions(self, trial: Trial, results: Sequence[AssertionResult]) -> None:
+        """Take the results of assertions about several finished trials; `trial` is the last one that succeeded."""
 
 
 def notify(observers: Iterable[TrialObserver], call: Callable[[TrialObserver], object]) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ansible_env.results.assertions import Verdict
+from ansible_env.results.assertions import AssertionResult
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.metrics.parse import Value
 from ansible_env.results.phase_result import PhaseResult, deciding_phase
@@ -66,8 +66,8 @@ class Trial:
     """The versions of the programs that ran it."""
     fingerprints: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """The facts about its hosts, where these were asked."""
-    verdicts: tuple[Verdict, ...] = ()
-    """The budgets that were checked against this trial alone."""
+    assertions: tuple[AssertionResult, ...] = ()
+    """The results of the assertions about this trial alone."""
     error: str = ""
     """Why a phase could not be tried at all."""
     abandoned: str = ""
@@ -181,7 +181,7 @@ class Trial:
             "repeat": self.request.repeat,
             "attempts": self.attempts,
             "ran_on": list(self.hosts),
-            **({"assertions": [verdict.to_dict() for verdict in self.verdicts]} if self.verdicts else {}),
+            **({"assertions": [result.to_dict() for result in self.assertions]} if self.assertions else {}),
         }
 
 

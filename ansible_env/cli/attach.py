@@ -11,7 +11,7 @@ from typing import Any
 from ansible_env.cli.artifacts import CALL_FILE
 from ansible_env.cli.exits import Exit
 from ansible_env.cli.interrupts import Interrupts
-from ansible_env.cli.options import AttachOptions, Running, Telling
+from ansible_env.cli.options import AttachOptions, Display, Running
 from ansible_env.cli.preparing import prepare
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.storage.bundle.place import root
@@ -73,6 +73,6 @@ def _options(call: dict[str, Any], options: AttachOptions) -> Running:
     values |= {name: Path(values[name]) for name in paths if values.get(name)}
     for name in ("params_file", "vault_password_file"):
         values[name] = [Path(item) for item in values.get(name) or []]
-    values |= {field.name: getattr(options, field.name) for field in fields(Telling)}
+    values |= {field.name: getattr(options, field.name) for field in fields(Display)}
     values["artifacts"] = None
     return Running(**values)

@@ -5,19 +5,20 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
 
 from ansible_env.cli import context
-from ansible_env.cli.query_options import CompareOptions, RowOutput
+from ansible_env.cli.options import argument, option
 from ansible_env.cli.replay import recover
-from ansible_env.cli.results import table_text
-from ansible_env.cli.rows import write, write_rows
+from ansible_env.cli.results import StoreOptions
 from ansible_env.cli.selection import select
-from ansible_env.cli.text import number, plural, some, visible
+from ansible_env.cli.tabular import RowOutput, rows_as_table, write_rows
 from ansible_env.config.text import nearest
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.report.comparison import Comparison, Side, compare
+from ansible_env.report import comparison
+from ansible_env.report.comparison import Comparison, Side
+from ansible_env.report.formatting import number, plural, some, visible
 from ansible_env.storage.database.records import StoredTrial
 from ansible_env.storage.fingerprint_differences import MACHINE, Difference, differences
 from ansible_env.storage.store import Store
@@ -28,8 +29,23 @@ MOST_HOSTS = 4
 """Hosts that a warning names."""
 
 
-def run_compare(options: CompareOptions) -> None:
-    """Print what the store says about two sets of trials.
+@dataclass(kw_only=True)
+class CompareOptions(StoreOptions):
+    """Options of `compare`."""
+
+    first: Annotated[str, argument("A", "EXPERIMENT, EXPERIMENT:name=value, ids as in 3,5-9, or a bundle.")]
+    second: Annotated[str, argument("B", "What A is compared with.")]
+    metric: Annotated[
+        list[str] | None, option("-m", "--metric", metavar="NAME", help="Only this metric. Repeatable.")
+    ] = None
+    alpha: Annotated[
+        float,
+        option("--alpha", min=0.0001, max=0.5, show_default=True, help="How often noise may count as a difference."),
+    ] = 0.05
+
+
+def compare(options: CompareOptions) -> str:
+    """Say whether trials A differ from trials B, or whether that is noise: medians, intervals, significance tests.
 
     Raises:
         ConfigError: there are no such trials, or none with a metric in common.
@@ -43,23 +59,22 @@ def run_compare(options: CompareOptions) -> None:
         if paired and what == "hosts":  # on other hosts: nothing to pair
             paired = False
         unlike = differences(*(store.fingerprints(side).values() for side in (a, b)))
-    wanted = [name for name in first if name in second]
+    common = [name for name in first if name in second]
     for name in options.metric or ():
-        if name not in wanted:
-            raise ConfigError(Problem(f"not both have the metric {name!r}", "--metric", hint=nearest(name, wanted)))
-    chosen = {name: first[name] for name in options.metric or wanted}
+        if name not in common:
+            raise ConfigError(Problem(f"not both have the metric {name!r}", "--metric", hint=nearest(name, common)))
+    chosen = {name: first[name] for name in options.metric or common}
     if not chosen:
         raise ConfigError("the trials have no number in common")
     for line in warnings(unlike):
         context.say_error(f"warning: {line}")
-    found = compare(chosen, second, paired=paired, alpha=options.alpha)
+    compared = comparison.compare(chosen, second, paired=paired, alpha=options.alpha)
     if options.output is not RowOutput.TABLE:
-        write_rows([_row(comparison) for comparison in found], options.output, "metrics")
-        return
+        write_rows([_row(item) for item in compared], options.output, "metrics")
+        return ""
     counts = f"A: {visible(options.first)}, {plural(len(a), 'trial')}; B: {visible(options.second)}, {len(b)}"
-    write(f"{counts}; the values are those of {what}\n")
-    write(table_text([_cells(comparison) for comparison in found]))
-    write("".join(f"{line}\n" for line in sentences(found)))
+    table = rows_as_table([_cells(item) for item in compared])
+    return f"{counts}; the values are those of {what}\n{table}" + "".join(f"{line}\n" for line in sentences(compared))
 
 
 def _succeeded(trials: Sequence[StoredTrial], name: str) -> list[StoredTrial]:
@@ -131,23 +146,23 @@ def _side(values: Mapping[Any, Sequence[str]]) -> str:
     return ", ".join(f"{value} ({hosts})" for value, hosts in texts)
 
 
-def _row(comparison: Comparison) -> dict[str, Any]:
-    row = asdict(comparison)
+def _row(compared: Comparison) -> dict[str, Any]:
+    row = asdict(compared)
     for side in ("a", "b"):
         row |= {f"{side}_{name}": value for name, value in row.pop(side).items()}
-    return {**row, "verdict": comparison.verdict}
+    return {**row, "verdict": compared.verdict}
 
 
-def _cells(comparison: Comparison) -> dict[str, str]:
+def _cells(compared: Comparison) -> dict[str, str]:
     return {
-        "metric": comparison.metric,
-        "verdict": comparison.verdict,
-        "A median": number(comparison.a.median),
-        "B median": number(comparison.b.median),
-        "change": _percent(comparison.change),
-        "p": "-" if comparison.p is None else f"{comparison.p:.4f}",
-        "A 95 % CI": _interval(comparison.a),
-        "B 95 % CI": _interval(comparison.b),
+        "metric": compared.metric,
+        "verdict": compared.verdict,
+        "A median": number(compared.a.median),
+        "B median": number(compared.b.median),
+        "change": _percent(compared.change),
+        "p": "-" if compared.p is None else f"{compared.p:.4f}",
+        "A 95 % CI": _interval(compared.a),
+        "B 95 % CI": _interval(compared.b),
     }
 
 
@@ -164,15 +179,15 @@ def _percent(part: float | None) -> str:
 def sentences(found: Sequence[Comparison]) -> Iterator[str]:
     """Yield what it means, in words."""
     yield ""
-    for comparison in found:
-        name = visible(comparison.metric)
-        if comparison.verdict in ("higher", "lower", "differs"):
+    for item in found:
+        name = visible(item.metric)
+        if item.verdict in ("higher", "lower", "differs"):
             interval = ""
-            if comparison.change_low is not None:
-                interval = f", 95 % CI {_percent(comparison.change_low)} to {_percent(comparison.change_high)}"
-            how = "differs in B, with the same median" if comparison.verdict == "differs" else ""
-            how = how or f"is {comparison.verdict} in B: {_percent(comparison.change)}{interval}"
-            yield f"{name} {how} (p = {comparison.p:.4f})"
+            if item.change_low is not None:
+                interval = f", 95 % CI {_percent(item.change_low)} to {_percent(item.change_high)}"
+            how = "differs in B, with the same median" if item.verdict == "differs" else ""
+            how = how or f"is {item.verdict} in B: {_percent(item.change)}{interval}"
+            yield f"{name} {how} (p = {item.p:.4f})"
     noise = [c for c in found if c.verdict == "noise"]
     if noise:
         names = ", ".join(visible(c.metric) for c in noise)
@@ -181,4 +196,4 @@ def sentences(found: Sequence[Comparison]) -> Iterator[str]:
     if few:
         names = ", ".join(visible(c.metric) for c in few)
         counts = f"{few[0].a.count} and {few[0].b.count}"
-        yield f"too few values to tell: {names}. With {counts}, no difference can be told from chance; run more trials"
+        yield f"too few values: {names}. With {counts}, no difference can be distinguished from chance; run more trials"

@@ -13,8 +13,7 @@ from rich.console import Console
 
 from ansible_env.cli.exits import Exit
 from ansible_env.cli.interrupts import StopWaiting
-from ansible_env.cli.options import Common
-from ansible_env.cli.places import Place
+from ansible_env.cli.options import Common, Place
 from ansible_env.cli.screen import PROGRAM, say
 from ansible_env.cli.text import visible
 from ansible_env.engine.container import ContainerEngine

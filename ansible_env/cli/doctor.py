@@ -6,7 +6,9 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
 
 from rich.console import Console
 from rich.text import Text
@@ -17,12 +19,12 @@ from ansible_env.cli.exits import Exit
 from ansible_env.cli.failures import headline
 from ansible_env.cli.findings import Finding, Level, controller_findings
 from ansible_env.cli.interrupts import Interrupts
-from ansible_env.cli.options import DoctorOptions
-from ansible_env.cli.text import plural, some, visible
+from ansible_env.cli.options import Connection, argument
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.engine.protocol import Listener
 from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ConfigError, EngineError
+from ansible_env.report.formatting import plural, some, visible
 from ansible_env.results.fold.events import PHASE_TASK
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import OUTCOMES
@@ -45,8 +47,15 @@ echo "python3=$(python3 -c 'import sys; print(sys.version.split()[0])' 2>/dev/nu
 _STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
 
 
-def run_doctor(options: DoctorOptions) -> Exit:
-    """Print all findings and return the exit code."""
+@dataclass(kw_only=True)
+class DoctorOptions(Connection):
+    """Options of `doctor`."""
+
+    environment: Annotated[Path | None, argument("[ENV.yml]", "Check its hosts, shell and become.")] = None
+
+
+def doctor(options: DoctorOptions) -> Exit:
+    """Find out what is wrong: on this machine, in the inventory, and on each host."""
     console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False, soft_wrap=True)
     found: list[Finding] = []
     with Interrupts(), contextlib.ExitStack() as stack:

@@ -14,8 +14,7 @@ import yaml
 
 from ansible_env.cli.files import write_whole
 from ansible_env.cli.initial import ENVIRONMENT, EXAMPLE, LOCAL, PATTERN, SSH, YOURS
-from ansible_env.cli.options import Common
-from ansible_env.cli.signature import option
+from ansible_env.cli.options import Common, argument, option
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.errors import ConfigError, MetricsPatternError, Problem
 from ansible_env.results.metrics.pattern import compile_pattern
@@ -28,11 +27,9 @@ _HOST = re.compile(r"[\w.:\[\]@-]+")
 
 @dataclass(kw_only=True)
 class InitOptions(Common):
-    """Those of `init`."""
+    """Options of `init`."""
 
-    directory: Annotated[
-        Path, typer.Argument(metavar="[DIR]", help="Where to write; made if it is not there.", show_default=False)
-    ] = Path()
+    directory: Annotated[Path, argument("[DIR]", "Where to write; created if it does not exist.")] = Path()
     name: Annotated[str | None, option("--name", panel=_ANSWERS, metavar="NAME", help="Of the environment.")] = None
     hosts: Annotated[
         str | None,
@@ -67,8 +64,8 @@ class Answers:
     metrics: str
 
 
-def run_init(options: InitOptions) -> str:
-    """Write both files, and return what to do next.
+def init(options: InitOptions) -> str:
+    """Begin: write a commented environment file and an inventory, from a few questions or with --yes.
 
     Raises:
         ConfigError: they are there already, an answer cannot be used, or there is nobody to ask.

@@ -10,9 +10,10 @@ from typing import Any, TextIO
 from rich.console import Group
 
 from ansible_env.cli.drawn import DrawnProgress, is_screen
+from ansible_env.cli.options import ProgressForm
 from ansible_env.cli.pace import Pace
 from ansible_env.cli.panel import panel
-from ansible_env.cli.progress import Progress, ProgressForm
+from ansible_env.cli.progress import Progress
 from ansible_env.cli.view import MetricsReader, PhaseView
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.results.phase_result import PhaseResult

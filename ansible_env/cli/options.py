@@ -1,132 +1,264 @@
-"""The options of the commands: each group of them is a dataclass, and a command says which one it takes."""
+"""The options that several commands share: each group of them is a dataclass. A command takes one dataclass."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import enum
+import inspect
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
+from typer.models import ArgumentInfo
 
-from ansible_env.cli.output import Output
-from ansible_env.cli.places import Place
-from ansible_env.cli.progress import ProgressForm
-from ansible_env.cli.signature import option
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
-_PARAMETERS, _HOSTS, _ANSIBLE, _RESULTS = "Parameters", "Hosts", "How Ansible connects", "Results"
+PARAMETERS, HOSTS, ANSIBLE, WHERE, RESULTS = (
+    *("Parameters", "Hosts", "How Ansible connects", "Where Ansible runs", "Results"),
+)
+"""Panels of `--help`."""
+
+
+def option(*names: str, panel: str | None = None, show_default: bool = False, **more: Any) -> Any:
+    """Describe an option for typer."""
+    return typer.Option(*names, rich_help_panel=panel, show_default=show_default, **more)
+
+
+def argument(metavar: str, text: str) -> Any:
+    """Describe an argument for typer."""
+    return typer.Argument(metavar=metavar, help=text, show_default=False)
+
+
+def signature(model: type[DataclassInstance]) -> inspect.Signature:
+    """Return the parameters of a command that takes a dataclass of options: arguments first, those of `Common` last."""
+    hints = get_type_hints(model, include_extras=True)
+    common = [field.name for field in fields(Common)]
+
+    def place(name: str) -> int:
+        if name in common:
+            return 1 + common.index(name)
+        return -1 if any(isinstance(item, ArgumentInfo) for item in hints[name].__metadata__) else 0
+
+    return inspect.Signature(
+        [
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=inspect.Parameter.empty if field.default is MISSING else field.default,
+                annotation=hints[field.name],
+            )
+            for field in sorted(fields(model), key=lambda field: place(field.name))
+        ]
+    )
+
+
+class Output(enum.StrEnum):
+    """Forms of results on stdout."""
+
+    TABLE = "table"
+    JSON = "json"
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+class ProgressForm(enum.StrEnum):
+    """Forms of progress on stderr."""
+
+    AUTO = "auto"
+    LIVE = "live"
+    PLAIN = "plain"
+
+
+class EngineName(enum.StrEnum):
+    """How ansible-playbook is run."""
+
+    WARM = "warm"
+    COLD = "cold"
+    SESSION = "session"
+
+
+class ContainerEngineName(enum.StrEnum):
+    """What runs containers."""
+
+    PODMAN = "podman"
+    DOCKER = "docker"
+
+
+Experiment = Annotated[str | None, argument("[EXPERIMENT]", "Only trials of this experiment. Default: of all.")]
+_STORE = {
+    "metavar": "URL",
+    "help": "Database of results: a file, or an SQLAlchemy URL. Default: $ANSIBLE_ENV_STORE, or store.sqlite in the "
+    "directory of all results.",
+}
+StoreUrl = Annotated[str | None, option("--store", **_STORE)]
 
 
 @dataclass(kw_only=True)
 class Common:
-    """What every command takes."""
+    """Options of every command."""
 
-    debug: Annotated[bool, option("--debug", help="Show the traceback of an error.")] = False
     verbose: Annotated[
-        int, option("-v", "--verbose", count=True, help="Say more; twice: also what Ansible says, and so on.")
+        int, option("-v", "--verbose", count=True, help="Show more; twice: also the output of Ansible, and so on.")
     ] = 0
+    debug: Annotated[bool, option("--debug", help="Show the traceback of an error.")] = False
 
 
 @dataclass(kw_only=True)
 class Parameters(Common):
     """An environment and its parameters."""
 
-    environment: Annotated[
-        Path, typer.Argument(metavar="ENV.yml", help="The environment file: YAML, JSON or JSONC.", show_default=False)
-    ]
+    environment: Annotated[Path, argument("ENV.yml", "The environment file: YAML, JSON or JSONC.")]
     params: Annotated[
         list[str] | None,
         option(
-            "-p",
-            "--param",
-            panel=_PARAMETERS,
+            *("-p", "--param"),
+            panel=PARAMETERS,
             metavar="NAME=VALUE",
             help="Value of a tunable or parameter. Repeatable.",
         ),
     ] = None
     params_file: Annotated[
         list[Path] | None,
-        option("--params-file", panel=_PARAMETERS, metavar="FILE", help="Many of them: YAML or JSON. -p wins."),
+        option("--params-file", panel=PARAMETERS, metavar="FILE", help="Many values: YAML or JSON. -p wins."),
     ] = None
 
 
 @dataclass(kw_only=True)
 class Hosts(Common):
-    """Where to run."""
+    """The hosts to run on."""
 
     inventory: Annotated[
         list[str] | None,
         option(
-            "-i",
-            "--inventory",
-            panel=_HOSTS,
+            *("-i", "--inventory"),
+            panel=HOSTS,
             metavar="INVENTORY",
             help="File, directory, script or plugin configuration, or 'host1,host2'. Repeatable. "
-            "Without it: this machine.",
+            "Default: this machine.",
         ),
     ] = None
     limit: Annotated[
-        str | None, option("-l", "--limit", panel=_HOSTS, metavar="PATTERN", help="Only these of the hosts.")
+        str | None, option("-l", "--limit", panel=HOSTS, metavar="PATTERN", help="Only the hosts that match.")
     ] = None
 
 
 @dataclass(kw_only=True)
 class Connection(Hosts):
-    """How Ansible is to be called; each option is ansible-playbook's own."""
+    """How Ansible connects; each option is one of ansible-playbook's own."""
 
     extra_vars: Annotated[
         list[str] | None,
-        option("-e", "--extra-vars", panel=_ANSIBLE, metavar="VARS", help="name=value, JSON, or @FILE. Repeatable."),
+        option("-e", "--extra-vars", panel=ANSIBLE, metavar="VARS", help="name=value, JSON, or @FILE. Repeatable."),
     ] = None
     forks: Annotated[
-        int | None, option("-f", "--forks", panel=_ANSIBLE, metavar="N", min=1, help="Hosts worked on at once.")
+        int | None, option("-f", "--forks", panel=ANSIBLE, metavar="N", min=1, help="Hosts in parallel.")
     ] = None
-    become: Annotated[bool, option("-b", "--become", panel=_ANSIBLE, help="Become another user on the hosts.")] = False
+    become: Annotated[bool, option("-b", "--become", panel=ANSIBLE, help="Become another user on the hosts.")] = False
     become_user: Annotated[
-        str | None, option("--become-user", panel=_ANSIBLE, metavar="USER", help="Whom to become; default root.")
+        str | None, option("--become-user", panel=ANSIBLE, metavar="USER", help="That user. Default: root.")
     ] = None
     become_password_file: Annotated[
         Path | None,
-        option("--become-password-file", panel=_ANSIBLE, metavar="FILE", help="Password for that; or a program."),
+        option(
+            "--become-password-file",
+            panel=ANSIBLE,
+            metavar="FILE",
+            help="File with the password for become, or a program that prints it.",
+        ),
     ] = None
-    user: Annotated[str | None, option("-u", "--user", panel=_ANSIBLE, metavar="USER", help="Log in as this user.")] = (
+    user: Annotated[str | None, option("-u", "--user", panel=ANSIBLE, metavar="USER", help="Log in as this user.")] = (
         None
     )
     private_key: Annotated[
-        Path | None, option("--private-key", panel=_ANSIBLE, metavar="FILE", help="Log in with this key.")
+        Path | None, option("--private-key", panel=ANSIBLE, metavar="FILE", help="Log in with this key.")
     ] = None
     connection: Annotated[
-        str | None, option("-c", "--connection", panel=_ANSIBLE, metavar="TYPE", help="Connection plugin.")
+        str | None, option("-c", "--connection", panel=ANSIBLE, metavar="TYPE", help="Connection plugin.")
     ] = None
     connection_password_file: Annotated[
         Path | None,
-        option("--connection-password-file", panel=_ANSIBLE, metavar="FILE", help="Password to log in; or a program."),
+        option(
+            "--connection-password-file",
+            panel=ANSIBLE,
+            metavar="FILE",
+            help="File with the password for the login, or a program that prints it.",
+        ),
     ] = None
     ssh_common_args: Annotated[
-        str | None, option("--ssh-common-args", panel=_ANSIBLE, metavar="ARGS", help="More arguments for ssh.")
+        str | None, option("--ssh-common-args", panel=ANSIBLE, metavar="ARGS", help="More arguments for ssh.")
     ] = None
     vault_id: Annotated[
         list[str] | None,
-        option("--vault-id", panel=_ANSIBLE, metavar="[LABEL@]FILE", help="Vault password. Repeatable."),
+        option("--vault-id", panel=ANSIBLE, metavar="[LABEL@]FILE", help="Vault password. Repeatable."),
     ] = None
     vault_password_file: Annotated[
         list[Path] | None,
-        option("--vault-password-file", panel=_ANSIBLE, metavar="FILE", help="Vault password. Repeatable."),
+        option("--vault-password-file", panel=ANSIBLE, metavar="FILE", help="Vault password. Repeatable."),
     ] = None
 
 
 @dataclass(kw_only=True)
-class Telling(Common):
+class Place:
+    """Where Ansible itself runs: on this machine, at a worker, or in a container."""
+
+    engine: Annotated[
+        EngineName,
+        option(
+            "--engine",
+            panel=WHERE,
+            show_default=True,
+            help="warm: fork each ansible-playbook from a process that has Ansible loaded; cold: start each anew; "
+            "session: fork each before its phase begins.",
+        ),
+    ] = EngineName.WARM
+    worker: Annotated[
+        str | None,
+        option(
+            "--worker",
+            panel=WHERE,
+            metavar="TARGET",
+            help="Run Ansible on another machine, by `ansible-runner worker`: ssh://USER@HOST:PORT/VENV (the host is "
+            "enough), or command:WORDS for any command that carries stdin and stdout.",
+        ),
+    ] = None
+    execution_environment: Annotated[
+        str | None,
+        option(
+            "--execution-environment",
+            panel=WHERE,
+            metavar="IMAGE",
+            help="Run Ansible in a container of this image, which contains ansible-core and ansible-env.",
+        ),
+    ] = None
+    container_engine: Annotated[
+        ContainerEngineName | None,
+        option("--container-engine", panel=WHERE, help="What runs the container. Default: the first one installed."),
+    ] = None
+    container_mount: Annotated[
+        list[str] | None,
+        option(
+            "--container-mount",
+            panel=WHERE,
+            metavar="PATH:PATH[:ro]",
+            help="Another path that the container sees. Repeatable.",
+        ),
+    ] = None
+
+
+@dataclass(kw_only=True)
+class Display(Common):
     """How results and progress are shown."""
 
     output: Annotated[
-        Output, typer.Option("-o", "--output", rich_help_panel=_RESULTS, help="Form of the results on stdout.")
+        Output, option("-o", "--output", panel=RESULTS, show_default=True, help="Form of the results on stdout.")
     ] = Output.TABLE
-    quiet: Annotated[bool, option("-q", "--quiet", panel=_RESULTS, help="Nothing but errors on stderr.")] = False
+    quiet: Annotated[bool, option("-q", "--quiet", panel=RESULTS, help="Show nothing but errors on stderr.")] = False
     follow: Annotated[
         list[str] | None,
         option(
             "--follow",
-            panel=_RESULTS,
+            panel=RESULTS,
             metavar="HOST",
             help="Show the output of this host alone, or of those that match, as 'db*'. Repeatable. Default: on a "
             "terminal that of the only host (-v: of all), elsewhere of all.",
@@ -134,63 +266,55 @@ class Telling(Common):
     ] = None
     junit: Annotated[
         Path | None,
-        option("--junit", panel=_RESULTS, metavar="FILE", help="Write the trials as JUnit XML, for CI."),
+        option("--junit", panel=RESULTS, metavar="FILE", help="Write the trials as JUnit XML, for CI."),
     ] = None
     prometheus: Annotated[
         Path | None,
         option(
             "--prometheus",
-            panel=_RESULTS,
+            panel=RESULTS,
             metavar="FILE.prom",
             help="Write the last trial for node_exporter's textfile collector. Needs ansible-env[prometheus].",
         ),
     ] = None
     progress: Annotated[
         ProgressForm,
-        typer.Option(
+        option(
             "--progress",
-            rich_help_panel=_RESULTS,
-            help="live: a line for each host, drawn anew; plain: lines with the time; auto: live on a terminal.",
+            panel=RESULTS,
+            show_default=True,
+            help="live: a line for each host, redrawn in place; plain: lines with the time; auto: live on a terminal.",
         ),
     ] = ProgressForm.AUTO
 
 
 @dataclass(kw_only=True)
-class Running(Telling, Connection, Parameters, Place):
-    """Everything for a command that runs phases."""
+class Running(Display, Connection, Parameters, Place):
+    """Options of a command that runs phases."""
 
     artifacts: Annotated[
         Path | None,
         option(
             "--artifacts",
-            panel=_RESULTS,
+            panel=RESULTS,
             metavar="DIR",
             help="Directory for results, playbooks and logs. Default: a new one in "
             "$ANSIBLE_ENV_ARTIFACTS or ~/.local/state/ansible-env.",
         ),
     ] = None
-    store: Annotated[
-        str | None,
-        option(
-            "--store",
-            panel=_RESULTS,
-            metavar="URL",
-            help="Database of results: a file, or a URL of SQLAlchemy. Default: $ANSIBLE_ENV_STORE, or store.sqlite "
-            "beside the artifacts' default place.",
-        ),
-    ] = None
-    no_store: Annotated[bool, option("--no-store", panel=_RESULTS, help="Keep nothing in the store.")] = False
+    store: Annotated[str | None, option("--store", panel=RESULTS, **_STORE)] = None
+    no_store: Annotated[bool, option("--no-store", panel=RESULTS, help="Write nothing to the store.")] = False
 
 
 @dataclass(kw_only=True)
 class Judged(Running):
-    """Those of commands whose metrics are held against budgets."""
+    """Options of a command that compares metrics with budgets."""
 
     asserted: Annotated[
         list[str] | None,
         option(
             "--assert",
-            panel=_RESULTS,
+            panel=RESULTS,
             metavar="BUDGET",
             help="'METRIC >= 0.95 * baseline', 'METRIC <= 12 ms': else the exit code is 3. Repeatable.",
         ),
@@ -199,7 +323,7 @@ class Judged(Running):
         str | None,
         option(
             "--baseline",
-            panel=_RESULTS,
+            panel=RESULTS,
             metavar="REF",
             help="A JSON file of metrics, a bundle, or trials of the store: EXPERIMENT, EXPERIMENT:name=value, ids.",
         ),
@@ -208,78 +332,49 @@ class Judged(Running):
 
 @dataclass(kw_only=True)
 class TrialOptions(Judged):
-    """Those of `trial`."""
+    """Options of `trial`."""
 
     trials: Annotated[
-        int, typer.Option("--trials", metavar="N", min=1, rich_help_panel=_PARAMETERS, help="How many trials to run.")
+        int, option("--trials", metavar="N", min=1, panel=PARAMETERS, show_default=True, help="Number of trials.")
     ] = 1
 
 
 @dataclass(kw_only=True)
 class SweepOptions(Judged):
-    """Those of `sweep`."""
+    """Options of `sweep`."""
 
     grid: Annotated[
         list[str] | None,
         option(
             "--grid",
-            panel=_PARAMETERS,
+            panel=PARAMETERS,
             metavar="NAME=V1,V2",
             help="Values of a parameter. Repeatable: every combination is a configuration.",
         ),
     ] = None
     repeat: Annotated[
         int,
-        typer.Option("--repeat", metavar="N", min=1, rich_help_panel=_PARAMETERS, help="How often each is run."),
+        option("--repeat", metavar="N", min=1, panel=PARAMETERS, show_default=True, help="Trials per configuration."),
     ] = 1
     seed: Annotated[
         int | None,
-        option("--seed", panel=_PARAMETERS, metavar="N", help="Of the order. Default: another one each time."),
+        option("--seed", panel=PARAMETERS, metavar="N", help="Seed of the order. Default: a new one each time."),
     ] = None
     calibrate: Annotated[
         bool,
-        option("--calibrate", panel=_PARAMETERS, help="Run one configuration on every host, and compare the hosts."),
+        option("--calibrate", panel=PARAMETERS, help="Run one configuration on every host, and compare the hosts."),
     ] = False
     hosts_per_trial: Annotated[
         int,
-        typer.Option("--hosts-per-trial", metavar="N", min=1, rich_help_panel=_HOSTS, help="Hosts that a trial needs."),
+        option("--hosts-per-trial", metavar="N", min=1, panel=HOSTS, show_default=True, help="Hosts of each trial."),
     ] = 1
 
 
 @dataclass(kw_only=True)
-class AttachOptions(Telling):
-    """Those of `attach`."""
+class AttachOptions(Display):
+    """Options of `attach`."""
 
     trial: Annotated[
         str | None,
-        typer.Argument(
-            metavar="[TRIAL]",
-            help="Directory of the trial, or its name. Default: the last one that is unfinished.",
-            show_default=False,
-        ),
-    ] = None
-
-
-@dataclass(kw_only=True)
-class RenderOptions(Parameters):
-    """Those of `render`."""
-
-    phase: Annotated[
-        str | None,
-        option("--phase", metavar="PHASE", help="setup, run or teardown. Default: all, one after the other."),
-    ] = None
-
-
-@dataclass(kw_only=True)
-class ValidateOptions(Hosts, Parameters):
-    """Those of `validate`."""
-
-
-@dataclass(kw_only=True)
-class DoctorOptions(Connection):
-    """Those of `doctor`."""
-
-    environment: Annotated[
-        Path | None,
-        typer.Argument(metavar="[ENV.yml]", help="Check its hosts, shell and become.", show_default=False),
+        argument("[TRIAL]", "Directory of the trial, or its name. Default: the last unfinished one."),
     ] = None

@@ -19,11 +19,11 @@ from ansible_env.cli.interrupts import Interrupts
 from ansible_env.cli.keeping import open_keeper
 from ansible_env.cli.live import make_progress
 from ansible_env.cli.options import Judged, Running
-from ansible_env.cli.output import make_writer
 from ansible_env.cli.published import published
 from ansible_env.cli.session import Session
 from ansible_env.cli.text import some
 from ansible_env.cli.values import given_values
+from ansible_env.cli.writer import Writer
 from ansible_env.config.model import PHASES, EnvironmentConfig
 from ansible_env.config.text import nearest
 from ansible_env.environment.remote_env import RemoteEnv
@@ -84,7 +84,7 @@ def prepare(
     place = Artifacts(env, artifacts or options.artifacts)
     budgets = open_budgets(config, options) if isinstance(options, Judged) and "run" in phases else Budgets()
     keeper = open_keeper(options, phases, stack)
-    writer = make_writer(options.output, sys.stdout)
+    writer = Writer(options.output, sys.stdout)
     session = Session(env, values, phases, trials, progress, place, writer, interrupts, cancel, options.quiet, keeper)
     session.files = list(published(options))
     session.budgets = budgets

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import enum
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -30,14 +29,6 @@ _TASK_WORDS = {
     "runner_on_unreachable": ("unreachable", _RED),
     "runner_on_skipped": ("skipped", _DIM),
 }
-
-
-class ProgressForm(enum.StrEnum):
-    """How progress is told."""
-
-    AUTO = "auto"
-    LIVE = "live"
-    PLAIN = "plain"
 
 
 class Progress(Listener):

@@ -11,16 +11,18 @@ import os
 import shutil
 import socket
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
 from ansible_env.cli import context
 from ansible_env.cli.artifacts import CALL_FILE
-from ansible_env.cli.query_options import PruneOptions
+from ansible_env.cli.options import Common, Experiment, StoreUrl, option
 from ansible_env.cli.replay import recover
 from ansible_env.cli.results import check_experiment, since, with_status
-from ansible_env.cli.text import plural, visible
 from ansible_env.errors import ConfigError
+from ansible_env.report.formatting import plural, visible
 from ansible_env.results.status import Status
 from ansible_env.storage.bundle.bundle import Bundle
 from ansible_env.storage.bundle.place import root
@@ -32,8 +34,31 @@ AT_ONCE = 100
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
-def run_prune(options: PruneOptions) -> str:
-    """Remove trials, and return what is to be said of it.
+@dataclass(kw_only=True)
+class PruneOptions(Common):
+    """Options of `prune`."""
+
+    experiment: Experiment = None
+    older_than: Annotated[str, option("--older-than", metavar="TIME", help="Started before: 30d, 36h, or 2026-05-01.")]
+    status: Annotated[
+        list[str] | None,
+        option("--status", metavar="STATUS", help="Only with this status, or INTERRUPTED. Repeatable."),
+    ] = None
+    keep_best: Annotated[
+        str | None, option("--keep-best", metavar="METRIC:max|min", help="Keep the best of each experiment.")
+    ] = None
+    keep_last: Annotated[
+        int, option("--keep-last", metavar="N", min=0, show_default=True, help="Keep the newest N of each experiment.")
+    ] = 0
+    keep: Annotated[
+        int, option("--keep", metavar="N", min=1, show_default=True, help="Number of trials that --keep-best keeps.")
+    ] = 10
+    dry_run: Annotated[bool, option("-n", "--dry-run", help="Only show what would be removed.")] = False
+    store: StoreUrl = None
+
+
+def prune(options: PruneOptions) -> str:
+    """Remove old trials: their bundles and their rows in the store. A running trial is never removed.
 
     Raises:
         ConfigError: there is no such experiment, metric, status or time.

@@ -4,60 +4,97 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from ansible_env.cli.exits import Exit, exit_of_trial
 from ansible_env.cli.keeping import Keeper
-from ansible_env.cli.output import Output, make_writer
-from ansible_env.cli.query_options import ExportOptions, ReplayOptions, RowOutput
+from ansible_env.cli.options import Common, Output, StoreUrl, argument, option
+from ansible_env.cli.tabular import RowOutput
+from ansible_env.cli.writer import Writer
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.results.metrics.pattern import compile_pattern
 from ansible_env.results.status import Status
-from ansible_env.storage.bundle.archive import export, opened
+from ansible_env.storage.bundle import archive
 from ansible_env.storage.bundle.bundle import RESULT, Bundle
 from ansible_env.storage.bundle.reading import read_phases, read_result
-from ansible_env.storage.bundle.replay import replay
+from ansible_env.storage.bundle.replay import replay as read_again
 from ansible_env.storage.bundle.rules import rules_of
 from ansible_env.storage.store import Store
 from ansible_env.trials.record import Trial
 
 
-def run_replay(options: ReplayOptions) -> Exit:
-    """Print what the logs of a trial give, and keep it if that was asked for; return the trial's exit code then.
+@dataclass(kw_only=True)
+class ReplayOptions(Common):
+    """Options of `replay`."""
+
+    bundle: Annotated[Path, argument("BUNDLE", "Directory of a trial, or an exported file.")]
+    pattern: Annotated[
+        str | None,
+        option("--pattern", metavar="REGEX", help="Instead of results_stdout_pattern in the environment file."),
+    ] = None
+    environment: Annotated[
+        Path | None,
+        option("--environment", metavar="ENV.yml", help="Use the pattern and rules of this environment file."),
+    ] = None
+    save: Annotated[
+        bool,
+        option("--save", help="Write the new result to the store and to the bundle, which keeps the first result."),
+    ] = False
+    store: StoreUrl = None
+    output: Annotated[
+        RowOutput,
+        option("-o", "--output", show_default=True, help="Form of the results on stdout: table, json, jsonl or csv."),
+    ] = RowOutput.TABLE
+
+
+@dataclass(kw_only=True)
+class ExportOptions(Common):
+    """Options of `export`."""
+
+    bundle: Annotated[Path, argument("BUNDLE", "Directory of a trial.")]
+    file: Annotated[
+        Path | None,
+        option("-o", "--output", metavar="FILE", help="Default: EXPERIMENT-TRIAL-UID.tar.gz in this directory."),
+    ] = None
+
+
+def replay(options: ReplayOptions) -> Exit:
+    """Read the metrics of a trial from its logs again, with another pattern or other rules; no host is touched.
 
     Raises:
-        ConfigError: there is no such trial, its logs are gone, or the pattern is none.
+        ConfigError: there is no such trial, its logs are gone, or the pattern is wrong.
         StoreError: the store cannot be opened.
     """
     if options.output is RowOutput.PARQUET:
         raise ConfigError(Problem("a replay is one trial: table, json, jsonl or csv", "--output"))
     if options.save and options.bundle.is_file():
         raise ConfigError(Problem("an exported file is not changed", "--save", options.bundle))
-    with opened(options.bundle.expanduser()) as bundle:
+    with archive.opened(options.bundle.expanduser()) as bundle:
         rules = _rules(options, bundle)
         data = read_result(bundle.directory / RESULT)
         trial = kept_trial(bundle, data)
-        trial.phases = replay(bundle, rules)
+        trial.phases = read_again(bundle, rules)
         if options.save:
             with Store(options.store) as store:
                 trial.bundle = bundle.replace_result(trial.to_dict(output=True), rules)
                 Keeper(store).finish(trial)
-    writer = make_writer(Output(options.output.value), sys.stdout)
+    writer = Writer(Output(options.output.value), sys.stdout)
     writer.add(trial)
     writer.close()
     return exit_of_trial(trial)
 
 
-def run_export(options: ExportOptions) -> Path:
-    """Make one file of a bundle and return its path.
+def export(options: ExportOptions) -> str:
+    """Write a bundle to one file, to send to somebody; `replay` reads it, too.
 
     Raises:
         ConfigError: there is no bundle, or the file cannot be written.
     """
-    return export(Bundle.open(options.bundle.expanduser()), options.file)
+    return f"{archive.export(Bundle.open(options.bundle.expanduser()), options.file)}\n"
 
 
 def _rules(options: ReplayOptions, bundle: Bundle) -> dict[str, Any]:

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import enum
+from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
+from typing import Annotated
 
 from ansible_env.cli.files import write_whole
-from ansible_env.cli.query_options import ReportForm, ReportOptions
+from ansible_env.cli.options import Common, StoreUrl, argument, option
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.storage.store import Store
+
+
+class ReportForm(enum.StrEnum):
+    """Forms of a report."""
+
+    HTML = "html"
+    JUNIT = "junit"
+    MARKDOWN = "markdown"
+
 
 _FORMS = {
     ".html": ReportForm.HTML,
@@ -18,8 +31,28 @@ _FORMS = {
 }
 
 
-def reported(options: ReportOptions) -> str:
-    """Write the report, or return it where no file is named.
+@dataclass(kw_only=True)
+class ReportOptions(Common):
+    """Options of `report`."""
+
+    experiment: Annotated[str, argument("EXPERIMENT", "Its name in the store.")]
+    file: Annotated[
+        Path | None,
+        option("-o", "--output", metavar="FILE", help="The file to write. Default: stdout."),
+    ] = None
+    form: Annotated[
+        ReportForm | None,
+        option("--format", help="Default: that of FILE's name: .html, .xml (JUnit) or .md; else html."),
+    ] = None
+    best: Annotated[
+        str | None,
+        option("--best", metavar="METRIC:max|min", help="The objective. Default: score:max, if there is a score."),
+    ] = None
+    store: StoreUrl = None
+
+
+def report(options: ReportOptions) -> str:
+    """Make a report of an experiment: a page to look at, JUnit XML for CI, or Markdown for a pull request.
 
     Raises:
         ConfigError: there is no such experiment, or the file cannot be written.
@@ -28,7 +61,7 @@ def reported(options: ReportOptions) -> str:
     form = options.form or (_FORMS.get(options.file.suffix.lower()) if options.file else ReportForm.HTML)
     if form is None:
         hint = "call it .html, .xml or .md, or say --format"
-        raise ConfigError(Problem("the form of the report is not known by this name", "-o", options.file, hint=hint))
+        raise ConfigError(Problem("this name does not say which form of report", "-o", options.file, hint=hint))
     made = import_module("ansible_env.report")  # the templates are needed by no other command
     with contextlib.closing(Store(options.store)) as store:
         data = made.collect(store, options.experiment, options.best)

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
-
-from rich import box
-from rich.cells import cell_len
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from typing import Annotated, Any
 
 from ansible_env.cli import context
-from ansible_env.cli.query_options import ResultsOptions, RowOutput
+from ansible_env.cli.options import Common, Experiment, StoreUrl, option
 from ansible_env.cli.replay import recover
-from ansible_env.cli.rows import Row, write, write_rows
-from ansible_env.cli.text import duration, number, visible
+from ansible_env.cli.tabular import Row, RowOutput, rows_as_table, write_rows
 from ansible_env.config.text import nearest
 from ansible_env.errors import ConfigError, Problem
+from ansible_env.report.formatting import duration, number
 from ansible_env.results.status import Status
 from ansible_env.storage.database.frame import flat_rows
 from ansible_env.storage.database.records import StoredTrial
@@ -29,32 +22,75 @@ from ansible_env.storage.store import Store
 
 TABLE_LIMIT = 20
 LONGEST_CELL = 32
+WHICH, FORM = "Which trials", "How they are shown"
+"""Panels of `--help`."""
 _SPAN = re.compile(r"(\d+)([smhdw])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
-def run_results(options: ResultsOptions) -> None:
-    """Print what was asked for.
+@dataclass(kw_only=True)
+class StoreOptions(Common):
+    """Options of commands that print rows from the store."""
+
+    store: StoreUrl = None
+    output: Annotated[
+        RowOutput, option("-o", "--output", panel=FORM, show_default=True, help="Form of the rows on stdout.")
+    ] = RowOutput.TABLE
+
+
+@dataclass(kw_only=True)
+class ResultsOptions(StoreOptions):
+    """Options of `results`."""
+
+    experiment: Experiment = None
+    best: Annotated[
+        str | None,
+        option("--best", panel=WHICH, metavar="METRIC:max|min", help="Trials that succeeded, the best first."),
+    ] = None
+    where: Annotated[
+        list[str] | None,
+        option("-w", "--where", panel=WHICH, metavar="NAME=VALUE", help="With this parameter. Repeatable."),
+    ] = None
+    status: Annotated[
+        list[str] | None,
+        option("--status", panel=WHICH, metavar="STATUS", help="With this status, or INTERRUPTED. Repeatable."),
+    ] = None
+    since: Annotated[
+        str | None,
+        option("--since", panel=WHICH, metavar="TIME", help="Started since then: 2026-05-01, or 36h, 7d."),
+    ] = None
+    sort: Annotated[
+        str | None,
+        option("--sort", panel=WHICH, metavar="[-]COLUMN", help="By a metric, parameter or column; - reverses."),
+    ] = None
+    limit: Annotated[
+        int | None,
+        option("-n", "--limit", panel=WHICH, metavar="N", min=1, help="At most N; a table shows 20 by default."),
+    ] = None
+    hosts: Annotated[bool, option("--hosts", panel=FORM, help="A row for each host of each trial.")] = False
+    experiments: Annotated[bool, option("--experiments", panel=FORM, help="The experiments, not the trials.")] = False
+
+
+def results(options: ResultsOptions) -> str:
+    """List trials from the store: filtered, sorted, the best first; as a table, or as data for other programs.
 
     Raises:
-        ConfigError: there is no such experiment or column, or a condition is none.
+        ConfigError: there is no such experiment or column, or a condition cannot be read.
         StoreError: the store cannot be read.
     """
     with Store(options.store) as store:
         recover(store)
         if options.experiments:
-            rows = experiment_rows(store)
-            name = "experiments"
+            rows, name = experiment_rows(store), "experiments"
         else:
             trials, more = _trials(store, options)
-            rows = flat_rows(trials, store.hosts(trials) if options.hosts else None)
-            name = "hosts" if options.hosts else "trials"
+            rows, name = flat_rows(trials, store.hosts(trials) if options.hosts else None), "trials"
             if more:
                 context.say_error(f"{len(trials)} of {more} trials are shown: --limit N for more, -o csv for all")
     if options.output is RowOutput.TABLE:
-        write(table_text(_shown(rows, options)))
-    else:
-        write_rows(rows, options.output, name)
+        return rows_as_table(_shown(rows, options))
+    write_rows(rows, options.output, "hosts" if options.hosts and not options.experiments else name)
+    return ""
 
 
 def experiment_rows(store: Store) -> list[dict[str, Any]]:
@@ -124,11 +160,11 @@ def _conditions(texts: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def since(text: str, now: datetime, option: str = "--since") -> datetime:
-    """Return the time that a text stands for: a date, a date and time, or a span before now.
+def since(text: str, now: datetime, option_name: str = "--since") -> datetime:
+    """Read a date, a date and time, or a span of time before now.
 
     Raises:
-        ConfigError: it is none of those.
+        ConfigError: the text is none of these.
     """
     if span := _SPAN.fullmatch(text):
         return now - timedelta(seconds=int(span[1]) * _UNITS[span[2]])
@@ -136,7 +172,7 @@ def since(text: str, now: datetime, option: str = "--since") -> datetime:
         return datetime.fromisoformat(text).astimezone()
     except ValueError:
         hint = "2026-05-01, 2026-05-01T12:00, 36h or 7d"
-        raise ConfigError(Problem(f"{text!r} is no time", option, hint=hint)) from None
+        raise ConfigError(Problem(f"{text!r} is not a time", option_name, hint=hint)) from None
 
 
 def check_experiment(store: Store, name: str) -> None:
@@ -175,7 +211,7 @@ def _sort_key(value: Any) -> tuple[int, Any]:
 
 
 def _shown(rows: Sequence[Row], options: ResultsOptions) -> list[dict[str, str]]:
-    """Return the columns that tell something, as text."""
+    """Return the columns that differ or have values, as text."""
     if options.experiments:
         return [{name: _text(name, value) for name, value in row.items()} for row in rows]
     fixed = ["id", *([] if options.experiment else ["experiment"]), "trial", "status"]
@@ -200,35 +236,3 @@ def _text(column: str, value: Any) -> str:
         return str(value)
     text = number(value)
     return text if len(text) <= LONGEST_CELL else text[: LONGEST_CELL - 1] + "…"
-
-
-def table_text(rows: Sequence[dict[str, str]]) -> str:
-    """Return rows as a table that fits the terminal, if there is one; columns that do not fit are named below."""
-    if not rows:
-        return "no trials\n"
-    # A file or a pipe has no edge; nothing is left out there.
-    edge = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 10_000
-    console = Console(file=sys.stdout, width=edge, highlight=False, markup=False, emoji=False)
-    width = console.width
-    columns, left_out = list(rows[0]), list[str]()
-    while len(columns) > 1 and sum(max(cell_len(r[c]) for r in (*rows, {c: c})) + 3 for c in columns) - 3 > width:
-        left_out.append(columns.pop())
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
-    for name in columns:
-        table.add_column(Text(visible(name)), justify="right" if _is_number(rows, name) else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*(Text(row[name], _style(name, row[name])) for name in columns))
-    with console.capture() as capture:
-        console.print(table)
-    text = "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
-    return text + (f"no room for: {', '.join(map(visible, reversed(left_out)))}\n" if left_out else "")
-
-
-def _is_number(rows: Sequence[dict[str, str]], name: str) -> bool:
-    return all(re.match(r"-?[\d.,]+|-$|nan|-?inf", row[name]) and not re.match(r"\d{4}-", row[name]) for row in rows)
-
-
-def _style(name: str, value: str) -> str:
-    if name != "status":
-        return ""
-    return {"SUCCEEDED": "green", "TIMED_OUT": "yellow", "CANCELED": "yellow", "RUNNING": ""}.get(value, "red")

@@ -18,11 +18,11 @@ from ansible_env.cli.exits import Exit, exit_of_trial, worst_exit
 from ansible_env.cli.failures import report_failure
 from ansible_env.cli.interrupts import Interrupts, StopWaiting
 from ansible_env.cli.keeping import Keeper
-from ansible_env.cli.output import Writer
 from ansible_env.cli.pace import Pace
 from ansible_env.cli.progress import Progress
 from ansible_env.cli.published import Published
 from ansible_env.cli.values import Values
+from ansible_env.cli.writer import Writer
 from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import AnsibleEnvError, ConfigError
 from ansible_env.results.assertions import AssertionResult

@@ -1,19 +1,23 @@
-"""`render` and `validate`: what a file stands for, without touching a host."""
+"""`render`, `validate` and `schema`: the contents of an environment file; no host is touched."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
 
 from ansible_env.cli import context
-from ansible_env.cli.options import RenderOptions, ValidateOptions
-from ansible_env.cli.text import some, visible
+from ansible_env.cli.options import Hosts, Parameters, option
+from ansible_env.cli.tabular import write
 from ansible_env.cli.values import Values, given_values
-from ansible_env.config.model import PHASES, EnvironmentConfig
+from ansible_env.config.model import PHASES, EnvironmentConfig, json_schema
 from ansible_env.config.parameters import selected_groups
 from ansible_env.config.text import nearest
 from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ConfigError, Problem
+from ansible_env.report.formatting import some, visible
+from ansible_env.storage.bundle.files import to_json
 
 _NOTE = """\
 # {phases} of {name}, one play after the other.
@@ -21,8 +25,23 @@ _NOTE = """\
 """
 
 
-def rendered(options: RenderOptions) -> str:
-    """Return the playbook of a phase, or of all.
+@dataclass(kw_only=True)
+class RenderOptions(Parameters):
+    """Options of `render`."""
+
+    phase: Annotated[
+        str | None,
+        option("--phase", metavar="PHASE", help="setup, run or teardown. Default: all, one after the other."),
+    ] = None
+
+
+@dataclass(kw_only=True)
+class ValidateOptions(Hosts, Parameters):
+    """Options of `validate`."""
+
+
+def render(options: RenderOptions) -> str:
+    """Print the playbook of a phase, which runs by hand: ansible-playbook -i INVENTORY file.yml.
 
     Raises:
         ConfigError: the file or a parameter is wrong, or there is no such phase.
@@ -43,24 +62,25 @@ def rendered(options: RenderOptions) -> str:
     return "---\n" + note + "".join(text.removeprefix("---\n") for text in plays)
 
 
-def validated(options: ValidateOptions) -> Iterator[str]:
-    """Yield lines that say what was found to be right.
+def validate(options: ValidateOptions) -> str:
+    """Check an environment file, its parameters, and with -i the inventory; no host is touched.
 
     Raises:
-        ConfigError: with everything that is not.
+        ConfigError: it has every problem.
     """
     config = EnvironmentConfig.load(options.environment)
     values = given_values(config, options.params or [], options.params_file or [])
     for problem in values.ignored:
         context.say_error(f"warning: {problem}")
     missing = [] if values else _missing(config)
-    if missing:  # nobody has tried to give them
-        hosts: tuple[str, ...] | None = None
-    else:
-        hosts = _checked(options, config, values)
-    yield f"{visible(str(options.environment))}: OK"
-    for label, text in _summary(config, hosts, missing):
-        yield f"  {label:11} {text}"
+    hosts = None if missing else _checked(options, config, values)  # else nobody has tried to give them
+    lines = [f"  {label:11} {text}\n" for label, text in _summary(config, hosts, missing)]
+    return "".join([f"{visible(str(options.environment))}: OK\n", *lines])
+
+
+def schema() -> None:
+    """Print the JSON Schema of environment files, for editors."""
+    write(to_json(json_schema(), indent=2) + "\n")
 
 
 def _checked(options: ValidateOptions, config: EnvironmentConfig, values: Values) -> tuple[str, ...] | None:
@@ -77,7 +97,7 @@ def _checked(options: ValidateOptions, config: EnvironmentConfig, values: Values
 
 
 def _missing(config: EnvironmentConfig) -> list[str]:
-    """Return what a trial has to be given, as far as the file tells."""
+    """Return what a trial has to be given, as far as the file says."""
     with contextlib.suppress(ConfigError):
         tunables = selected_groups(config).tunables
         return [name for name in config.required_args if name not in tunables and name not in config.const_args]

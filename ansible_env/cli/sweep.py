@@ -18,14 +18,12 @@ from ansible_env.cli.exits import Exit, exit_of_trial, worst_exit
 from ansible_env.cli.failures import report_failure
 from ansible_env.cli.hostfacts import HostFacts
 from ansible_env.cli.interrupts import Interrupts, StopWaiting
-from ansible_env.cli.options import SweepOptions
-from ansible_env.cli.output import Output
+from ansible_env.cli.options import Output, ProgressForm, SweepOptions
 from ansible_env.cli.preparing import prepare
-from ansible_env.cli.progress import ProgressForm
 from ansible_env.cli.session import Session
-from ansible_env.cli.summary import calibration_table, configuration_table, verdicts_text
 from ansible_env.cli.sweepview import make_sweep_progress
 from ansible_env.cli.text import duration, plural, visible
+from ansible_env.cli.trial_tables import calibration_table, configuration_table, verdicts_text
 from ansible_env.cli.values import Values, given_values
 from ansible_env.config.model import PHASES, EnvironmentConfig
 from ansible_env.environment.remote_env import RemoteEnv

@@ -13,8 +13,9 @@ from rich.console import Group
 from rich.text import Text
 
 from ansible_env.cli.drawn import DrawnProgress, is_screen
+from ansible_env.cli.options import ProgressForm
 from ansible_env.cli.pace import Pace, about, bar, clock
-from ansible_env.cli.progress import Progress, ProgressForm
+from ansible_env.cli.progress import Progress
 from ansible_env.cli.text import number, some, visible
 
 WIDEST_BAR = 40

@@ -12,9 +12,10 @@ from typer.testing import CliRunner
 from ansible_env.cli import screen
 from ansible_env.cli.app import app
 from ansible_env.cli.live import LiveProgress, make_progress
+from ansible_env.cli.options import ProgressForm
 from ansible_env.cli.pace import Pace, about, clock
 from ansible_env.cli.panel import FOLDED_ROWS, panel
-from ansible_env.cli.progress import Progress, ProgressForm
+from ansible_env.cli.progress import Progress
 from ansible_env.cli.sweepview import SweepProgress, UnderWay, make_sweep_progress, sweep_panel
 from ansible_env.cli.view import MetricsReader, PhaseView, State
 from ansible_env.config.model import EnvironmentConfig

@@ -164,7 +164,7 @@ def test_a_bundle_that_cannot_be_removed_keeps_its_row(kept, monkeypatch):
     ("arguments", "words"),
     [
         ([], "--older-than"),
-        (["--older-than", "soon"], "--older-than: 'soon' is no time"),
+        (["--older-than", "soon"], "--older-than: 'soon' is not a time"),
         (["nope", "--older-than", "1d"], "no experiment 'nope'"),
         (["--older-than", "1d", "--keep-best", "score"], "is not METRIC:max or METRIC:min"),
         (["--older-than", "1d", "--status", "BAD"], "there is no status 'BAD'"),

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from ansible_env.cli.app import app
 from ansible_env.cli.results import since
-from ansible_env.cli.rows import parquet
+from ansible_env.cli.tabular import parquet
 from ansible_env.errors import ConfigError
 from ansible_env.report.comparison import compare
 from ansible_env.results.host_result import HostResult
@@ -142,7 +142,7 @@ def test_parquet_of_values_of_several_types():
         (["results", "othr"], "did you mean 'other'?"),
         (["results", "--best", "score"], "METRIC:max"),
         (["results", "--status", "good"], "no status 'good'"),
-        (["results", "--since", "soon"], "'soon' is no time"),
+        (["results", "--since", "soon"], "'soon' is not a time"),
         (["results", "-w", "mode"], "not NAME=VALUE"),
         (["results", "--sort", "scor"], "did you mean 'score'?"),
         (["compare", "x", "nope"], "no trials 'nope'"),
@@ -216,7 +216,7 @@ def test_few_values_prove_nothing(ask):
     pytest.importorskip("scipy")
     for score in (1, 2, 3, 100, 200, 300):
         ask.store.add_trial("x", trial([score]))
-    assert "too few values to tell: score. With 3 and 3" in ask("compare", "1-3", "4-6")
+    assert "too few values: score. With 3 and 3" in ask("compare", "1-3", "4-6")
     assert "too few" in ask("compare", "1", "2")
 
 

@@ -6,8 +6,9 @@ import pytest
 from rich.console import Console
 
 from ansible_env.cli.failures import headline
-from ansible_env.cli.output import Output, make_writer
-from ansible_env.cli.tables import trial_tables
+from ansible_env.cli.options import Output
+from ansible_env.cli.trial_tables import trial_tables
+from ansible_env.cli.writer import Writer
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.phase_result import phase_result
@@ -64,7 +65,7 @@ def test_metrics_that_do_not_fit_leave_room_for_the_hosts_that_failed():
 
 def test_a_pipe_has_a_row_for_each_host():
     stream = io.StringIO()
-    writer = make_writer(Output.TABLE, stream)
+    writer = Writer(Output.TABLE, stream)
     writer.add(a_trial(64))
     assert len(stream.getvalue().splitlines()) == 64 + 3
 

@@ -11,7 +11,7 @@ import pytest
 
 from ansible_env import ConfigError, EngineError, RemoteEnv, Status
 from ansible_env.cli import context
-from ansible_env.cli.places import ContainerEngineName, Place
+from ansible_env.cli.options import ContainerEngineName, Place
 from ansible_env.engine.container import Container, ContainerEngine
 from ansible_env.engine.inventory import Inventory
 from ansible_env.engine.protocol import Options

@@ -1,20 +1,24 @@
-"""A trial as tables: hosts side by side where they fit, one below the other where they are many."""
+"""Trials as tables: one trial by hosts; many trials by configuration, or by host."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from statistics import median
-from typing import TypeGuard
+from collections.abc import Iterable, Iterator, Sequence
+from statistics import fmean, median
+from typing import TYPE_CHECKING, TypeGuard
 
-from rich import box
 from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from ansible_env.cli.text import duration, number, plural, visible
+from ansible_env.cli.tabular import new_table, status_style
+from ansible_env.config.checks import TRIAL_NAMES
+from ansible_env.report.formatting import duration, number, plural, visible
+from ansible_env.results.aggregate import cv
 from ansible_env.results.host_result import HostResult
-from ansible_env.results.status import Status
 from ansible_env.trials.record import Trial
+
+if TYPE_CHECKING:
+    from ansible_env.cli.sweep import SweepTrial
 
 SIDE_BY_SIDE = 6
 """Hosts, up to which each is a column."""
@@ -24,7 +28,8 @@ AROUND = 8
 """Lines of a terminal that are left for what is above and below a table."""
 LONGEST_VALUE = 60
 """Characters of a metric that is text; the other forms of output have it whole."""
-_STYLES = {Status.SUCCEEDED: "green", Status.READY: "green", Status.TIMED_OUT: "yellow", Status.CANCELED: "yellow"}
+MOST_MISSED = 20
+"""Budgets that were not kept, of which a table has a line each."""
 
 
 def trial_tables(trial: Trial, width: int, height: int | None = None) -> Iterator[Text | Table]:
@@ -32,7 +37,7 @@ def trial_tables(trial: Trial, width: int, height: int | None = None) -> Iterato
     title = Text.assemble(
         (visible(trial.environment), "bold"),
         f"  trial {trial.number}  ",
-        (trial.status.name, _style(trial.status)),
+        (trial.status.name, status_style(trial.status.name)),
         f"  {duration(trial.elapsed)}",
     )
     yield title
@@ -54,7 +59,7 @@ def _folded(hosts: Sequence[HostResult], metrics: Sequence[str], width: int, hei
     good = [host for host in hosts if host.status.is_succeeded()]
     bad = [host for host in hosts if not host.status.is_succeeded()]
     if spread := list(_spread(good, metrics)):
-        table = _table(["metric", "min", "", "median", "max", ""])
+        table = new_table(["metric", "min", "", "median", "max", ""])
         for row in spread:
             table.add_row(*map(Text, row))
         yield table
@@ -99,13 +104,13 @@ def _columns(hosts: Sequence[HostResult], metrics: Sequence[str], width: int) ->
 
 def _table_of_columns(hosts: Sequence[HostResult], metrics: Sequence[str]) -> Table:
     head, *body = _column_cells(hosts, metrics)
-    table = _table(head)
+    table = new_table(head)
     for row in body[: len(metrics)]:
         table.add_row(*(Text(cell) for cell in row))
     if metrics:
         table.add_section()
     for row in body[len(metrics) :]:
-        styles = [""] + [_style(host.status) if row[0] in ("status", "kind") else "" for host in hosts]
+        styles = [""] + [status_style(host.status.name) if row[0] in ("status", "kind") else "" for host in hosts]
         table.add_row(*(Text(cell, style) for cell, style in zip(row, styles, strict=True)))
     return table
 
@@ -122,9 +127,9 @@ def _column_cells(hosts: Sequence[HostResult], metrics: Sequence[str]) -> list[l
 
 def _table_of_rows(hosts: Sequence[HostResult], metrics: Sequence[str]) -> Table:
     head, *body = _rows(hosts, metrics)
-    table = _table(head)
+    table = new_table(head)
     for host, row in zip(hosts, body, strict=True):
-        styles = ["", _style(host.status), *[""] * (len(row) - 2)]
+        styles = ["", status_style(host.status.name), *[""] * (len(row) - 2)]
         table.add_row(*(Text(cell, style) for cell, style in zip(row, styles, strict=True)))
     return table
 
@@ -137,13 +142,6 @@ def _rows(hosts: Sequence[HostResult], metrics: Sequence[str]) -> list[list[str]
         status = host.status.name if host.status.is_succeeded() else str(host.kind)
         rows.append([visible(host.host), status, duration(host.elapsed), *(_metric(host, n) for n in metrics)])
     return rows
-
-
-def _table(head: Sequence[str]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
-    for index, title in enumerate(head):
-        table.add_column(Text(title), justify="left" if index == 0 else "right", overflow="fold")
-    return table
 
 
 def _metric(host: HostResult, name: str) -> str:
@@ -164,5 +162,88 @@ def _fits(longest: Sequence[str], width: int) -> bool:
     return sum(cell_len(cell) + 2 for cell in longest) <= width
 
 
-def _style(status: Status) -> str:
-    return _STYLES.get(status, "red")
+# Many trials
+
+
+def configuration_table(trials: Sequence[SweepTrial]) -> Table:
+    """Return a row for each configuration: how many trials succeeded, and the mean of each metric, ± its cv."""
+    groups: dict[int, list[SweepTrial]] = {}
+    for trial in sorted(trials, key=lambda trial: trial.request.configuration):
+        groups.setdefault(trial.request.configuration, []).append(trial)
+    metrics = _metric_names(trials)
+    params = _varied([group[0] for group in groups.values()])
+    table = new_table([*params, "ok", *metrics], left=len(params))
+    for group in groups.values():
+        ok = sum(trial.status.is_succeeded() for trial in group)
+        given = [number(group[0].params.get(name)) for name in params]
+        cells = [_mean_and_cv(_values(group, name)) for name in metrics]
+        table.add_row(*map(Text, [*given, f"{ok}/{len(group)}", *cells]))
+    return table
+
+
+def calibration_table(trials: Sequence[SweepTrial]) -> Table:
+    """Return a row for each host: the mean of each metric, ± its cv, and how far it is from the median of the hosts."""
+    by_host: dict[str, list[SweepTrial]] = {}
+    for trial in trials:
+        for host in trial.ran_on or trial.request.hosts:
+            by_host.setdefault(host, []).append(trial)
+    metrics = _metric_names(trials)
+    table = new_table(["host", "ok", *(title for name in metrics for title in (name, "bias"))])
+    values = {host: {name: _values(group, name) for name in metrics} for host, group in by_host.items()}
+    middle = {name: _middle([of_host[name] for of_host in values.values()]) for name in metrics}
+    for host, group in sorted(by_host.items()):
+        ok = sum(trial.status.is_succeeded() for trial in group)
+        cells = [(_mean_and_cv(values[host][name]), _bias(values[host][name], middle[name])) for name in metrics]
+        table.add_row(*map(Text, [visible(host), f"{ok}/{len(group)}", *(text for pair in cells for text in pair)]))
+    return table
+
+
+def verdicts_text(trials: Sequence[SweepTrial]) -> str:
+    """Return how many trials kept their budgets, and which budgets were not kept; nothing where there are none."""
+    judged = [trial for trial in trials if trial.verdicts]
+    if not judged:
+        return ""
+    missed = [(trial, verdict) for trial in judged for verdict in trial.verdicts if not verdict.passed]
+    kept = len(judged) - len({trial.number for trial, _ in missed})
+    lines = ["", f"{kept} of {plural(len(judged), 'trial')} kept {plural(len(judged[0].verdicts), 'budget')}"]
+    lines += [f"FAILED  trial {trial.number}  {visible(verdict.message)}" for trial, verdict in missed[:MOST_MISSED]]
+    if len(missed) > MOST_MISSED:
+        lines.append(f"… and {len(missed) - MOST_MISSED} more: -o json has them all")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _metric_names(trials: Iterable[SweepTrial]) -> list[str]:
+    """Return the metrics that are numbers, those of the group."""
+    metrics = [item for trial in trials if trial.deciding for item in trial.deciding.metrics.items()]
+    return list(dict.fromkeys(name for name, value in metrics if _is_number(value) and not name.endswith("}")))
+
+
+def _varied(trials: Sequence[SweepTrial]) -> list[str]:
+    """Return the parameters that differ between configurations, by what was given."""
+    given = [{**trial.request.values, **trial.request.globals} for trial in trials]
+    names = list(dict.fromkeys(name for values in given for name in values if name not in TRIAL_NAMES))
+    return [name for name in names if len({str(values.get(name)) for values in given}) > 1] or names
+
+
+def _values(trials: Iterable[SweepTrial], name: str) -> list[float]:
+    """Return a metric of the trials that succeeded and have it."""
+    good = [trial.deciding for trial in trials if trial.status.is_succeeded() and trial.deciding]
+    return [value for result in good if _is_number(value := result.metrics.get(name))]
+
+
+def _mean_and_cv(values: Sequence[float]) -> str:
+    """Return a mean, and the coefficient of variation where there are several values."""
+    if not values:
+        return "-"
+    spread = cv(values)
+    return number(float(fmean(values))) + (f" ±{spread:.1%}" if spread is not None else "")
+
+
+def _middle(groups: Iterable[Sequence[float]]) -> float | None:
+    """Return the median of the means."""
+    means = [fmean(values) for values in groups if values]
+    return median(means) if means else None
+
+
+def _bias(values: Sequence[float], middle: float | None) -> str:
+    return "-" if not values or not middle else f"{(fmean(values) - middle) / abs(middle):+.1%}"

@@ -39,8 +39,8 @@ def answer(phase, host, task):
     if host == "bad":
         return {"kind": "exit", "rc": 3, "msg": "exit status 3"}
     times = {
-        "started": (NOW - timedelta(days=1)).isoformat(),
-        "finished": (NOW - timedelta(days=1, seconds=-2)).isoformat(),
+        "start": (NOW - timedelta(days=1)).isoformat(),
+        "end": (NOW - timedelta(days=1, seconds=-2)).isoformat(),
     }
     return {"metrics": {"score": 42, "note": "fine", "worst": float("nan")}, **times}
 

@@ -37,10 +37,12 @@ PARTS = {
 }
 HEAD = """# Environment file
 
-The source of this page is the JSON Schema (`ansible-env schema`). `python -m tests.docs.reference` writes it; a test
-compares. [Existing playbooks and roles](../howto/existing-playbooks.md), [groups](../howto/groups.md) and
-[telemetry](../howto/observability.md#telemetry-of-the-hosts) explain some keys in detail.
-[The SQLite example](../../examples/sqlite/environment.yml) shows most of them.
+<!-- `python -m tests.docs.reference` writes this page from the JSON Schema, and a test compares. -->
+
+An environment file is YAML, JSON or JSON with comments. These are all its keys. `ansible-env schema` prints them as a
+JSON Schema, for an editor that completes the file. [The SQLite example](../../examples/sqlite/environment.yml) explains
+most of them where it uses them. [Existing playbooks and roles](../howto/existing-playbooks.md),
+[groups](../howto/groups.md) and [telemetry](../howto/observability.md#telemetry-of-the-hosts) have the details.
 """
 
 
@@ -74,7 +76,11 @@ def _tunable(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _table(keys: Mapping[str, Any], *, defaults: bool = True) -> str:
-    lines = ["| Key | Value | Default | |", "|---|---|---|---|"] if defaults else ["| Key | Value | |", "|---|---|---|"]
+    lines = (
+        ["| Key | Value | Default | Meaning |", "|---|---|---|---|"]
+        if defaults
+        else ["| Key | Value | Meaning |", "|---|---|---|"]
+    )
     for key, of in keys.items():
         default = f" {_default(of)} |" if defaults else ""
         lines.append(f"| `{key}` | {_kind(of)} |{default} {_text(of.get('description', ''))} |".replace("  |", " |"))

@@ -27,6 +27,10 @@ GENERATED: dict[str, Callable[[], str]] = {"commands": cli.page, "collection": c
 _LANGUAGES = {".yml": "yaml", ".yaml": "yaml", ".py": "python", ".jsonc": "json", ".json": "json", ".sh": "bash"}
 _CODE = re.compile(r"^(?:```.*?^```|~~~.*?^~~~)|`[^`\n]+`", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(?<=\]\()(?!\w+:|#|/)([^)#\s]*)(#[^)\s]*)?(?=\))")
+_KEYS = re.compile(
+    r"<table>\s*<thead>\s*<tr>\s*<th>Key</th>\s*<th>Value</th>\s*(<th>Default</th>)?.*?</table>", re.DOTALL
+)
+_LOADED = re.compile(r"<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=[\"']?(?:https?:)?//[^>]*>")
 _GENERATED = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
 
 
@@ -50,6 +54,19 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Put generated text in its place, and let links out of docs/ lead to the pages that were added."""
     markdown = _GENERATED.sub(lambda match: GENERATED[match[1]](), markdown)
     return rewritten(_source(page.file), markdown)
+
+
+def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Mark the tables of keys, which docs/assets/extra.css shows as lists on a phone."""
+    return _KEYS.sub(lambda match: f'<div class="keys{" with-defaults" if match[1] else ""}">{match[0]}</div>', content)
+
+
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """Refuse a page that loads something from elsewhere."""
+    loaded = _LOADED.search(output)
+    if loaded:
+        raise PluginError(f"{page.file.src_uri}: is not self-contained: {loaded[0]}")
+    return output
 
 
 def on_post_build(config: MkDocsConfig) -> None:

@@ -54,7 +54,7 @@ test-docs: venv packages ## each command of README and docs, and the report in C
 
 .PHONY: docs
 docs: venv ## the documentation as a site in site/; a broken link or an undocumented public name fails
-	@$(IN_VENV) NO_MKDOCS_2_WARNING=1 python -m mkdocs --quiet build
+	@$(IN_VENV) NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict
 
 check: venv ## the quick static checks: ruff, mypy, import layers, yamllint
 	$(BIN)/ruff check .

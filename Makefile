@@ -1,9 +1,11 @@
-# make demo    a real benchmark on this machine, from nothing: setup, run, teardown, metrics
-# make test    everything that has to be true before a commit
-# make lint    the slower checks of the Ansible content, besides those of `make test`
-# make help    the rest
+# make demo       a real benchmark on this machine, from nothing: setup, run, teardown, metrics
+# make test-fast  a first pass while you edit: no ssh servers, under 90 seconds
+# make test       everything that has to be true before a commit
+# make lint       the slower checks of the Ansible content, besides those of `make test`
+# make help       the rest
 #
-# The first call makes a virtual environment in .venv; later ones are fast, until pyproject.toml changes.
+# The first call makes a virtual environment in .venv; later ones are fast, until pyproject.toml changes. `make demo`
+# installs only what ansible-env itself needs; the other targets add the tools of its developers.
 # PYTHON=python3.12 chooses another interpreter, VENV=dir another place, PYTEST_ARGS='-k fold' some of the tests.
 
 SHELL := /bin/bash
@@ -17,19 +19,22 @@ PYTEST_ARGS ?=
 # More than cores: half of the tests' time is spent waiting.
 WORKERS ?= 3
 BIN = $(VENV)/bin
+RUNTIME = $(VENV)/.ansible-env-runtime
 STAMP = $(VENV)/.ansible-env-installed
+PIP = $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
 # Molecule, ansible-lint and import-linter start programs by name.
 IN_VENV = PATH="$(abspath $(BIN)):$$PATH"
 
 # program:Debian package. The tests that want a program are skipped without it.
 PROGRAMS = sshd:openssh-server ssh:openssh-client ip:iproute2 sudo:sudo busybox:busybox unshare:util-linux ps:procps
 
-.PHONY: help demo store-scale store-kill test test-all test-worker molecule bench lint check format venv packages clean
+.PHONY: help demo store-scale store-kill test test-fast smoke coverage test-all test-worker molecule bench lint check \
+  format venv packages changelog clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
 
-demo: venv ## run the SQLite benchmark on this machine
+demo: $(RUNTIME) ## run the SQLite benchmark on this machine
 	@$(BIN)/ansible-env trial examples/sqlite/environment.yml
 
 store-scale: venv ## 10,000 trials in a store: how long it takes to write one and to find the best
@@ -40,13 +45,27 @@ store-kill: venv ## kill -9 of 20 sweeps at random moments: the store has every 
 
 test: venv packages check ## static checks and all tests (some minutes)
 	$(IN_VENV) pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+	$(BIN)/nox -s smoke
+
+test-fast: venv ## ruff, the tests without Ansible, and some with it on this machine: a first pass while you edit
+	$(BIN)/ruff check .
+	$(IN_VENV) pytest -n $(WORKERS) --dist worksteal -m 'not slow' tests/unit tests/integration/test_task_result.py $(PYTEST_ARGS)
+
+smoke: venv packages ## about 60 tests through all layers on the newest ansible-core; `make test` includes it
+	$(BIN)/nox -s smoke -- $(PYTEST_ARGS)
+
+coverage: venv packages ## all tests, and which lines of the package they run, in started processes too
+	$(IN_VENV) coverage erase
+	$(IN_VENV) coverage run -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+	$(IN_VENV) coverage combine --quiet
+	$(IN_VENV) coverage report
 
 .PHONY: test-cookbook test-docs test-mlos
 test-cookbook: venv packages ## every example on real hosts, with packages from Debian (some minutes)
 	$(IN_VENV) pytest -m cookbook tests/cookbook $(PYTEST_ARGS)
 
 test-mlos: venv packages ## all tests of the classes for mlos_bench, whole experiments too (some minutes)
-	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check 'mlos-bench[flaml]'
+	$(PIP) 'mlos-bench[flaml]'
 	$(IN_VENV) pytest -m 'mlos or not mlos' tests/integration/mlos tests/unit/mlos/test_mlos.py $(PYTEST_ARGS)
 
 test-docs: venv packages ## each command of README and docs, and the report in Chromium (some minutes)
@@ -109,9 +128,15 @@ format: venv ## let ruff put the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-venv: $(STAMP) ## the virtual environment, with this tree installed in it
+venv: $(STAMP) ## the virtual environment, with this tree and the tools of its developers
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml $(RUNTIME)
+	@echo "installing the tools for tests and checks into $(VENV) (a minute or two, once)"
+	@$(PIP) --editable '.[dev]'
+	@touch $@
+
+# Modules are compiled when they are first imported: most of those installed never are.
+$(RUNTIME): pyproject.toml
 	@python='$(PYTHON)'; \
 	usable() { "$$1" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }; \
 	if [ -z "$$python" ]; then \
@@ -130,9 +155,9 @@ $(STAMP): pyproject.toml
 	  echo "making $(VENV) with $$("$$python" --version)"; \
 	  "$$python" -m venv --clear $(VENV); \
 	fi; \
-	echo "installing ansible-env and its tools into $(VENV) (a minute or two, once)"; \
-	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[dev]'; \
-	touch $@
+	echo "installing ansible-env into $(VENV) (half a minute, once)"; \
+	$(PIP) --no-compile --editable .
+	@touch $@
 
 packages: ## programs for the tests that start real ssh servers; installs them where it may
 	@missing=; \

@@ -38,10 +38,10 @@ demo: $(RUNTIME) ## run the SQLite benchmark on this machine
 	@$(BIN)/ansible-env trial examples/sqlite/environment.yml
 
 store-scale: venv ## 10,000 trials in a store: how long it takes to write one and to find the best
-	@$(BIN)/python -m tests.store_scale
+	@$(BIN)/python -m tests.tools.store_at_scale
 
 store-kill: venv ## kill -9 of 20 sweeps at random moments: the store has every finished trial
-	@$(BIN)/python -m tests.store_kill
+	@$(BIN)/python -m tests.tools.kill_sweeps
 
 test: venv packages check ## static checks and all tests (some minutes)
 	$(IN_VENV) pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
@@ -98,7 +98,7 @@ lint: check docs ## also the documentation and the Ansible content: ansible-lint
 	  'filter metrics' 'filter aggregate' 'filter outcome' 'filter group'; do \
 	  $(BIN)/ansible-doc -t "$${page%% *}" "ansible_env.bench.$${page##* }" >/dev/null; \
 	done
-	$(BIN)/python -m tests.sanity
+	$(BIN)/python -m tests.tools.collection_sanity
 	@scratch=$$(mktemp -d); trap 'rm -rf "$$scratch"' EXIT; \
 	$(BIN)/ansible-galaxy collection build ansible_env/content/ansible_collections/ansible_env/bench \
 	  --output-path "$$scratch" | sed "s#$$scratch/##"

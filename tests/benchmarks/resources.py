@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible_env import RemoteEnv, WarmEngine
+from tests.footprint import Footprint, rss
 from tests.hosts import Hosts
-from tests.soak import Footprint, children, rss
+from tests.hosts.procs import children
 
 TICK = os.sysconf("SC_CLK_TCK")
 

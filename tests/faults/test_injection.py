@@ -33,6 +33,7 @@ def jinja(path):
     return f"{{{{ lookup('pipe', 'touch {path}') }}}}"
 
 
+@pytest.mark.smoke
 def test_01_template_in_a_tunable(anywhere: Bench, tmp_path):
     made = tmp_path / "made"
     evil = jinja(made)
@@ -150,6 +151,7 @@ def forged(host: str) -> str:
     return f"\x1b[K{pieces}\x1b[K"
 
 
+@pytest.mark.smoke
 def test_11_forged_event_in_the_output(remote: Bench, caplog, tmp_path):
     # Ansible prints this message on its terminal as it is; a script's output never gets there.
     tell = {

@@ -59,6 +59,7 @@ def test_23_bad_inventory(remote: Bench, tmp_path, content, said):
     assert "inv.yml" in str(caught.value)
 
 
+@pytest.mark.smoke
 def test_24_one_of_three_is_unreachable(remote: Bench, ssh_hosts):
     victim = ssh_hosts["h2"]
     victim.refuse()
@@ -124,6 +125,7 @@ def test_28_error_in_a_task(remote: Bench, task, said):
     assert said in result.summary()
 
 
+@pytest.mark.smoke
 def test_29_become_that_does_not_work(remote: Bench, make_hosts):
     hosts = make_hosts([HostSpec("asks", sudo="password"), HostSpec("none", sudo="none")])
     bench = Bench(remote.engine, hosts, remote.directory)

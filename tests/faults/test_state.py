@@ -14,7 +14,7 @@ import pytest
 
 from ansible_env import AnsibleEnvError, ColdEngine, Kind, SessionEngine, Status, WarmEngine
 from tests.faults.bench import Bench, until
-from tests.soak import Footprint
+from tests.footprint import Footprint
 
 pytestmark = pytest.mark.ssh
 each = pytest.mark.parametrize("engine", ["warm", "cold", "session"], indirect=True)

@@ -83,6 +83,7 @@ def test_lines_appear_as_they_are_printed(command, ssh_hosts, where):
         assert len({round(moment, 1) for moment in times}) >= 3
 
 
+@pytest.mark.smoke
 def test_two_hosts_at_once(command, ssh_hosts):
     path = command.environment(run=LINES)
     with command.start("run", path, "-i", ssh_hosts.inventory(), "-l", "h1,h2") as process:
@@ -155,6 +156,7 @@ def test_a_second_signal_leaves_the_rest_to_the_watchdog(command, ssh_hosts):
     until(lambda: not host.processes(command.marker), timeout=40)
 
 
+@pytest.mark.smoke
 def test_a_rendered_playbook_runs_by_hand(command, ssh_hosts):
     path = command.environment(setup=["echo ready"], run=["echo score=42.5"], teardown=["echo clean"])
     rendered = command("render", path)

@@ -69,6 +69,7 @@ def told(phases: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@pytest.mark.smoke
 def test_three_doors(ssh_hosts: Hosts, here: Path) -> None:
     inventory = str(ssh_hosts.inventory())
     with RemoteEnv.from_file(here / "doors.yml", inventory=inventory, global_config=PARAMS) as env:
@@ -143,6 +144,7 @@ def test_what_awx_sees(ssh_hosts: Hosts, here: Path) -> None:
     assert found["params"]["token"] == "********"
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

@@ -29,11 +29,13 @@ CONFIG = {
 }
 
 
+@pytest.mark.smoke
 class TestWarm(EngineContract):
     def engine(self) -> Engine:
         return WarmEngine()
 
 
+@pytest.mark.smoke
 class TestCold(EngineContract):
     def engine(self) -> Engine:
         return ColdEngine()

@@ -98,6 +98,7 @@ def write(directory: Path, files: dict[str, str]) -> Path:
     return directory
 
 
+@pytest.mark.smoke
 def test_each_kind_of_item_is_a_phase(ssh_hosts: Hosts, engine: Engine, tmp_path: Path) -> None:
     path = write(tmp_path, FILES) / "env/bench.yml"
     outside = {"trial_id": uuid.uuid4().hex, "which": "more", "server_port": 8080, "password": "s3cr3t"}

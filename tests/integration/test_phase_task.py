@@ -110,6 +110,7 @@ def who(engine: WarmEngine, inventory: Any, limit: str, **become: Any) -> list[s
     return [lines[0], lines[2], lines[3]]
 
 
+@pytest.mark.smoke
 def test_become_root_with_sudo(engine: WarmEngine, ssh_hosts: Hosts) -> None:
     assert who(engine, ssh_hosts.inventory(user="bench"), "h1") == ["root", "/root", "/root"]
     assert_clean(ssh_hosts[0])

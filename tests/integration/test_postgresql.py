@@ -18,7 +18,7 @@ from ansible_env.errors import StoreError
 from ansible_env.results.assertions import check_assertions, parse_assertion
 from ansible_env.storage.database.records import Sample, TrialInfo
 from ansible_env.storage.store import Store
-from tests.store_scale import BEGIN, made_up
+from tests.made_up import BEGIN, made_up
 from tests.unit.storage.test_store import VALUES, WRITER, trial
 
 USER = "nobody"

@@ -68,6 +68,7 @@ def said(result: PhaseResult) -> list[str]:
     return [host.stdout.strip() or host.message for host in result.hosts.values()]
 
 
+@pytest.mark.smoke
 def test_each_phase_has_a_process_that_stood_by(session: SessionEngine) -> None:
     pids = set()
     for _ in range(3):

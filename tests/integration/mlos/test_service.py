@@ -53,6 +53,7 @@ def test_the_mixin_has_every_protocol(service: Service, protocol: type) -> None:
 # -- the life of mlos_bench's RemoteEnv -----------------------------------------------------------------
 
 
+@pytest.mark.smoke
 def test_setup_run_teardown(service: Service, ssh_host: Host) -> None:
     env = remote_env(
         service,

@@ -97,6 +97,7 @@ def test_the_junit_file_of_a_call_has_the_assertions(call, tmp_path):
     assert not failed["score > 1"]
 
 
+@pytest.mark.slow
 def test_baselines(call, tmp_path):
     better = ["--assert", "score >= 1.5 * baseline"]
     first = call("trial", "-q", "-o", "json", scores=(50,)).stdout

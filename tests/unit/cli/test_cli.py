@@ -526,6 +526,7 @@ def test_a_phase_that_is_not_there(call):
     assert "has no 'teardown'" in result.stderr
 
 
+@pytest.mark.smoke
 def test_render(call):
     one = call("render", "env.yml", "--phase", "run", "-p", "cache=5")
     (play,) = yaml.load(one.stdout, Loader=yaml.BaseLoader)
@@ -543,6 +544,7 @@ def test_render(call):
     assert "did you mean 'run'?" in wrong.stderr
 
 
+@pytest.mark.smoke
 def test_validate(call):
     result = call("validate", "env.yml", "-i", "h1,", "-p", "cache=5")
     assert result.exit_code == 0

@@ -22,7 +22,7 @@ from ansible_env.results.phase_result import phase_result
 from ansible_env.results.status import Status
 from ansible_env.storage.database.records import TrialInfo
 from ansible_env.storage.store import Store
-from tests.store_scale import BEGIN, MadeUp
+from tests.made_up import BEGIN, MadeUp
 
 
 def trial(scores, *, kind=Kind.OK, **more):
@@ -220,6 +220,7 @@ def test_few_values_prove_nothing(ask):
     assert "too few" in ask("compare", "1", "2")
 
 
+@pytest.mark.slow
 def test_noise_is_found_to_be_noise_most_of_the_time():
     """Of sets that differ by chance alone, alpha is how many may be taken for different, however many metrics."""
     pytest.importorskip("scipy")

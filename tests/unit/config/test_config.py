@@ -76,6 +76,7 @@ timeouts: {run: 1h30m, boot: null, grace: 2}
 """
 
 
+@pytest.mark.smoke
 def test_flat_form(tmp_path):
     path = write(tmp_path, FLAT)
     config = EnvironmentConfig.load(path)
@@ -209,6 +210,7 @@ def test_problems_in_included_files_name_that_file(tmp_path):
     }
 
 
+@pytest.mark.smoke
 def test_yaml_and_json_mean_the_same(tmp_path):
     data = {
         "name": "x",
@@ -226,6 +228,7 @@ def test_yaml_and_json_mean_the_same(tmp_path):
 # Nothing lost: all problems at once
 
 
+@pytest.mark.smoke
 def test_every_problem_is_reported_with_its_line(tmp_path):
     found = refused(
         tmp_path,

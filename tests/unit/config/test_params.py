@@ -172,6 +172,7 @@ def test_tunables_from_outside():
         values({"tunable_params": ["$al"]}, {"tunable_params_map": {"all": ["g"]}}, tunables=TUNABLES)
 
 
+@pytest.mark.smoke
 def test_composed_values_are_expanded_afresh_for_each_trial():
     """In mlos_bench `/d/$experiment_id/$trial_id` stays that of the first trial."""
     env = config(const_args={"dir": "/d/$experiment_id/$trial_id", "trial_id": 0}, experiment_id="E")
@@ -216,6 +217,7 @@ def exported(fields: dict[str, Any], globals_: dict[str, Any] | None = None) -> 
     return shell_env(env, resolve(env, global_config=globals_))
 
 
+@pytest.mark.smoke
 def test_only_the_named_parameters_are_exported_as_str():
     """Observed on mlos_bench 0.6.2 (`ScriptEnv._get_env_params`)."""
     fields = {

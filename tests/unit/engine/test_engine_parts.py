@@ -137,6 +137,7 @@ def listing(tmp_path, body, pattern="web", limit=None):
 HOSTS = "echo '  hosts (2):'; echo '    web2'; echo '    web1'"
 
 
+@pytest.mark.smoke
 def test_hosts_in_the_inventorys_order(tmp_path):
     found, arguments = listing(tmp_path, HOSTS)
     assert found == ("web2", "web1")
@@ -152,6 +153,7 @@ def test_no_host_matches(tmp_path):
         listing(tmp_path, "echo '  hosts (0):'; echo '[WARNING]: Could not match' >&2", limit="x")
 
 
+@pytest.mark.smoke
 def test_an_inventory_that_cannot_be_read(tmp_path):
     with pytest.raises(InventoryError, match="the inventory cannot be used: no such plugin"):
         listing(tmp_path, "echo '[ERROR]: no such' >&2; echo 'plugin' >&2; exit 4")

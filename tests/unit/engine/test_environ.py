@@ -200,6 +200,7 @@ def test_inventory_plugins_are_ansibles_own():
     assert sorted(INVENTORY_PLUGINS.split(",")) == sorted(default)
 
 
+@pytest.mark.smoke
 def test_every_option_is_looked_for_where_ansible_looks(tmp_path):
     """The ini sections are those of Ansible's own documentation of its ssh plugin."""
     loader = pytest.importorskip("ansible.plugins.loader")

@@ -119,6 +119,7 @@ def test_what_cannot_be_read(here, monkeypatch):
         Inventory.of("hosts.ini")
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     ("source", "hosts"),
     [

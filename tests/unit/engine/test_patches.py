@@ -18,6 +18,7 @@ from ansible_env.engine.forkserver import patches as pacing
 from ansible_env.engine.forkserver.patches import BATCH, Batches, Naps, Results, cleaned, hush, uncopied
 from ansible_env.results.metrics.pattern import compile_pattern
 
+pytestmark = pytest.mark.smoke
 CONTEXT = multiprocessing.get_context("fork")
 
 

@@ -62,6 +62,7 @@ def failing(*phases: str, **fields: Any) -> Answer:
 # As mlos_bench
 
 
+@pytest.mark.smoke
 def test_a_trial():
     with env() as bench:
         assert bench.status()[0] is Status.PENDING

@@ -47,6 +47,7 @@ def environment_config(**config: Any) -> dict[str, Any]:
     return {"class": "ansible_env.mlos.AnsibleEnv", "name": "x", "config": config}
 
 
+@pytest.mark.smoke
 def test_our_classes_are_accepted() -> None:
     register_schemas()  # again: that must not list them twice, since `oneOf` would match neither
     ConfigSchema.SERVICE.validate(service_config(inventory=["a,", "b.yml"], become=True, ssh_known_hosts_path=None))

@@ -70,6 +70,7 @@ def templates(text: str) -> list[str]:
     return found
 
 
+@pytest.mark.smoke
 def test_the_smallest():
     assert yaml.safe_load(playbook().to_yaml()) == [
         {
@@ -255,6 +256,7 @@ def test_no_value_from_outside_is_a_template(evil):
     assert templates(playbook("setup", setup=[{"command": evil}]).to_yaml()) == [evil]
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("evil", EVIL)
 def test_ansible_itself_does_not_template_it(evil):
     templating = pytest.importorskip("ansible.template")
@@ -364,6 +366,7 @@ def test_an_authors_strings_come_back_too(value):
     assert yaml.safe_load(text)[0]["tasks"][0]["vars"]["v"] == value
 
 
+@pytest.mark.smoke
 def test_vault_values_pass_through(tmp_path: Path):
     file = tmp_path / "env.yml"
     file.write_text("name: x\nsetup:\n  - command: y\n    vars: {v: !vault '$ANSIBLE_VAULT;1.1;AES256'}\n")

@@ -207,6 +207,7 @@ def test_every_row_of_the_table_was_reached():
     assert {kind for kind, *_ in (*BY_EVIDENCE.values(), *BY_VERDICT.values())} == set(OUTCOMES)
 
 
+@pytest.mark.smoke
 def test_what_the_phase_task_returns_is_what_fold_reads():
     event = phase_event("h")
     event["event_data"]["res"] = nothing_to_run()
@@ -216,6 +217,7 @@ def test_what_the_phase_task_returns_is_what_fold_reads():
     assert (one(event).kind, one(event).message) == (Kind.REJECTED, "no")
 
 
+@pytest.mark.smoke
 def test_fields_of_a_result():
     host = one(
         phase_event(

@@ -219,6 +219,7 @@ def test_a_controller_that_takes_up_a_trial_knows_who_dropped_out(tmp_path):
         assert list(result.dropped) == ["b"]
 
 
+@pytest.mark.slow
 def test_retries_are_for_the_hosts_that_need_them():
     with env(on({("run", "a"): [GONE, GONE], ("run", "b"): [EXIT]}), retries=2, success="any") as found:
         found.setup()

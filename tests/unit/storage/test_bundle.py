@@ -24,7 +24,7 @@ from ansible_env.storage.bundle.bundle import Bundle
 from ansible_env.storage.bundle.origin import Origin, git_state
 from ansible_env.storage.bundle.reading import read_phases, read_result
 from ansible_env.storage.store import Store
-from tests.store_scale import BEGIN
+from tests.made_up import BEGIN
 
 PATTERN = r"^(\w+)=(\S+)$"
 ENVIRONMENT = {"name": "x", "run": ["measure"], "results_stdout_pattern": PATTERN, "required_metrics": ["score"]}

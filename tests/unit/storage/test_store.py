@@ -31,7 +31,7 @@ from ansible_env.storage.database.connection import parse_url, without_password
 from ansible_env.storage.database.records import Sample, TrialInfo
 from ansible_env.storage.database.schema import REVISION, metadata
 from ansible_env.storage.store import Store, default_url
-from tests.store_scale import BEGIN, MadeUp, made_up
+from tests.made_up import BEGIN, MadeUp, made_up
 
 
 @pytest.fixture
@@ -51,6 +51,7 @@ def trial(metrics=None, *, kind=Kind.OK, hosts=("h1", "h2"), **more):
     return MadeUp(phases["run"].status, phases)
 
 
+@pytest.mark.smoke
 def test_what_goes_in_comes_out(store):
     info = TrialInfo(params={"cache": 7, "mode": "wal"}, environment="e", artifacts="/a", versions={"python": "3"})
     uid = store.add_trial("x", trial({"score": 3, "note": "fine"}), info)
@@ -115,6 +116,7 @@ def test_a_setup_that_failed_speaks_for_the_trial(store):
     assert store.trials()[0].phase == "setup"
 
 
+@pytest.mark.smoke
 def test_the_best(store):
     for score in (3, 9, math.nan, 5):
         store.add_trial("x", trial({"score": score}))
@@ -222,11 +224,12 @@ def test_of_another_machines_trial_nobody_says_that_it_is_gone(store, monkeypatc
 WRITER = """
 import sys
 from ansible_env.storage.store import Store
-from tests.store_scale import fill
+from tests.made_up import fill
 fill(Store(sys.argv[1]), "shared", 20, 2, 2)
 """
 
 
+@pytest.mark.slow
 def test_several_processes_and_threads_write_at_once(tmp_path):
     path = tmp_path / "store.sqlite"
     call = [sys.executable, "-c", WRITER, str(path)]

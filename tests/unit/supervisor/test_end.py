@@ -22,6 +22,7 @@ def target(request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pyt
 # -- deadline ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_deadline(target: Target) -> None:
     script = target.script("echo begun; sleep 300; echo never", timeout=2)
     start = time.monotonic()
@@ -41,6 +42,7 @@ STUBBORN = [
 ]
 
 
+@pytest.mark.slow
 def test_deadline_of_what_does_not_want_to_end(target: Target) -> None:
     for reply in at_once(target, [f"echo begun\n{text}" for text in STUBBORN], timeout=2):
         assert (reply.state, reply.why, reply.left, reply.out) == (State.DONE, "timeout", (), b"begun\n")
@@ -57,6 +59,7 @@ def test_a_deadline_holds_without_anybody_asking(target: Target) -> None:
     target.assert_gone(script)
 
 
+@pytest.mark.slow
 def test_a_script_that_ended_in_time_did_not_time_out(target: Target) -> None:
     """Also if what it left behind takes until after the deadline to be ended."""
     script = target.script("(trap '' TERM; sleep 300; sleep 300) & sleep 0.3; exit 0", timeout=3, grace=4)
@@ -68,6 +71,7 @@ def test_a_script_that_ended_in_time_did_not_time_out(target: Target) -> None:
 # -- background processes ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_a_script_leaves_running_is_ended(target: Target) -> None:
     texts = ["sleep 300 &", "timeout 300 sleep 290 &", "(sleep 300; sleep 301) & (sleep 302 &)"]
     start = time.monotonic()
@@ -98,6 +102,7 @@ def test_what_may_be_left_running_lives_on(target: Target) -> None:
     target.assert_gone(script)
 
 
+@pytest.mark.slow
 def test_a_session_of_its_own_lives_on(target: Target) -> None:
     """Documented: who calls setsid wants to live on, as after a logout. Its output must not break it."""
     script = target.script("setsid sh -c 'echo $$ >pid; sleep 1; echo late; echo ok >said; exec sleep 290' & sleep 0.3")
@@ -115,6 +120,7 @@ def test_a_session_of_its_own_lives_on(target: Target) -> None:
 # -- cancel ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_cancel(target: Target) -> None:
     script = target.script("echo begun; trap '' TERM HUP; while :; do sleep 0.1; done", timeout=60)
     assert target.start(script).state is State.RUNNING

@@ -108,6 +108,7 @@ def test_one_round_trip_for_a_short_script(target: Target) -> None:
     target.assert_gone(script)
 
 
+@pytest.mark.slow
 def test_a_longer_one_is_dropped_when_its_end_has_arrived(target: Target) -> None:
     """Else a connection that broke in the meantime would have the script run a second time."""
     script = target.script("sleep 2.2; echo x")
@@ -118,6 +119,7 @@ def test_a_longer_one_is_dropped_when_its_end_has_arrived(target: Target) -> Non
     target.assert_gone(script)
 
 
+@pytest.mark.slow
 def test_no_output_is_lost(target: Target) -> None:
     faults = (not_sent, half_sent, answer_lost, cut_short, garbage)
     cases = [(fault, when) for fault in faults for when in ((0,), (1,), (0, 1, 2), (1, 2, 4))]
@@ -150,6 +152,7 @@ def test_never_connected(target: Target) -> None:
     assert not (target.base / "ran").exists()
 
 
+@pytest.mark.slow
 def test_a_host_that_stays_away(target: Target) -> None:
     script = target.script("sleep 300", timeout=2)
     link = Link(target, {0: answer_lost}, always=refused)
@@ -210,6 +213,7 @@ def test_cancel_while_the_connection_is_down(target: Target) -> None:
     target.assert_gone(script)
 
 
+@pytest.mark.slow
 def test_cancel_of_what_cannot_be_reached(target: Target) -> None:
     script = target.script("sleep 300", timeout=1)
     ending, _, _ = follow(Link(target, {0: stopping()}, always=refused), script)
@@ -221,6 +225,7 @@ def test_cancel_of_what_cannot_be_reached(target: Target) -> None:
     target.assert_gone(script)
 
 
+@pytest.mark.slow
 def test_a_second_cancel_stops_waiting(target: Target) -> None:
     script = target.script("trap '' TERM; while :; do sleep 0.1; done", grace=2, timeout=30)
     begun = time.monotonic()
@@ -234,6 +239,7 @@ def test_a_second_cancel_stops_waiting(target: Target) -> None:
     target.assert_gone(script)
 
 
+@pytest.mark.slow
 def test_deadline_seen_from_here(target: Target) -> None:
     """The controller's own clock ran out first; the reason is the same."""
     script = target.script("sleep 300", timeout=0.2)
@@ -259,6 +265,7 @@ def test_a_connection_that_breaks_when_all_is_done(target: Target) -> None:
 # -- other ends --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_vanished_directory(target: Target) -> None:
     script = target.script('echo begun; sleep 1.5; rm -rf "${0%/*}"; sleep 0.5')
     ending, _, _ = follow(Link(target), script)

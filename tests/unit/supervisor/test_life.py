@@ -39,6 +39,7 @@ def test_a_signal_is_told_from_an_exit_status(target: Target) -> None:
     assert [(reply.rc, reply.signaled) for reply in replies] == [(128 + number, True) for number in signals]
 
 
+@pytest.mark.smoke
 def test_nothing_is_left_of_a_script(target: Target) -> None:
     script = target.script("echo hello")
     assert target.start(script).out == b"hello\n"
@@ -67,6 +68,7 @@ def test_a_script_waits_for_nobody(target: Target) -> None:
     assert time.monotonic() - start < 4
 
 
+@pytest.mark.slow
 def test_output_is_followed_and_comes_in_pieces(target: Target) -> None:
     script = target.script(f"echo one; {WAIT}; printf two; sleep 1.3; printf '\\nthree' >&2; exit 3")
     reply = target.start(script)
@@ -134,6 +136,7 @@ def test_start_twice_runs_once(target: Target) -> None:
     target.assert_gone(script)
 
 
+@pytest.mark.slow
 def test_many_may_follow_one_script(target: Target) -> None:
     script = target.script("sleep 1.5; exit 3")
     target.start(script, wait=0)
@@ -157,6 +160,7 @@ def test_the_starter_does_not_drop_what_another_reads(target: Target) -> None:
     target.assert_gone(script)
 
 
+@pytest.mark.slow
 def test_a_poller_that_is_killed_leaves_the_script_alone(target: Target) -> None:
     script = target.script(f"{WAIT}; echo end")
     target.start(script, wait=0)

@@ -15,6 +15,7 @@ from ansible_env.supervisor.protocol import State
 from tests.unit.supervisor.pipes import PATH, Target, eventually, make_target
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shell", ["dash", "busybox", "bash"])
 def test_what_was_printed_between_two_polls(
     shell: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
@@ -54,6 +55,7 @@ def target(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Target:
     return make_target("dash", tmp_path, tmp_path_factory)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("perl"), reason="no perl here")
 @pytest.mark.parametrize("environ", [{}, {"PERL5OPT": "-w"}], ids=["perl", "no perl"])
 def test_a_perl_needs_no_process_for_each_look(target: Target, sleeps: Path, environ: dict[str, str]) -> None:
@@ -69,6 +71,7 @@ def test_a_perl_needs_no_process_for_each_look(target: Target, sleeps: Path, env
     target.assert_gone(script)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fake", ["exit 0", "exit 1", "kill -9 $$", None])
 def test_a_wait_with_a_perl_that_does_not_work(target: Target, tmp_path: Path, fake: str | None) -> None:
     """It is asked once, and the wait goes on without it."""
@@ -87,6 +90,7 @@ def test_a_wait_with_a_perl_that_does_not_work(target: Target, tmp_path: Path, f
     target.assert_gone(script)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["dash", "dash without perl", "busybox"])
 def test_a_supervisor_that_was_killed_is_news(
     kind: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory

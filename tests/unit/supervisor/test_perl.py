@@ -88,6 +88,7 @@ def test_whoever_waits_first_is_killed(target: Target, tmp_path: Path) -> None:
     target.assert_gone(script)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("timeout", [None, 2])
 def test_run_is_killed(target: Target, timeout: float | None) -> None:
     """The keeper ends the script at its deadline, and itself when there is nothing left to do."""

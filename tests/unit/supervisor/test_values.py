@@ -66,6 +66,7 @@ def test_values_that_shells_have_their_ways_with(target: Target) -> None:
     assert not list(target.base.glob("**/pwned"))
 
 
+@pytest.mark.slow
 # One script with many values rather than many scripts: a process costs more than an example.
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.lists(ANY_TEXT | NASTY_TEXT, min_size=5, max_size=25))
@@ -73,6 +74,7 @@ def test_any_value(target: Target, values: list[str]) -> None:
     assert_same(target, values)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.lists(ANY_TEXT | NASTY_TEXT, max_size=25).map("\n".join))
 def test_any_script(target: Target, text: str) -> None:
@@ -146,6 +148,7 @@ def test_where_a_script_starts(target: Target) -> None:
     assert b"/no/such/directory" in reply.err
 
 
+@pytest.mark.slow
 def test_umask_and_modes(target: Target) -> None:
     # `mask` is what it says: written before the mask is ours, in a directory that nobody else can enter.
     names = 'for f in "${0%/*}"/*; do [ "$f" = "${0%/*}/mask" ] || set -- "$@" "$f"; done'

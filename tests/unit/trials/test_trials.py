@@ -51,6 +51,7 @@ def asked(found: RemoteEnv) -> list[tuple[str, ...]]:
     return [job.hosts for job in found._engine.jobs]  # type: ignore[attr-defined]
 
 
+@pytest.mark.smoke
 def test_each_trial_is_run_once_and_has_its_own_values():
     with env() as bench:
         results = list(run_trials(bench, [{"x": n} for n in range(10)], repeat=2))

@@ -1,4 +1,4 @@
-"""`ansible-test sanity` of the collection, without containers: `python -m tests.sanity`, part of `make lint`.
+"""`ansible-test sanity` of the collection, without containers; part of `make lint`.
 
 ansible-test wants the collection below `ansible_collections`, and makes virtual environments for some of its tests,
 with what it takes from a package index. They are kept beside this interpreter, so that this is done once. Where there
@@ -22,7 +22,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 COLLECTION = ROOT / "ansible_env/content/ansible_collections/ansible_env/bench"
 HOME = Path(sys.prefix) / "ansible-test"
 INSTALL = ("ansible-doc", "import", "pep8", "pylint", "runtime-metadata", "validate-modules", "yamllint")

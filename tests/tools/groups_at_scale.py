@@ -1,8 +1,10 @@
 """What groups are to show on real sshd hosts, and takes longer than a test may. Prints figures.
 
-python -m tests.groups policies      16 hosts: one down, one failing, one too slow, one without Python; every policy
-python -m tests.groups sweep         96 trials of 2 s on 8 hosts, first undisturbed, then with a host dying
-python -m tests.groups scale         25, 50, 100 and 200 hosts in one phase: wall time and the controller's memory
+`python -m tests.tools.groups_at_scale` with one of these arguments:
+
+policies    16 hosts: one down, one failing, one too slow, one without Python; every policy
+sweep       96 trials of 2 s on 8 hosts, first undisturbed, then with a host dying
+scale       25, 50, 100 and 200 hosts in one phase: wall time and the controller's memory
 """
 
 from __future__ import annotations

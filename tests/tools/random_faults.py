@@ -1,6 +1,6 @@
 """Many short phases on real hosts with random faults: each outcome must be what was done, and nothing may be left.
 
-python -m tests.soak --phases 300 --seed 7 [--engine warm|cold|session]
+python -m tests.tools.random_faults --phases 300 --seed 7 [--engine warm|cold|session]
 
 Exit status 0 if every outcome matched and the process ended as it began: files, threads, children and memory.
 """
@@ -17,10 +17,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 
 from ansible_env import Kind, PhaseResult, RemoteEnv
+from tests.footprint import Footprint
 from tests.hosts import Host, Hosts
 
 RUN = """
@@ -36,7 +35,7 @@ sleep 0.3
 echo score=1
 """
 CONFIG = {
-    "name": "soak",
+    "name": "random-faults",
     "const_args": {"VICTIM": "", "FAULT": ""},
     "shell_env_params": ["VICTIM", "FAULT"],
     "run": RUN,
@@ -48,33 +47,8 @@ MEMORY_SLACK = 24 * 1024
 """KiB by which the process may have grown at the end."""
 
 
-@dataclass
-class Footprint:
-    """What a process holds."""
-
-    files: int = field(default_factory=lambda: len(list(Path("/proc/self/fd").iterdir())))
-    threads: int = field(default_factory=threading.active_count)
-    children: int = field(default_factory=lambda: len(children(os.getpid())))
-    memory: int = field(default_factory=lambda: rss(os.getpid()))
-
-
-def rss(pid: int) -> int:
-    """Return the resident memory of a process in KiB."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
-
-
-def children(pid: int) -> list[int]:
-    """Return the pids of the direct children of a process."""
-    found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        with contextlib.suppress(OSError):
-            found += [int(child) for child in (task / "children").read_text().split()]
-    return found
-
-
-class Soak:
-    """One soak: faults, expectations, and what went wrong."""
+class RandomFaults:
+    """Phases with faults, the outcomes expected, and those that were wrong."""
 
     def __init__(self, hosts: Hosts, seed: int, engine: str) -> None:
         self.hosts = hosts
@@ -196,19 +170,19 @@ class Soak:
 
 
 def main() -> int:
-    """Soak, and say how it went."""
-    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    """Run the phases, and print how many had a wrong outcome."""
+    parser = argparse.ArgumentParser(prog="python -m tests.tools.random_faults", description=__doc__)
     parser.add_argument("--phases", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--engine", choices=["warm", "cold", "session"], default="warm")
     arguments = parser.parse_args()
     begun = time.monotonic()
     with Hosts(3, outage=0.5) as hosts:
-        soak = Soak(hosts, arguments.seed, arguments.engine)
-        soak.run(arguments.phases)
-    print(f"{sum(soak.counts.values())} phases in {time.monotonic() - begun:.0f} s: {dict(soak.counts)}")
-    print(f"{len(soak.wrong)} wrong", *soak.wrong, sep="\n  ")
-    return 1 if soak.wrong else 0
+        trial = RandomFaults(hosts, arguments.seed, arguments.engine)
+        trial.run(arguments.phases)
+    print(f"{sum(trial.counts.values())} phases in {time.monotonic() - begun:.0f} s: {dict(trial.counts)}")
+    print(f"{len(trial.wrong)} wrong", *trial.wrong, sep="\n  ")
+    return 1 if trial.wrong else 0
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """`kill -9` at random moments of a sweep: is the store whole, is every finished trial in it, are the others marked?
 
-python -m tests.store_kill --times 20
+python -m tests.tools.kill_sweeps --times 20
 """
 
 from __future__ import annotations

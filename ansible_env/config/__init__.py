@@ -1,1 +1,1 @@
-"""The environment file: its model, its parameters and tunables, and what is wrong with one. Pure."""
+"""The environment file: its model, its parameters and tunables, and its checks. This package is pure."""

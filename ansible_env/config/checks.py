@@ -1,4 +1,4 @@
-"""What must hold between the fields of an environment file."""
+"""Rules between the fields of an environment file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TRIAL_NAMES = ("experiment_id", "trial_id", "trial_runner_id")
 
 
 def config_faults(config: EnvironmentConfig, bad: frozenset[str], *, mlos: bool) -> Iterator[Fault]:
-    """Yield every fault between fields. A check that reads a field in `bad` is left out: it could say nonsense."""
+    """Yield every fault between fields. A check that reads a field in `bad` is skipped: its faults would mislead."""
     checks: list[tuple[set[str], Callable[[], Iterable[Fault]]]] = [
         ({"results_stdout_pattern", "results_json", "required_metrics"}, lambda: _metrics_faults(config)),
         ({"shell_env_params", "shell_env_params_rename"}, lambda: _export_faults(config)),
@@ -38,7 +38,7 @@ def config_faults(config: EnvironmentConfig, bad: frozenset[str], *, mlos: bool)
     for reads, check in checks:
         if not reads & bad:
             yield from check()
-    # An unknown name can only be told when all that may define it is known.
+    # A name is unknown only if everything that may define it is known.
     sources = {"const_args", "required_args", "secret_params", "host_params", "tunables", "tunable_params"}
     if not bad & (sources | {"shell_env_params", "shell_env_params_rename", "vars_params"}):
         groups = file_groups(config)
@@ -47,7 +47,7 @@ def config_faults(config: EnvironmentConfig, bad: frozenset[str], *, mlos: bool)
 
 
 def file_groups(config: EnvironmentConfig) -> TunableGroups | None:
-    """Return the selected groups, or None if some are not in the file and will be given later."""
+    """Return the selected groups, or None if the file lacks some of them, which are given later."""
     own = config.tunables
     if config.tunable_params is None:
         return own
@@ -57,7 +57,7 @@ def file_groups(config: EnvironmentConfig) -> TunableGroups | None:
 
 
 def known_names(config: EnvironmentConfig, tunables: TunableGroups) -> set[str]:
-    """Return the name of every parameter of an environment with these selected tunables."""
+    """Return the names of all parameters of an environment with these selected tunables."""
     return {
         *config.const_args,
         *config.required_args,
@@ -69,14 +69,14 @@ def known_names(config: EnvironmentConfig, tunables: TunableGroups) -> set[str]:
 
 
 def env_sources(config: EnvironmentConfig) -> dict[str, str]:
-    """Return what is exported: environment variable → parameter (`mlos_bench/environments/script_env.py`)."""
+    """Return the exports: environment variable to parameter (`mlos_bench/environments/script_env.py`)."""
     exported = {clean_env_name(name): name for name in config.shell_env_params}
     exported.update(config.shell_env_params_rename)
     return exported
 
 
 def name_faults(config: EnvironmentConfig, tunables: TunableGroups) -> Iterator[Fault]:
-    """Yield the names that are wrong given the selected tunables: exported and no parameters, or secret tunables."""
+    """Yield the names that are wrong given the selected tunables: exports of unknown parameters and secret tunables."""
     for name in config.secret_params:
         if name in tunables:
             yield (
@@ -97,7 +97,7 @@ def name_faults(config: EnvironmentConfig, tunables: TunableGroups) -> Iterator[
             what = f"{name!r} is a tunable of the group {group!r}, which tunable_params does not select"
             yield where, what, None
         else:
-            what = f"there is no parameter {name!r}: not in const_args or required_args, and no selected tunable"
+            what = f"there is no parameter {name!r} in const_args, required_args or the selected tunables"
             yield where, what, nearest(name, known)
 
 
@@ -120,7 +120,7 @@ def _export_faults(config: EnvironmentConfig) -> Iterator[Fault]:
 
 
 def variable_names(config: EnvironmentConfig, known: Iterable[str]) -> list[str]:
-    """Return the parameters that Ansible tasks see as variables of their own."""
+    """Return the parameters that Ansible tasks get as variables of the same name."""
     names = [name for name in config.vars_params if name != "*"]
     if "*" in config.vars_params:
         names += [name for name in known if variable_name_fault(name) is None]
@@ -134,7 +134,7 @@ def _variable_faults(config: EnvironmentConfig) -> Iterator[Fault]:
 
 
 def _given_twice(config: EnvironmentConfig) -> Iterator[Fault]:
-    """Yield the parameters that come both from the hosts and from elsewhere, and exports that hide a parameter."""
+    """Yield parameters that both hosts and the file define, and exports that hide a parameter's variable."""
     for name in config.host_params:
         if name in config.const_args or name in config.required_args or name in config.tunables.tunables:
             yield ("host_params", name), f"{name!r} has a value already", "defaults belong to group_vars/all"
@@ -157,7 +157,7 @@ def _metrics_faults(config: EnvironmentConfig) -> Iterator[Fault]:
                 yield ("results_stdout_pattern",), problem.message, problem.hint
             return
     elif config.required_metrics and not config.results_json:
-        what = "nothing is measured: there is neither results_stdout_pattern nor results_json"
+        what = "no metrics can be measured: there is neither results_stdout_pattern nor results_json"
         yield ("required_metrics",), what, None
     if names and not config.results_json:
         for index, metric in enumerate(config.required_metrics):
@@ -169,7 +169,7 @@ def _metrics_faults(config: EnvironmentConfig) -> Iterator[Fault]:
 def _group_faults(config: EnvironmentConfig) -> Iterator[Fault]:
     known = config.tunables.groups
     if not known:
-        return  # all will be given with the trial
+        return  # the trial gives all of them
     for index, name in enumerate(config.tunable_params or ()):
         if name not in known and not name.startswith("$"):
             hint = nearest(name, known) or f"known: {', '.join(known)}"
@@ -177,15 +177,15 @@ def _group_faults(config: EnvironmentConfig) -> Iterator[Fault]:
 
 
 def _secret_faults(config: EnvironmentConfig) -> Iterator[Fault]:
-    """A value made from a secret is a secret, and has to be declared as one."""
+    """Yield values that contain a secret and are not declared secret."""
     for name, value in config.const_args.items():
         used = sorted(references(value) & config.secret_params.keys())
         if used and name not in config.secret_params:
-            what = f"holds the secret {used[0]!r}, and so is a secret itself"
+            what = f"contains the secret {used[0]!r} and is a secret itself"
             yield ("const_args", name), what, f"add {name!r} to secret_params"
 
 
 def unusable_text(fields: Mapping[str, object]) -> Iterator[Fault]:
-    """Yield text anywhere in the fields that no script, playbook or environment can carry."""
+    """Yield text in the fields that no script, playbook or environment variable can hold."""
     for where, what in text_faults(fields):
         yield where, what, None

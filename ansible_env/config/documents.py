@@ -1,8 +1,8 @@
-"""Reading YAML, JSON and JSONC files, with the line of every key.
+"""YAML, JSON and JSONC files, read with the line of every key.
 
-YAML has the meaning that PyYAML's SafeLoader gives it. JSON and JSONC are read by `json5`, as mlos_bench does
+YAML is read as by PyYAML's SafeLoader, JSON and JSONC by `json5`, as in mlos_bench
 (`mlos_bench/services/config_persistence.py`). Duplicate keys are refused in all of them: they are always a mistake,
-and every parser keeps another one of the two.
+and parsers disagree on which one counts.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from ansible_env.errors import ConfigError, Problem
 __all__ = ["JSON_SUFFIXES", "Document", "KeyPath", "TaggedValue", "key_text", "read_document"]
 
 KeyPath = tuple[str | int, ...]
-"""Where a value is in a document: mapping keys and list positions."""
+"""The position of a value in a document: mapping keys and list indexes."""
 
 JSON_SUFFIXES = frozenset({".json", ".jsonc", ".json5"})
 TAGS = frozenset({"!vault", "!vault-encrypted", "!unsafe"})
 MAX_VALUES = 100_000
-"""Values in one document after its aliases are expanded; more is an alias bomb, or not an environment."""
+"""Most values in a document with its aliases expanded. A larger one is an alias bomb, not an environment."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaggedValue:
-    """A scalar with a tag of Ansible's (`!vault`, `!unsafe`), kept as it is for the playbook."""
+    """A scalar with an Ansible tag (`!vault`, `!unsafe`), which the playbook gets unchanged."""
 
     tag: str
     value: str = field(repr=False)
@@ -40,25 +40,25 @@ class TaggedValue:
 
 @dataclass(frozen=True)
 class Document:
-    """The data of a file, and where its keys are."""
+    """The data of a file and the positions of its keys."""
 
     data: Any
     path: Path
     lines: Mapping[KeyPath, int] = field(default_factory=dict)
-    """Line of each key and list item, from 1. Empty for JSON with comments."""
+    """Line of each key and list item, counted from 1. Empty for JSON with comments."""
     ambiguous: Mapping[KeyPath, str] = field(default_factory=dict)
-    """Plain YAML scalars as written whose value reads otherwise: `off` (false), `0644` (420), `1:30` (90)."""
+    """Text of plain YAML scalars that have a surprising value: `off` (false), `0644` (420), `1:30` (90)."""
 
     def line(self, where: KeyPath) -> int | None:
-        """Return the line of a key, or of the nearest thing around it."""
+        """Return the line of a key, or of the closest key or item that contains it."""
         for length in range(len(where), 0, -1):
-            if (found := self.lines.get(where[:length])) is not None:
-                return found
+            if (line := self.lines.get(where[:length])) is not None:
+                return line
         return None
 
 
 def key_text(where: KeyPath) -> str | None:
-    """Return a path as people write it: `tunables.sqlite.params.cache_size.range[0]`."""
+    """Return a path in the usual notation: `tunables.sqlite.params.cache_size.range[0]`."""
     text = ""
     for part in where:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
@@ -66,9 +66,10 @@ def key_text(where: KeyPath) -> str | None:
 
 
 def read_document(path: Path | str) -> Document:
-    """Read a file; the suffixes .json, .jsonc and .json5 mean JSON, everything else YAML.
+    """Read a file. The suffixes .json, .jsonc and .json5 mean JSON; everything else is YAML.
 
-    Raises ConfigError, with the line, for a file that cannot be read, decoded or parsed.
+    Raises:
+        ConfigError: the file cannot be read, decoded or parsed. The problem has the line.
     """
     path = Path(path)
     text = _read_text(path)
@@ -112,7 +113,7 @@ def _read_json(text: str, path: Path) -> Document:
             _fail(path, f"the key {duplicate[1]!r} is given twice in one mapping")
         _fail(path, f"is not valid JSON: {message}", int(where) if where else None)
     lines: dict[KeyPath, int] = {}
-    # json5 tells no positions. JSON without comments is YAML too, and PyYAML does.
+    # json5 reports no positions. JSON without comments is YAML too, and PyYAML reports them.
     with suppress(yaml.YAMLError, ConfigError):
         lines = dict(_Walk(yaml.compose(text, Loader=yaml.SafeLoader), path).lines)
     return Document(data, path, lines)
@@ -122,7 +123,7 @@ def _read_json(text: str, path: Path) -> Document:
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader, with the tags of Ansible."""
+    """SafeLoader with Ansible's tags."""
 
 
 def _construct_tagged(loader: yaml.SafeLoader, node: yaml.Node) -> TaggedValue:
@@ -137,7 +138,7 @@ for _tag in TAGS:
 
 def _read_yaml(text: str, path: Path) -> Document:
     try:
-        # Built inside the try: the constructor already reads the text, and refuses control characters.
+        # Inside the try block: the constructor reads the text already and refuses control characters.
         loader = _Loader(text)
         try:
             node = loader.get_single_node()
@@ -153,12 +154,12 @@ def _read_yaml(text: str, path: Path) -> Document:
         raise
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        _fail(path, f"holds the character {error.character:#x}, which YAML does not allow", line)
+        _fail(path, f"has the character {error.character:#x}, which YAML does not allow", line)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         what = ", ".join(part for part in (error.context, error.problem) if part)
         _fail(path, f"is not valid YAML: {_plain(what)}", mark.line + 1 if mark else None, _yaml_hint(what))
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: an impossible date, say
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: for example an impossible date
         _fail(path, f"is not valid YAML: {error}")
 
 
@@ -170,14 +171,14 @@ def _yaml_hint(what: str) -> str | None:
     if "cannot start any token" in what:
         return "quote the text"
     if "mapping values are not allowed here" in what:
-        return "text that holds ': ' must be quoted, or be a block after '|'"
+        return "text with ': ' must be quoted, or be a block after '|'"
     if "single document" in what:
-        return "one environment per file; remove the second '---'"
+        return "a file holds one environment; remove the second '---'"
     return None
 
 
 class _Walk:
-    """One pass over the nodes of a document: positions, duplicate keys, surprising scalars."""
+    """One pass over the nodes of a document: positions, duplicate keys, ambiguous scalars."""
 
     def __init__(self, root: yaml.Node | None, path: Path) -> None:
         self.lines: dict[KeyPath, int] = {}
@@ -187,12 +188,12 @@ class _Walk:
         self._sizes: dict[int, int] = {}
         self._open: set[int] = set()
         if root is not None and self._visit(root, ()) > MAX_VALUES:
-            _fail(path, f"holds more than {MAX_VALUES} values once its aliases are expanded")
+            _fail(path, f"has more than {MAX_VALUES} values once its aliases are expanded")
 
     def _visit(self, node: yaml.Node, where: KeyPath) -> int:
-        """Return how many values the node stands for. An aliased node is walked once, and counted each time."""
+        """Return the number of values in the node. An aliased node is visited once, but counted each time."""
         if id(node) in self._open:
-            _fail(self._path, "holds an alias to a value inside itself", node.start_mark.line + 1)
+            _fail(self._path, "has an alias to a value inside itself", node.start_mark.line + 1)
         if id(node) in self._sizes:
             return self._sizes[id(node)]
         self._open.add(id(node))
@@ -223,7 +224,7 @@ class _Walk:
 
 
 def _is_ambiguous(node: yaml.ScalarNode) -> bool:
-    """Whether a plain scalar has another value in YAML 1.1 than most people read in it."""
+    """Whether YAML 1.1 gives a plain scalar a value that most people do not expect."""
     text = node.value
     if node.tag == "tag:yaml.org,2002:bool":
         return text.lower() not in {"true", "false"}

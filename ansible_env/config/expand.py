@@ -1,9 +1,9 @@
-"""`$var` in the values of const_args, as `mlos_bench/dict_templater.py` expands it, made safe for outside values.
+"""Expansion of `$var` in the values of const_args, as in `mlos_bench/dict_templater.py`, safe for outside values.
 
-mlos_bench goes through const_args in their order and substitutes each text twice: first from const_args (those
-before it expanded already, those after it not yet), then from the globals. That is reproduced, with one difference:
-a value that came from outside (a global, a trial's number) is never itself read as a template. mlos_bench does so in
-the second pass, so that a `$` in a value given on the command line may vanish or pull in another parameter.
+mlos_bench visits const_args in their order and substitutes each text twice: first from const_args (earlier ones
+expanded, later ones not yet), then from the globals. This module does the same, with one difference: it never expands
+a value that came from outside (a global, a trial's number). The second pass of mlos_bench does, so a `$` in a value
+given on the command line may disappear or insert another parameter.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["expand", "references"]
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A stretch of text; only what the author of the file wrote is `live`."""
+    """A piece of text. `live` text was written by the author of the file; only that is expanded."""
 
     text: str
     live: bool
@@ -28,10 +28,13 @@ _Pieces = tuple[_Piece, ...]
 
 
 def expand(const_args: Mapping[str, Any], outside: Mapping[str, Any]) -> dict[str, Any]:
-    """Return const_args with `$name` and `${name}` replaced in its texts and lists of texts.
+    """Return const_args with `$name` and `${name}` replaced in texts and lists of texts.
 
-    `outside` holds the values from outside: those of its names that are in const_args replace the file's, the others
-    serve the second pass. An unknown name stays as it is; `$$` is `$`.
+    Args:
+        const_args: the values of the file.
+        outside: values from outside. Those of the same names replace const_args; the others serve the second pass.
+
+    An unknown name stays unchanged; `$$` becomes `$`.
     """
     globals_: dict[str, _Pieces] = {name: (_Piece(str(value), False),) for name, value in outside.items()}
     lookup: dict[str, _Pieces] = {
@@ -62,18 +65,18 @@ def references(value: Any) -> frozenset[str]:
         return frozenset().union(*map(references, value))
     if not isinstance(value, str):
         return frozenset()
-    found = (match["named"] or match["braced"] for match in Template.pattern.finditer(value))
-    return frozenset(name for name in found if name)
+    names = (match["named"] or match["braced"] for match in Template.pattern.finditer(value))
+    return frozenset(name for name in names if name)
 
 
 def _both_passes(text: str, lookup: Mapping[str, _Pieces], globals_: Mapping[str, _Pieces]) -> _Pieces:
     pieces = _substitute((_Piece(text, True),), lookup)
-    # mlos_bench skips the second pass without globals, and with it a second `$$` → `$`.
+    # Without globals, mlos_bench skips the second pass, and with it the second `$$` → `$`.
     return _substitute(pieces, globals_) if globals_ else pieces
 
 
 def _substitute(pieces: Iterable[_Piece], names: Mapping[str, _Pieces]) -> _Pieces:
-    """`Template.safe_substitute` over the live pieces."""
+    """Apply `Template.safe_substitute` to the live pieces."""
     out: list[_Piece] = []
     for piece in pieces:
         if not piece.live:
@@ -93,7 +96,7 @@ def _substitute(pieces: Iterable[_Piece], names: Mapping[str, _Pieces]) -> _Piec
 
 
 def _joined(pieces: Iterable[_Piece]) -> _Pieces:
-    """Join live neighbours, which the next pass must see as one text, as mlos_bench does."""
+    """Join adjacent live pieces, which the next pass must see as one text."""
     out: list[_Piece] = []
     for piece in pieces:
         if out and out[-1].live and piece.live:

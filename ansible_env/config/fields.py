@@ -1,7 +1,6 @@
-"""How each kind of field of an environment file is read, and what is said when it cannot be.
+"""The types of fields of an environment file, and the messages for values that cannot be read.
 
-Every reader returns the value in its final form or raises, through `refuse`, everything that is wrong with it at
-once; `ansible_env.config.faults` turns that into Problems.
+Each reader returns the final value or raises, through `refuse`, everything that is wrong with it at once.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ def refuse_one(message: str, hint: str | None = None) -> Never:
 
 
 def _listed(value: Any, alone: type | tuple[type, ...], what: str) -> list[Any]:
-    """Return a list, where a single item may stand for a list of one."""
+    """Return a list. A single item may replace a list of one."""
     if isinstance(value, alone):
         return [value]
     if not isinstance(value, list | tuple):
@@ -75,7 +74,7 @@ def _quote_hint(value: Any) -> str | None:
 
 
 def _script(value: Any) -> tuple[ScriptItem, ...]:
-    """Read the items of a phase: shell text, or a mapping, which is an Ansible task."""
+    """Read the items of a phase: shell text, or mappings, which are Ansible tasks."""
     items = _listed(value, (str, Mapping), "a list of shell lines and Ansible tasks")
     faults: list[Fault] = []
     for index, item in enumerate(items):
@@ -112,7 +111,7 @@ def _task_faults(task: Mapping[Any, Any]) -> Iterable[Fault]:
 
 
 def _data_faults(value: Any, where: KeyPath) -> Iterable[Fault]:
-    """Yield what in a task is not plain data that a playbook can hold."""
+    """Yield the parts of a task that are not plain data, which a playbook cannot hold."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             if isinstance(key, str):
@@ -130,7 +129,7 @@ def _data_faults(value: Any, where: KeyPath) -> Iterable[Fault]:
 
 
 def read_names(value: Any) -> tuple[str, ...]:
-    """Read a list of names, where one may stand alone."""
+    """Read a list of names. A single name may replace a list of one."""
     items = _listed(value, str, "a list of names")
     faults: list[Fault] = []
     for index, item in enumerate(items):
@@ -155,7 +154,7 @@ def _phases(value: Any) -> tuple[str, ...]:
 
 
 def _const_args(value: Any) -> dict[str, Any]:
-    """Read parameters: scalars, or lists of scalars, as mlos_bench's schema has them. Messages hold no values."""
+    """Read parameters: scalars or lists of scalars, as in mlos_bench's schema. Messages contain no values."""
     if not isinstance(value, Mapping):
         refuse_one(f"must be a mapping of names to values, not {kind_of(value)}")
     faults: list[Fault] = []
@@ -206,7 +205,7 @@ def _host_params(value: Any) -> dict[str, str]:
 
 
 class SecretSource(BaseModel):
-    """Where the value of a secret is read from, on the controller."""
+    """Where the controller reads the value of a secret."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 

@@ -1,7 +1,7 @@
-"""The two shapes of an environment file, brought to one: ours, and that of mlos_bench.
+"""The two forms of an environment file, converted to one.
 
-Ours is flat: every key at the top. That of mlos_bench is `{class, name, config: {…}, include_tunables: […]}`
-(`mlos_bench/config/schemas/environments/`).
+Our own form is flat: all keys are at the top. The form of mlos_bench is
+`{class, name, config: {…}, include_tunables: […]}` (`mlos_bench/config/schemas/environments/`).
 """
 
 from __future__ import annotations
@@ -30,31 +30,31 @@ MLOS_CLASSES = (
 )
 MLOS_KEYS = ("class", "name", "description", "config", "include_tunables", "include_services", "$schema")
 FLAT_EXTRA_KEYS = ("include_tunables", "include_services", "$schema")
-"""Keys of a flat file that are no fields of the configuration."""
+"""Keys of a flat file that are not fields of the configuration."""
 
 
 @dataclass
 class Form:
-    """The fields of an environment, wherever the file has them."""
+    """The fields of an environment file in either form."""
 
     mlos: bool
     fields: dict[str, Any] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
-    """With paths of the file."""
+    """Faults with paths in the file."""
     problems: list[Problem] = field(default_factory=list)
-    """In other files that this one includes."""
+    """Problems in other files that this one includes."""
     top: frozenset[str] = frozenset()
-    """Fields of an mlos_bench file that are beside `config` and not in it."""
+    """Fields of an mlos_bench file that are beside `config`, not in it."""
 
     def path(self, where: KeyPath) -> KeyPath:
-        """Return the path in the file of a path that begins with a field."""
+        """Convert a path that begins with a field to the path in the file."""
         return ("config", *where) if self.mlos and where and where[0] not in self.top else where
 
 
 def read_form(data: Mapping[Any, Any], base_dir: Path, known: Iterable[str]) -> Form:
-    """Find the fields, whose names are `known`.
+    """Read the fields, whose names are `known`.
 
-    `include_tunables` is read, relative to `base_dir`, into the field `tunables`.
+    The files of `include_tunables`, relative to `base_dir`, become the field `tunables`.
     """
     form = Form(mlos="class" in data)
     extra = dict(data)
@@ -64,7 +64,7 @@ def read_form(data: Mapping[Any, Any], base_dir: Path, known: Iterable[str]) -> 
         form.fields = {key: value for key, value in data.items() if key not in FLAT_EXTRA_KEYS}
         if "config" in data:
             form.fields.pop("config")
-            what = "belongs to the mlos_bench form, which also has 'class'"
+            what = "belongs to the mlos_bench form, which has the key 'class' as well"
             form.faults.append((("config",), what, "without 'class', put its keys at the top"))
     for key in [key for key in form.fields if not isinstance(key, str)]:
         form.faults.append((form.path((str(key),)), f"a key must be text, not {kind_of(key)}", "quote it"))
@@ -83,7 +83,7 @@ def _read_mlos(form: Form, data: Mapping[Any, Any], known: set[str]) -> None:
     if name not in MLOS_CLASSES:
         what = f"the class {name!r} is not supported; ansible_env runs {MLOS_CLASSES[1]} and {MLOS_CLASSES[3]}"
         form.faults.append((("class",), what, nearest(name, MLOS_CLASSES)))
-        form.fields = {"name": "-"}  # another class has other keys: nothing more to say
+        form.fields = {"name": "-"}  # another class has other keys: report nothing more
         return
     for key in data:
         if key not in MLOS_KEYS:
@@ -94,7 +94,7 @@ def _read_mlos(form: Form, data: Mapping[Any, Any], known: set[str]) -> None:
         form.faults.append((("config",), f"must be a mapping, not {kind_of(config)}", None))
         config = {}
     form.top = frozenset({"name", "description"})
-    # A file of mlos_bench selects no tunables unless it says so.
+    # A file of mlos_bench selects no tunables by default.
     form.fields = {"tunable_params": [], **config}
     for key in form.top:
         if key in config:
@@ -108,7 +108,7 @@ def _read_mlos(form: Form, data: Mapping[Any, Any], known: set[str]) -> None:
 
 
 def _include(form: Form, paths: Any, base_dir: Path) -> None:
-    """Read files of tunables, and merge them with the file's own."""
+    """Read files of tunables and merge them with the file's own."""
     where: KeyPath = ("include_tunables",)
     paths = [paths] if isinstance(paths, str) else paths
     if not isinstance(paths, list | tuple) or not all(isinstance(path, str) and path for path in paths):
@@ -116,20 +116,20 @@ def _include(form: Form, paths: Any, base_dir: Path) -> None:
         return
     merged = TunableGroups()
     for index, name in enumerate(paths):
-        found = next(_candidates(name, base_dir), None)
-        if found is None:
-            what = f"there is no file {name!r}, neither in {base_dir} nor in a folder above it"
+        included = next(_candidates(name, base_dir), None)
+        if included is None:
+            what = f"there is no file {name!r} in {base_dir} or in a folder above it"
             form.faults.append(((*where, index), what, None))
             continue
         try:
-            merged = merged.merge(_read_tunables(found))
+            merged = merged.merge(_read_tunables(included))
         except ConfigError as error:
             form.problems += error.problems
     own = form.fields.get("tunables")
     if isinstance(own, Mapping):
         groups, faults = parse_groups(own)
         if faults:
-            return  # the field itself will be refused, with all of them
+            return  # validation of the field reports all of them
         try:
             merged = merged.merge(groups)
         except ConfigError as error:
@@ -139,10 +139,10 @@ def _include(form: Form, paths: Any, base_dir: Path) -> None:
 
 
 def _candidates(name: str, base_dir: Path) -> Iterator[Path]:
-    """Yield where a file may be: beside the environment file, or under a folder above it.
+    """Yield the possible paths of a file: beside the environment file, or in a folder above it.
 
-    mlos_bench has a search path, whose usual entry is the root of a tree of configurations; its files name others
-    from there (`environments/apps/redis/redis-tunables.jsonc`).
+    mlos_bench has a search path, usually the root of a tree of configurations. Its files name others relative to that
+    (`environments/apps/redis/redis-tunables.jsonc`).
     """
     folders: Iterable[Path] = [base_dir, *base_dir.absolute().parents]
     return (path for folder in folders if (path := folder / name).is_file())
@@ -160,9 +160,9 @@ def _read_tunables(path: Path) -> TunableGroups:
 
 
 def ambiguous_faults(document: Document, root: KeyPath) -> Iterator[Fault]:
-    """Yield the values under `root` that YAML reads otherwise than they look: `off`, `0644`, `1:30`.
+    """Yield the values under `root` to which YAML gives a surprising value: `off`, `0644`, `1:30`.
 
-    They would reach the script as `False`, `420` and `90`.
+    The scripts would get `False`, `420` and `90`.
     """
     for where, text in document.ambiguous.items():
         if where[: len(root)] == root and "log" not in where[len(root) :][-1:]:
@@ -172,8 +172,8 @@ def ambiguous_faults(document: Document, root: KeyPath) -> Iterator[Fault]:
                     value = value[part]
             except (KeyError, IndexError, TypeError):
                 continue  # under a merge key
-            yield where, f"YAML reads {text} as {value!r}", f"write {text!r} in quotes, or {_clear(value)}"
+            yield where, f"YAML reads {text} as {value!r}", f"write {text!r} in quotes, or {_unambiguous(value)}"
 
 
-def _clear(value: object) -> str:
+def _unambiguous(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)

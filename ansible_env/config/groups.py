@@ -1,4 +1,4 @@
-"""Fields of an environment file about its hosts as a group: aggregates, policies, and what Ansible takes for plays."""
+"""Fields of an environment file about hosts as a group: aggregates, policies and keywords of Ansible's plays."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _RETRIED = tuple(str(kind) for kind in Kind if kind not in (Kind.OK, Kind.CANCEL
 
 
 def _aggregate(value: Any) -> dict[str, str]:
-    """Read which aggregate each metric has; one name stands for all metrics."""
+    """Read the aggregate of each metric. A single name applies to all metrics."""
     if isinstance(value, str):
         value = {"*": value}
     if not isinstance(value, Mapping):
@@ -62,7 +62,7 @@ def _success_data(value: Success) -> str | dict[str, float]:
 
 
 def _share(value: Any) -> int | float | None:
-    """Read a number of hosts, or a share of them as `10%`, which becomes a float below 1."""
+    """Read a number of hosts, or a share such as `10%`, which becomes a float below 1."""
     if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
         return value
     if isinstance(value, float) and 0 <= value < 1:
@@ -74,7 +74,7 @@ def _share(value: Any) -> int | float | None:
 
 
 def _serial(value: Any) -> tuple[int | str, ...]:
-    """Read the sizes of batches, as Ansible takes them: a number, a share as `30%`, or a list of these."""
+    """Read batch sizes in Ansible's format: a number, a share such as `30%`, or a list of these."""
     items = list(value) if isinstance(value, list | tuple) else [value]
     faults: list[Fault] = []
     for index, item in enumerate(items):
@@ -91,7 +91,7 @@ def _retry_on(value: Any) -> tuple[Kind, ...]:
     unknown = [(index, name) for index, name in enumerate(names) if name not in _RETRIED]
     if unknown:
         hint = f"known: {', '.join(_RETRIED)}"
-        refuse(((i,), f"{name!r} cannot be tried again", nearest(name, _RETRIED) or hint) for i, name in unknown)
+        refuse(((i,), f"{name!r} cannot be retried", nearest(name, _RETRIED) or hint) for i, name in unknown)
     return tuple(Kind(name) for name in names)
 
 

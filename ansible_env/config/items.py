@@ -1,8 +1,8 @@
-"""The items of a phase: shell lines, Ansible tasks, and the short forms that stand for content that exists already.
+"""The items of a phase: shell lines, Ansible tasks, and short forms for existing content.
 
-`role: NAME`, `tasks: FILE` and `import_playbook: FILE` become what a playbook has for them. The first two are imports,
-so that Ansible finds a mistake in them before a host is touched; includes, where a loop or a template wants that.
-https://docs.ansible.com/ansible/latest/playbook_guide/playbooks_reuse.html
+`role: NAME`, `tasks: FILE` and `import_playbook: FILE` become their equivalents in a playbook. The first two become
+imports, so that Ansible reports mistakes in them before it connects to a host, or includes if they have a loop or a
+template. https://docs.ansible.com/ansible/latest/playbook_guide/playbooks_reuse.html
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ROLE_OPTIONS = (
 _OF_INCLUDE = (
     "name", "when", "vars", "loop", "loop_control", "register", "run_once", "tags", "ignore_errors", "no_log",
 )  # fmt: skip
-"""Keywords that an include takes itself; the others go to the tasks in it, by `apply`
+"""Keywords that apply to an include itself. The others apply to its tasks, through `apply`
 (ansible/playbook/task_include.py, VALID_INCLUDE_KEYWORDS)."""
 _TO_ITS_TASKS = (
     "become", "become_user", "become_method", "become_flags", "become_exe", "check_mode", "diff", "delegate_to",
@@ -44,7 +44,7 @@ _COLLECTION_PLAYBOOK = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*){2,}\Z")
 
 
 def _form(item: Mapping[str, Any]) -> str | None:
-    """Return which short form an item is; None for an Ansible task."""
+    """Return the short form of an item, or None for an Ansible task."""
     if _FULL_NAME in item:
         return "import_playbook"
     return next((form for form in SHORT_FORMS if form in item), None)
@@ -55,12 +55,12 @@ def _normal(item: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def is_import(item: Any) -> bool:
-    """Whether an item is a playbook of its own."""
+    """Whether an item imports a playbook."""
     return isinstance(item, Mapping) and _form(item) == "import_playbook"
 
 
 def is_opaque(item: Any) -> bool:
-    """Whether an item may bring handlers or phase tasks of its own: content from elsewhere, or a task that notifies."""
+    """Whether an item may add handlers or phase tasks: existing content, or a task that notifies a handler."""
     if not isinstance(item, Mapping):
         return False
     return _form(item) is not None or _holds_more(item)
@@ -76,7 +76,7 @@ def _holds_more(value: Any) -> bool:
 
 
 def item_faults(item: Mapping[Any, Any]) -> Iterator[Fault]:
-    """Yield what is wrong with a short form."""
+    """Yield the faults of a short form."""
     if not all(isinstance(key, str) for key in item) or (form := _form(item)) is None:
         return
     item = _normal(item)
@@ -88,15 +88,15 @@ def item_faults(item: Mapping[Any, Any]) -> Iterator[Fault]:
         if key in _KEYS[form] or key.startswith("with_"):
             continue
         other = next((name for name in SHORT_FORMS if name == key), None)
-        what = f"{form!r} and {other!r} are two items" if other else f"unknown key for an item with {form!r}"
-        hint = "begin another item with '-'" if other else nearest(key, _KEYS[form]) or "variables go under 'vars'"
+        what = f"{form!r} and {other!r} are separate items" if other else f"unknown key for an item with {form!r}"
+        hint = "begin another item with '-'" if other else nearest(key, _KEYS[form]) or "variables belong to 'vars'"
         yield (key,), what, hint
     if "vars" in item and not isinstance(item["vars"], Mapping):
         yield ("vars",), f"must be a mapping, not {kind_of(item['vars'])}", None
 
 
 def path_faults(fields: Mapping[str, Any], phases: tuple[str, ...], base_dir: Path) -> Iterator[Fault]:
-    """Yield the files that items name and that are not there."""
+    """Yield the files that items name and that do not exist."""
     for phase in phases:
         items = fields.get(phase)
         for index, item in enumerate(items if isinstance(items, list | tuple) else [items]):
@@ -110,7 +110,7 @@ def path_faults(fields: Mapping[str, Any], phases: tuple[str, ...], base_dir: Pa
 
 
 def _is_elsewhere(key: str, name: str) -> bool:
-    """Whether only Ansible knows where it is: by a template, or in a collection."""
+    """Whether only Ansible can locate the file: the name is a template or is in a collection."""
     return "{{" in name or (key != "tasks" and _in_collection(name))
 
 
@@ -119,20 +119,20 @@ def _in_collection(name: str) -> bool:
 
 
 def import_dirs(items: tuple[Any, ...], base_dir: Path) -> tuple[Path, ...]:
-    """Return the other directories that playbooks are imported from: what lies beside them belongs to them."""
-    found: dict[Path, None] = {}
+    """Return the other directories that playbooks are imported from. Playbooks may use files beside them."""
+    directories: dict[Path, None] = {}
     for item in items:
         if is_import(item):
             name = _normal(item)["import_playbook"]
             if not _is_elsewhere("import_playbook", name):
-                found[(base_dir.absolute() / name).resolve().parent] = None
-    return tuple(path for path in found if path != base_dir.resolve())
+                directories[(base_dir.absolute() / name).resolve().parent] = None
+    return tuple(path for path in directories if path != base_dir.resolve())
 
 
 def item_task(item: Mapping[str, Any], base_dir: Path) -> dict[str, Any]:
-    """Return what a playbook has in the place of an item: a task, or the import of a playbook.
+    """Return the playbook's equivalent of an item: a task or the import of a playbook.
 
-    Files are named by absolute paths, since the playbook lies elsewhere.
+    File names become absolute, since the playbook is in another directory.
     """
     form = _form(item)
     if form is None:
@@ -157,5 +157,5 @@ def item_task(item: Mapping[str, Any], base_dir: Path) -> dict[str, Any]:
 
 
 def _default_name(form: str, value: str) -> str:
-    shown = value if "{{" not in value else "by a template"
+    shown = value if "{{" not in value else "named by a template"
     return {"role": f"Role {shown}", "tasks": f"Tasks of {shown}", "import_playbook": f"Playbook {shown}"}[form]

@@ -1,8 +1,8 @@
 """The environment file: what to run on the hosts, with which parameters, and what to measure.
 
-YAML, JSON or JSONC. The keys that mlos_bench has too mean what they mean there
-(`mlos_bench/config/schemas/environments/`), and a file of mlos_bench for a RemoteEnv loads unchanged. A file is
-checked as a whole: one ConfigError lists everything that is wrong with it.
+It is YAML, JSON or JSONC. Keys that mlos_bench has as well mean the same
+(`mlos_bench/config/schemas/environments/`), and an mlos_bench file for a RemoteEnv loads unchanged. A file is checked
+as a whole: one ConfigError lists everything that is wrong.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ __all__ = ["PHASES", "EnvironmentConfig", "ScriptItem", "SecretSource", "TaggedV
 
 
 class EnvironmentConfig(BaseModel):
-    """A benchmark environment: up to three phases that run on hosts, and what goes into and comes out of them."""
+    """A benchmark environment: up to three phases that run on hosts, their parameters and their metrics."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -60,32 +60,32 @@ class EnvironmentConfig(BaseModel):
         serialize_by_alias=True,
     )
 
-    name: NonEmpty = Field(description="Name of the environment, for people.")
-    description: str | None = Field(default=None, description="What the environment is for.")
-    hosts: NonEmpty = Field(default="all", description="Where it runs: an Ansible host pattern.")
+    name: NonEmpty = Field(description="Name of the environment.")
+    description: str | None = Field(default=None, description="Purpose of the environment.")
+    hosts: NonEmpty = Field(default="all", description="The hosts it runs on: an Ansible host pattern.")
 
     setup: Script = Field(
         default=(),
         description="Prepares the hosts: shell text, Ansible tasks and blocks (mappings), `role: name`, "
         "`tasks: file.yml`, or `import_playbook: file.yml`.",
     )
-    run: Script = Field(default=(), description="The benchmark; its stdout gives the metrics. Items as in `setup`.")
-    teardown: Script = Field(default=(), description="Cleans up; runs always. Items as in `setup`.")
+    run: Script = Field(default=(), description="The benchmark; its stdout holds the metrics. Items as in `setup`.")
+    teardown: Script = Field(default=(), description="Cleans up; always runs. Items as in `setup`.")
     handlers: Tasks = Field(
         default=(),
-        description="Handlers for the `notify` of your own tasks. They run before the next script, and at the end.",
+        description="Handlers for the `notify` of your own tasks. They run before the next script and at the end.",
     )
 
     const_args: ConstArgs = Field(
         default={},
         description="Parameters with default values: scalars, or lists of scalars. `$name` and `${name}` in a text "
-        "stand for another one of them, or for a global parameter. Globals of the same name replace the value.",
+        "are replaced by another one of them, or by a global parameter. Globals of the same name replace the value.",
     )
-    required_args: Names = Field(default=(), description="Parameters that must be given: as a global, or by a tunable.")
+    required_args: Names = Field(default=(), description="Parameters that a global or a tunable must give.")
     tunable_params: Names | None = Field(
         default=None,
-        description="Groups of tunables that this environment takes; `$name` stands for the groups that the global "
-        "`tunable_params_map` lists under that name. Absent: every group of `tunables` in this file (in a file of "
+        description="Groups of tunables that this environment uses; `$name` selects the groups that the global "
+        "`tunable_params_map` lists under that name. Default: every group of `tunables` in this file (in a file of "
         "mlos_bench's form: none).",
     )
     tunables: GroupsField = Field(
@@ -93,8 +93,8 @@ class EnvironmentConfig(BaseModel):
     )
     host_params: HostParams = Field(
         default={},
-        description="Parameters that each host has a value of its own for: parameter to the host's variable in the "
-        "inventory. Scripts see them like any other, by `shell_env_params`.",
+        description="Parameters that have a value of their own for each host: parameter to the host's variable in the "
+        "inventory. Scripts get them like any other, by `shell_env_params`.",
     )
     shell_env_params: Names = Field(
         default=(),
@@ -102,17 +102,17 @@ class EnvironmentConfig(BaseModel):
         "digits and `_` become `_` in the variable's name.",
     )
     shell_env_params_rename: Renames = Field(
-        default={}, description="More of them, under names of your own: environment variable to parameter."
+        default={}, description="More exports, under names of your own: environment variable to parameter."
     )
     vars_params: Names = Field(
         default=(),
-        description="Parameters that Ansible tasks get as variables of their own names, besides `ansible_env_params`; "
-        "`*` stands for all whose names can be a variable's.",
+        description="Parameters that Ansible tasks get as variables of the same names, besides `ansible_env_params`; "
+        "`*` selects all whose names are valid variables.",
     )
     secret_params: Secrets = Field(
         default={},
-        description="Parameters that must not be seen: in no process list, playbook, event, log or store. A list of "
-        "names, or a mapping of names to where the value comes from: `{env: VARIABLE}` or `{file: path}` on the "
+        description="Parameters that must not appear in any process list, playbook, event, log or store. A list of "
+        "names, or a mapping of names to the source of the value: `{env: VARIABLE}` or `{file: path}` on the "
         "controller, or null for a value that is given like any other parameter.",
     )
     experiment_id: str | None = Field(default=None, description="Default of the parameter `experiment_id`.")
@@ -120,12 +120,12 @@ class EnvironmentConfig(BaseModel):
     results_stdout_pattern: str | None = Field(
         default=None,
         description="Regular expression for the metrics in the stdout of `run`, with MULTILINE: either two groups, "
-        "a metric's name and its value, or named groups, each a metric.",
+        "a metric's name and its value, or named groups, one for each metric.",
     )
     results_json: bool = Field(
         default=False,
         description="Whether the last line of the stdout of `run` is a JSON object of metrics. Together with a "
-        "pattern, both are read, and JSON wins on equal names.",
+        "pattern, both are read; JSON overrides equal names.",
     )
     required_metrics: Names = Field(default=(), description="Metrics without which a run has failed.")
 
@@ -135,65 +135,65 @@ class EnvironmentConfig(BaseModel):
         "median, min, max, p0 to p99.9, stdev, cv, count, harmonic_mean or geometric_mean. Default: mean.",
     )
     per_host_metrics: bool = Field(
-        default=False, description="Whether the metrics of a group hold `metric{host}` of each host, too."
+        default=False, description="Whether the metrics of a group include `metric{host}` of each host."
     )
     success: SuccessField = Field(
         default=Success(),
-        description="How many hosts have to succeed: all, any, majority, {at_least: 3} or {fraction: 0.9}.",
+        description="How many hosts must succeed: all, any, majority, {at_least: 3} or {fraction: 0.9}.",
     )
     max_unreachable: Share = Field(
         default=None,
-        description="How many hosts, or what share of them as `10%`, may be out of reach and do not count then. "
-        "Absent: a host out of reach has failed.",
+        description="How many hosts, or what share of them such as `10%`, may be unreachable and do not count then. "
+        "Default: an unreachable host has failed.",
     )
     on_host_failure: Literal["continue", "stop"] = Field(
-        default="continue", description="Whether setup and run go on for the others when a host has failed."
+        default="continue", description="Whether setup and run continue on the other hosts when a host fails."
     )
-    retries: NotNegative = Field(default=0, description="How often a phase is tried again on hosts of `retry_on`.")
+    retries: NotNegative = Field(default=0, description="How often a phase is retried on hosts of `retry_on`.")
     retry_on: RetryOn = Field(
-        default=(Kind.UNREACHABLE, Kind.AUTH), description="The kinds of outcome after which a host is tried again."
+        default=(Kind.UNREACHABLE, Kind.AUTH), description="The outcome kinds after which a host is retried."
     )
-    forks: Positive | None = Field(default=None, description="Hosts worked on at once; all, up to 50, if absent.")
-    serial: Serial = Field(default=(), description="Ansible's: the hosts in batches, one after the other.")
-    order: Order | None = Field(default=None, description="Ansible's: the order in which hosts are worked on.")
+    forks: Positive | None = Field(default=None, description="Hosts handled at once. Default: all, up to 50.")
+    serial: Serial = Field(default=(), description="Ansible's `serial`: handle the hosts in batches.")
+    order: Order | None = Field(default=None, description="Ansible's `order`: the order of the hosts.")
 
     start: Literal["when_ready", "together"] = Field(
         default="when_ready",
-        description="`together`: the last script of run is staged on every host, and starts on all of them at one "
-        "moment, whatever `forks` is. A script with `hosts` may say so for itself.",
+        description="`together`: the last script of run is staged on every host and starts on all of them at the same "
+        "time, whatever `forks` is. A script with `hosts` may set this for itself.",
     )
     telemetry: Probes = Field(
         default=(),
-        description="What to look at on the hosts while `run` runs. Items with `command`, `pattern` and `every`; "
-        "without a command, cpu, memory, disks and network. true stands for those, each second.",
+        description="What to sample on the hosts while `run` runs. Items with `command`, `pattern` and `every`; "
+        "without a command: CPU, memory, disks and network. true samples those each second.",
     )
     assertions: AssertionsField = Field(
         default=(),
         alias="assert",
-        description="What metrics must keep to, for CI: metric to one comparison or a list of them, as `>= 1000`, "
-        "`<= 12 ms`, `>= 0.95 * baseline`, `<= baseline + 5%`.",
+        description="Comparisons that metrics must satisfy, for CI: metric to one comparison or a list, such as "
+        "`>= 1000`, `<= 12 ms`, `>= 0.95 * baseline`, `<= baseline + 5%`.",
     )
     baseline: NonEmpty | None = Field(
         default=None,
-        description="What `baseline` in `assert` stands for: a JSON file, relative to this one, the directory of a "
-        "bundle, or trials of the store as `compare` names them.",
+        description="The source of `baseline` in `assert`: a JSON file, relative to this one, the directory of a "
+        "bundle, or trials of the store, named as for `compare`.",
     )
 
     timeouts: Timeouts = Field(default=Timeouts(), description="Deadlines.")
     fail_fast: bool = Field(
         default=False,
-        description="Whether a script stops at its first failing line. Off, as in mlos_bench, the lines are one "
-        "script, and only the last one's exit status counts.",
+        description="Whether a script stops at its first failing line. If not, as in mlos_bench, the lines are one "
+        "script whose last command determines the exit status.",
     )
-    shell: NonEmpty = Field(default="bash", description="The shell that runs the scripts: a name or path on the hosts.")
+    shell: NonEmpty = Field(default="bash", description="The shell for the scripts: a name or a path on the hosts.")
     keep_running: PhaseNames = Field(
-        default=("setup",), description="Phases whose background processes are left running when the phase is over."
+        default=("setup",), description="Phases whose background processes continue to run after the phase."
     )
-    reboot: PhaseNames = Field(default=(), description="Phases whose scripts may reboot their host on purpose.")
+    reboot: PhaseNames = Field(default=(), description="Phases whose scripts may reboot their host.")
 
     become: bool = Field(default=False, description="Whether to become another user on the hosts.")
-    become_user: NonEmpty | None = Field(default=None, description="Whom to become; Ansible's default is root.")
-    become_method: NonEmpty | None = Field(default=None, description="How to become: sudo, su, …")
+    become_user: NonEmpty | None = Field(default=None, description="The user to become. Ansible's default is root.")
+    become_method: NonEmpty | None = Field(default=None, description="How to become that user: sudo, su, …")
     gather_facts: bool = Field(default=False, description="Whether Ansible gathers facts first, for your own tasks.")
 
     wait_boot: bool = Field(default=False, description="Whether setup starts the hosts, if it can, and waits for them.")
@@ -207,7 +207,7 @@ class EnvironmentConfig(BaseModel):
     def _consistent(self, info: ValidationInfo) -> Self:
         context = info.context or {}
         faults = list(config_faults(self, context.get("bad", frozenset()), mlos=context.get("mlos", False)))
-        if info.context is None:  # made by hand, not by from_mapping
+        if info.context is None:  # constructed directly, not by from_mapping
             faults += unusable_text({name: getattr(self, name) for name in type(self).model_fields})
         if faults:
             refuse(faults)
@@ -215,16 +215,25 @@ class EnvironmentConfig(BaseModel):
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read an environment file. Raises ConfigError with all problems, with file, line and key."""
+        """Read an environment file.
+
+        Raises:
+            ConfigError: it lists all problems, with file, line and key.
+        """
         path = Path(path)
         return cls._build(read_document(path), path, name=None)
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, Any], *, name: str | None = None, source: Path | None = None) -> Self:
-        """Take an environment from a mapping, of either form. `name` replaces the mapping's own.
+        """Make an environment from a mapping of either form.
 
-        `source` is the file that relative paths are relative to; without it, the working directory is.
-        Raises ConfigError with all problems.
+        Args:
+            data: the mapping.
+            name: replaces the name in the mapping.
+            source: the file that relative paths are relative to; by default, the working directory is.
+
+        Raises:
+            ConfigError: it lists all problems.
         """
         return cls._build(Document(data, source or Path()), source, name=name)
 
@@ -252,7 +261,7 @@ class EnvironmentConfig(BaseModel):
 
     @classmethod
     def _validate(cls, form: Form) -> tuple[Self | None, list[Fault]]:
-        """Return the model, and every fault of the fields, each alone and with the others."""
+        """Return the model, or None, and all faults of the fields and between them."""
         known = [field.alias or name for name, field in cls.model_fields.items()]
         keys: dict[KeyPath, list[str]] = {
             (): [*known, *(() if form.mlos else FLAT_EXTRA_KEYS)],
@@ -264,26 +273,26 @@ class EnvironmentConfig(BaseModel):
         try:
             return cls.model_validate(form.fields, context=context), faults
         except ValidationError as error:
-            found = faults_of(error, keys)
+            faults += faults_of(error, keys)
             single = {str(item["loc"][0]) for item in error.errors() if item["loc"]}
         if single:
-            # The checks between fields have not run yet. Run them on what is left without the bad fields.
+            # The checks between fields have not run yet. Run them without the bad fields.
             rest = {key: value for key, value in form.fields.items() if key not in single}
             context["bad"] = frozenset(single)
             try:
                 cls.model_validate({"name": "-"} | rest, context=context)
             except ValidationError as error:
-                found += faults_of(error, keys)
-        return None, faults + found
+                faults += faults_of(error, keys)
+        return None, faults
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        # What repr(), str() and rich show. No values: const_args may hold a secret's default.
+        # For repr(), str() and rich. No values: const_args may contain a secret's default.
         yield "name", self.name
         yield "source", str(self._source) if self._source else None
 
     @property
     def source(self) -> Path | None:
-        """The file that the environment was read from."""
+        """The file that the environment was read from, or None."""
         return self._source
 
     @property
@@ -293,17 +302,17 @@ class EnvironmentConfig(BaseModel):
 
     @property
     def phases(self) -> tuple[str, ...]:
-        """The phases that have something to do, in their order."""
+        """The phases that are not empty, in their order."""
         return tuple(phase for phase in PHASES if getattr(self, phase))
 
     @property
     def group_policy(self) -> GroupPolicy:
-        """What is expected of the hosts as a group."""
+        """How the results of hosts become the result of the group."""
         return GroupPolicy(self.success, self.max_unreachable, self.aggregate, self.per_host_metrics)
 
     @property
     def secret_names(self) -> frozenset[str]:
-        """The parameters that must not be seen."""
+        """The names of the secret parameters."""
         return frozenset(self.secret_params)
 
 

@@ -1,11 +1,11 @@
-"""From an environment's arguments to the values of one trial, and to what its scripts get as environment variables.
+"""The parameters of one trial, and the environment variables of its scripts.
 
-The rules are mlos_bench's (`environments/base_environment.py`, `environments/script_env.py`, `util.py`,
+The rules are those of mlos_bench (`environments/base_environment.py`, `environments/script_env.py`, `util.py`,
 `dict_templater.py`; 0.6.2, and main for the three names that every trial has), with these differences:
 
-- everything is worked out anew for each trial, so `$trial_id` in a composed value is that trial's;
+- everything is resolved again for each trial, so `$trial_id` in a composed value is that trial's;
 - unknown names in `shell_env_params` are refused before a trial, not when the script runs;
-- a value from outside is never read as a template (see `ansible_env.config.expand`);
+- a value from outside is never expanded (see `ansible_env.config.expand`);
 - a global that replaces a tunable's value must be in the tunable's range, like any other value.
 """
 
@@ -43,21 +43,21 @@ __all__ = [
 ]
 
 Tunables = TunableGroups | Mapping[str, Any] | ParamValues
-"""Definitions of tunables: ours, a mapping in mlos_bench's format, or an mlos_bench TunableGroups."""
+"""Definitions of tunables: our own, a mapping in mlos_bench's format, or an mlos_bench TunableGroups."""
 
 MAX_ENV_BYTES = 131_072
-"""One `NAME=value` and its final NUL must fit in 32 pages (MAX_ARG_STRLEN of execve on Linux)."""
+"""Longest environment variable: `NAME=value` and its NUL must fit in 32 pages (MAX_ARG_STRLEN of Linux's execve)."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ShellEnv:
-    """The environment variables of a trial's scripts."""
+    """The environment variables of a trial's scripts. The mappings are from variables to values."""
 
     plain: Mapping[str, str]
     secret: Mapping[str, str]
-    """Those that must not be seen."""
+    """Variables with secret values."""
     hosted: Mapping[str, str] = field(default_factory=dict)
-    """Those whose value is a variable of each host's: environment variable to that one's name."""
+    """Variables with a value of each host's own: environment variable to the host variable."""
     hosted_secret: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -72,10 +72,12 @@ def selected_groups(
     tunables: Tunables | None = None,
     tunable_params_map: Mapping[str, Any] | None = None,
 ) -> TunableGroups:
-    """Return the groups that the environment takes, out of its file's and those given.
+    """Return the groups that the environment uses, from its file and from `tunables`.
 
-    `$name` in tunable_params stands for the groups that the map lists under `name`. Raises ParameterError for a
-    group or name that does not exist, and for a group that is given in another shape than in the file.
+    `$name` in tunable_params selects the groups that the map lists under `name`.
+
+    Raises:
+        ParameterError: a group or name does not exist, or a given group differs from the file's.
     """
     groups = config.tunables if tunables is None else _groups(tunables).merge(config.tunables)
     if config.tunable_params is None:
@@ -90,7 +92,7 @@ def selected_groups(
             mapped = [mapped]
         if not isinstance(mapped, list | tuple) or not all(isinstance(group, str) for group in mapped):
             hint = nearest(name[1:], tunable_params_map or ())
-            what = f"the global 'tunable_params_map' has no groups under {name[1:]!r}"
+            what = f"the global 'tunable_params_map' lists no groups under {name[1:]!r}"
             raise ParameterError(Problem(what, "tunable_params", config.source, hint=hint))
         names += mapped
     return groups.select(names)
@@ -105,12 +107,16 @@ def _groups(tunables: Tunables) -> TunableGroups:
 
 
 def known_names(config: EnvironmentConfig, tunables: TunableGroups) -> frozenset[str]:
-    """Return the names of all parameters, given the selected groups; a global of another name has no effect."""
+    """Return the names of all parameters, given the selected groups. A global of another name has no effect."""
     return frozenset(checks.known_names(config, tunables))
 
 
 def check_names(config: EnvironmentConfig, tunables: TunableGroups) -> None:
-    """Raise ParameterError if a name to export is no parameter, given the selected groups."""
+    """Check that every exported name is a parameter, given the selected groups.
+
+    Raises:
+        ParameterError: one is not.
+    """
     faults = checks.name_faults(config, tunables)
     if problems := [Problem(what, key_text(where), config.source, hint=hint) for where, what, hint in faults]:
         raise ParameterError(problems)
@@ -129,9 +135,18 @@ def resolve(
 ) -> dict[str, Value]:
     """Return the value of every parameter for one trial.
 
-    `trial` holds `experiment_id`, `trial_id` and `trial_runner_id`, and wins over globals. Secrets with a source are
-    read now; every secret's value is a `Secret`. Raises ParameterError with all problems: arguments that are missing,
-    tunables that are unknown or outside their range, values of a kind that no script can get.
+    Secrets with a source are read now; the value of each secret is a `Secret`.
+
+    Args:
+        config: the environment.
+        global_config: parameters from outside.
+        tunables: definitions of tunables, besides those of the file.
+        tunable_values: values of tunables. The others have their defaults.
+        trial: `experiment_id`, `trial_id` and `trial_runner_id`. They override globals.
+
+    Raises:
+        ParameterError: it lists all problems: missing arguments, tunables that are unknown or outside their range,
+            values of a type that no script can get.
     """
     outside = _outside(config, global_config, trial)
     groups = selected_groups(config, tunables, (global_config or {}).get("tunable_params_map"))
@@ -168,7 +183,7 @@ def resolve(
 def _outside(
     config: EnvironmentConfig, global_config: Mapping[str, Any] | None, trial: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """Return the parameters from outside; the trial's own win, as in `Trial.config` of mlos_bench's storage."""
+    """Return the parameters from outside. The trial's own override them, as in mlos_bench's `Trial.config`."""
     outside = {"experiment_id": config.experiment_id} if config.experiment_id is not None else {}
     outside |= global_config or {}
     for name, value in (trial or {}).items():
@@ -180,7 +195,7 @@ def _outside(
 
 
 def _required(config: EnvironmentConfig) -> Iterator[str]:
-    """Yield what must be given: required_args, and the secrets that have no value or source in the file."""
+    """Yield the names of required parameters: required_args, and secrets without a value or source in the file."""
     yield from config.required_args
     for name, source in config.secret_params.items():
         known = name in config.const_args or name in config.required_args or name in config.host_params
@@ -197,7 +212,7 @@ def _missing(config: EnvironmentConfig, name: str) -> Problem:
 
 
 def _value_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield the values from outside that are neither scalars nor lists of scalars; never the value itself."""
+    """Yield the values from outside that are neither scalars nor lists of scalars. Problems contain no values."""
     for name, value in values.items():
         items = value if isinstance(value, list | tuple) else [value]
         for item in items:
@@ -208,7 +223,7 @@ def _value_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _scalars(outside: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what is no parameter's value, as `tunable_params_map`; lists are copied."""
+    """Return the values that parameters can have. Leave out others, such as `tunable_params_map`; copy lists."""
     return {
         name: list(value) if isinstance(value, list | tuple) else value
         for name, value in outside.items()
@@ -219,7 +234,7 @@ def _scalars(outside: Mapping[str, Any]) -> dict[str, Any]:
 def _tunable_values(
     groups: TunableGroups, config: EnvironmentConfig, values: Mapping[str, Any] | ParamValues | None
 ) -> dict[str, Any]:
-    """Return the given values of the selected tunables. Others of the file belong to another environment."""
+    """Return the given values of the selected tunables. Others in the file belong to other environments."""
     if values is None:
         return {}
     if not isinstance(values, Mapping):
@@ -230,7 +245,7 @@ def _tunable_values(
 
 
 def public(config: EnvironmentConfig, params: Mapping[str, Value]) -> dict[str, Value]:
-    """Return the parameters with the secrets masked: what may be shown and stored."""
+    """Return the parameters with secrets masked, for display and storage."""
     return {name: MASK if name in config.secret_params else value for name, value in params.items()}
 
 
@@ -238,9 +253,10 @@ def public(config: EnvironmentConfig, params: Mapping[str, Value]) -> dict[str, 
 
 
 def secret_values(config: EnvironmentConfig) -> dict[str, Secret]:
-    """Read the secrets that have a source: an environment variable, or a file less one final newline.
+    """Read the secrets that have a source: an environment variable, or a file without its final newline.
 
-    Raises ParameterError naming every one that cannot be read.
+    Raises:
+        ParameterError: it lists all that cannot be read.
     """
     sources = {name: source for name, source in config.secret_params.items() if source}
     return read_secrets(config.base_dir, sources, config.source)
@@ -250,10 +266,11 @@ def secret_values(config: EnvironmentConfig) -> dict[str, Secret]:
 
 
 def shell_env(config: EnvironmentConfig, params: Mapping[str, Value]) -> ShellEnv:
-    """Return the environment variables of the scripts: only what the environment file exports, as `str()`.
+    """Return the environment variables of the scripts: the exports of the environment file, converted by `str()`.
 
-    Raises ParameterError for a name that is no parameter and for a value that no variable can hold: with a NUL, with
-    half a surrogate pair, or longer than execve takes. No message holds a value.
+    Raises:
+        ParameterError: a name is not a parameter, or a value does not fit into a variable: it has a NUL or half a
+            surrogate pair, or is too long for execve. No message contains a value.
     """
     plain: dict[str, str] = {}
     secret: dict[str, str] = {}
@@ -269,7 +286,7 @@ def shell_env(config: EnvironmentConfig, params: Mapping[str, Value]) -> ShellEn
             hint = hint or nearest(name, params)
             problems.append(Problem(f"there is no parameter {name!r} to export", variable, config.source, hint=hint))
             continue
-        value = str(params[name])  # of a Secret, a plain str
+        value = str(params[name])  # also of a Secret
         if fault := text_fault(value) or _length_fault(variable, value):
             problems.append(Problem(f"the value of {name!r} {fault}", variable))
         (secret if name in config.secret_params else plain)[variable] = value
@@ -282,7 +299,7 @@ def _length_fault(variable: str, value: str) -> str | None:
     size = len(variable) + len(value.encode()) + 2  # '=' and the final NUL
     if size <= MAX_ENV_BYTES:
         return None
-    return f"is {size - MAX_ENV_BYTES} bytes too long: a name and its value can have {MAX_ENV_BYTES - 2} bytes"
+    return f"is {size - MAX_ENV_BYTES} bytes too long: name and value can have {MAX_ENV_BYTES - 2} bytes together"
 
 
 # Before a trial
@@ -294,9 +311,12 @@ def check(
     tunables: Tunables | None = None,
     tunable_values: Mapping[str, Any] | ParamValues | None = None,
 ) -> None:
-    """Raise ParameterError with everything that can be known to be wrong before a trial.
+    """Check everything that can be checked before a trial.
 
-    Works out the parameters and variables of a trial whose numbers, where they are not given, are made up.
+    It resolves the parameters and variables of a trial; trial names that are not given get made-up values.
+
+    Raises:
+        ParameterError: it lists all problems.
     """
     trial = dict.fromkeys(checks.TRIAL_NAMES, 1) | {"experiment_id": "experiment"}
     for name in checks.TRIAL_NAMES:
@@ -317,7 +337,7 @@ def check(
 
 @contextmanager
 def _collected(problems: list[Problem]) -> Iterator[None]:
-    """Add the problems of an error to a list, each once, instead of letting it pass."""
+    """Collect the problems of an error in a list, each once, and suppress the error."""
     try:
         yield
     except ConfigError as error:

@@ -1,4 +1,4 @@
-"""Secret values: how they are read on the controller, and kept out of sight."""
+"""Secret values: reading them on the controller, and hiding them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MASK = "********"
 
 
 class Secret(str):
-    """A secret's value: a str that does not show itself in `repr()`, and so not in the repr of what holds it."""
+    """A secret's value: a str whose `repr()` is masked, and so is the repr of any object that contains it."""
 
     __slots__ = ()
 
@@ -24,9 +24,10 @@ class Secret(str):
 
 
 def read_secrets(base_dir: Path, sources: Mapping[str, SecretSource], file: Path | None) -> dict[str, Secret]:
-    """Read secrets from their sources; `file` is the environment file that names them.
+    """Read secrets from their sources. `file` is the environment file that names them.
 
-    Raises ParameterError naming every one that cannot be read, and never a value.
+    Raises:
+        ParameterError: it lists all that cannot be read, without values.
     """
     values: dict[str, Secret] = {}
     problems: list[Problem] = []
@@ -46,11 +47,11 @@ def _read_secret(base_dir: Path, source: SecretSource) -> str:
             raise ParameterError(f"the environment variable {source.env!r} is not set")
         return value
     path = base_dir / Path(source.file or "").expanduser()
-    # `from None`: a decoding error carries the bytes it failed on.
+    # `from None`: a decoding error contains the bytes.
     try:
         return path.read_bytes().decode().removesuffix("\n")
     except UnicodeDecodeError:
         raise ParameterError(f"the file {path} is not UTF-8 text") from None
     except (OSError, RuntimeError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise ParameterError(f"the file {path} cannot be read: {why}") from None
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ParameterError(f"the file {path} cannot be read: {reason}") from None

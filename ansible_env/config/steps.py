@@ -1,10 +1,10 @@
-"""Items of a phase that are for some of the hosts, run beside the others, or find out what others need.
+"""Steps: items of a phase with hosts, background execution or exports of their own.
 
     run:
       - {hosts: db, script: vmstat 1, background: until_end}
       - {hosts: clients, script: 'redis-benchmark -h "$server_addr"'}
 
-Any item may have `hosts`, a pattern of its own; a script with it is `script`.
+Any item may have `hosts`, a pattern of its own. A script with such keys is under `script`.
 """
 
 from __future__ import annotations
@@ -35,28 +35,28 @@ class Step:
     item: Any
     """The text of a script, or an Ansible task."""
     hosts: str | None = None
-    """A pattern; None for all hosts of the environment."""
+    """A host pattern; None for all hosts of the environment."""
     background: Background = False
-    """Whether the steps behind it begin at once; `until_end`: it is ended when all others are done."""
+    """Whether the next step starts at once. With `until_end`, the script is ended after all others."""
     exports: Mapping[str, str] = field(default_factory=dict)
-    """Variable to a pattern for stdout, or to a template of Ansible's."""
+    """Environment variable to a pattern for stdout, or to an Ansible template."""
     name: str | None = None
     together: bool = False
-    """Whether it is staged on all of its hosts, and then starts on all of them at one moment."""
+    """Whether the script is staged on all of its hosts and then starts on all of them at the same time."""
 
     @property
     def is_script(self) -> bool:
-        """Whether it is a script of ours."""
+        """Whether the step is a script of ours, not an Ansible task."""
         return isinstance(self.item, str)
 
 
 def is_step(item: Any) -> bool:
-    """Whether an item has a mark of a step, which no Ansible task has."""
+    """Whether an item has a key of a step, which no Ansible task has."""
     return isinstance(item, Mapping) and any(mark in item for mark in _MARKS)
 
 
 def steps_of(items: Iterable[Any]) -> Iterator[Step]:
-    """Return the items of a phase as steps; neighbouring plain lines are one script, as in mlos_bench.
+    """Yield the items of a phase as steps. Adjacent plain lines are one script, as in mlos_bench.
 
     (services/remote/ssh/ssh_host_service.py:100)
     """
@@ -84,7 +84,7 @@ def _step(item: Mapping[str, Any]) -> Step:
 
 
 def script_of(item: Any) -> str | None:
-    """Return the text of an item that is a script; None for a task."""
+    """Return the text of an item that is a script, or None for a task."""
     if isinstance(item, str):
         return item
     if not is_step(item) or "script" not in item:
@@ -94,7 +94,7 @@ def script_of(item: Any) -> str | None:
 
 
 def has_tasks(items: Iterable[Any]) -> bool:
-    """Whether Ansible tasks are among the items."""
+    """Whether the items include Ansible tasks."""
     return any(script_of(item) is None for item in items)
 
 

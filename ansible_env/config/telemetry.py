@@ -1,4 +1,4 @@
-"""What of an environment file is about telemetry."""
+"""The field `telemetry` of an environment file."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from ansible_env.config.times import Every
 from ansible_env.errors import MetricsPatternError
 from ansible_env.results.metrics.pattern import compile_pattern
 
-__all__ = ["Probe", "Probes"]
+__all__ = ["Probes", "TelemetryProbe"]
 
 
-class Probe(BaseModel):
-    """One thing to be looked at, again and again, while `run` runs."""
+class TelemetryProbe(BaseModel):
+    """What to sample repeatedly while `run` runs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
-    every: Every = Field(default=1.0, description="Time between two looks: seconds, or text as '500ms', '10s'.")
+    every: Every = Field(default=1.0, description="Interval between samples: seconds, or text such as '500ms', '10s'.")
     command: str | None = Field(
-        default=None, min_length=1, description="Shell text, with the variables of the scripts. Without it: /proc."
+        default=None, min_length=1, description="Shell text with the variables of the scripts. Default: read /proc."
     )
     pattern: str | None = Field(
-        default=None, min_length=1, description="What finds metrics in its stdout, as results_stdout_pattern."
+        default=None, min_length=1, description="Pattern for metrics in its stdout, as for results_stdout_pattern."
     )
 
     @model_validator(mode="after")
-    def _whole(self) -> Probe:
+    def _whole(self) -> TelemetryProbe:
         if (self.command is None) != (self.pattern is None):
             refuse_one(
-                "'command' and 'pattern' go together", "without both, cpu, memory, disks and network are sampled"
+                "'command' and 'pattern' go together", "without both, CPU, memory, disks and network are sampled"
             )
         if self.pattern is not None:
             try:
@@ -43,13 +43,13 @@ class Probe(BaseModel):
 
 def _probes(value: Any) -> Any:
     if value is True:
-        return (Probe(),)
+        return (TelemetryProbe(),)
     if value is False or value is None:
         return ()
     return tuple(value) if isinstance(value, list) else value
 
 
 Probes = Annotated[
-    tuple[Probe, ...],
-    BeforeValidator(_probes, json_schema_input_type=bool | list[Probe]),
+    tuple[TelemetryProbe, ...],
+    BeforeValidator(_probes, json_schema_input_type=bool | list[TelemetryProbe]),
 ]

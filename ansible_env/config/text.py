@@ -1,4 +1,4 @@
-"""Rules for text and names that go to a shell, and words for messages."""
+"""Rules for text and names that a shell gets."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ __all__ = [
 _INVALID = re.compile(r"[^a-zA-Z0-9_]")
 _IDENTIFIER = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
-# Read-only, or set by the shell itself at start or while it runs. Found by starting bash 5.2, dash 0.5.12 and busybox
-# 1.35 with each name in the environment and reading it back; UID and EUID are read-only by bash's manual.
+# Read-only, or set by the shell itself. Determined by starting bash 5.2, dash 0.5.12 and busybox 1.35 with each name in
+# the environment and reading it back; UID and EUID are read-only by bash's manual.
 # fmt: off
 RESERVED_NAMES = frozenset({
     "_", "BASH", "BASHOPTS", "BASHPID", "BASH_ARGV0", "BASH_COMMAND", "BASH_EXECUTION_STRING",
@@ -31,24 +31,24 @@ RESERVED_NAMES = frozenset({
 
 
 def clean_env_name(name: str) -> str:
-    """Return the environment variable that a parameter goes into (`mlos_bench/environments/script_env.py`)."""
+    """Return the environment variable for a parameter (`mlos_bench/environments/script_env.py`)."""
     return _INVALID.sub("_", name)
 
 
 def env_name_fault(name: str) -> str | None:
     """Return what is wrong with the name of an environment variable, or None.
 
-    A name is code on the target, so it must be an identifier of ASCII letters, digits and `_`; and the shell must
-    take it over as it is.
+    A name is code on the target. It must be an identifier of ASCII letters, digits and `_`, and the shell must not
+    change its value.
     """
     if not _IDENTIFIER.fullmatch(name):
-        return f"{name!r} cannot name an environment variable: it must be letters, digits and '_', and no digit first"
+        return f"{name!r} is not an environment variable's name: use letters, digits and '_', and no digit first"
     if name in RESERVED_NAMES:
         return f"{name!r} cannot be exported: the shell sets this variable itself"
     return None
 
 
-# Ansible sets these itself for each task (ansible/vars/manager.py and ansible/executor/task_executor.py).
+# Ansible itself sets these for each task (ansible/vars/manager.py and ansible/executor/task_executor.py).
 _MAGIC = frozenset({
     "environment", "group_names", "groups", "hostvars", "inventory_dir", "inventory_file", "inventory_hostname",
     "inventory_hostname_short", "item", "omit", "play_hosts", "playbook_dir", "role_name", "role_names", "role_path",
@@ -59,25 +59,25 @@ _MAGIC = frozenset({
 def variable_name_fault(name: str) -> str | None:
     """Return what is wrong with the name of an Ansible variable, or None."""
     if not _IDENTIFIER.fullmatch(name) or keyword.iskeyword(name):
-        return f"{name!r} cannot name an Ansible variable: it must be letters, digits and '_', and no digit first"
+        return f"{name!r} is not an Ansible variable's name: use letters, digits and '_', and no digit first"
     if name.startswith("ansible_") or name in _MAGIC:
-        return f"{name!r} cannot name an Ansible variable of yours: Ansible has one of that name"
+        return f"{name!r} cannot name a variable of your own: Ansible uses this name"
     return None
 
 
 def text_fault(text: str) -> str | None:
-    """Return why text can be no script or environment value, or None. Never holds the text itself."""
+    """Return why no script or environment variable can hold a text, or None. The result never contains the text."""
     if "\0" in text:
-        return "holds a NUL character, which no script or environment variable can carry"
+        return "has a NUL character, which no script or environment variable can hold"
     try:
         text.encode()
     except UnicodeEncodeError:
-        return "holds half of a surrogate pair, which is no character and cannot be encoded as UTF-8"
+        return "has half of a surrogate pair, which is not a character and cannot be encoded as UTF-8"
     return None
 
 
 def text_faults(value: Any, where: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
-    """Yield where in nested data text cannot be used, keys included, and why."""
+    """Yield the positions of unusable text in nested data, including keys, and the reasons."""
     if isinstance(value, str | TaggedValue):
         if fault := text_fault(value.value if isinstance(value, TaggedValue) else value):
             yield where, fault
@@ -93,14 +93,14 @@ def text_faults(value: Any, where: KeyPath = ()) -> Iterator[tuple[KeyPath, str]
 
 
 def nearest(name: object, names: Iterable[str]) -> str | None:
-    """Return the hint `did you mean …?` with the name most like this one, or None."""
+    """Return the hint `did you mean …?` with the most similar name, or None."""
     known = {known.lower(): known for known in sorted(set(names), reverse=True)}
-    found = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=0.6)
-    return f"did you mean {known[found[0]]!r}?" if found else None
+    matches = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=0.6)
+    return f"did you mean {known[matches[0]]!r}?" if matches else None
 
 
 def kind_of(value: Any) -> str:
-    """Return what a value is, in the words of someone who writes YAML."""
+    """Return the type of a value in the words of YAML."""
     if value is None:
         return "nothing (null)"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Deadlines of an environment file: how they are written, and their defaults."""
+"""Deadlines and intervals of an environment file: their formats and defaults."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ __all__ = ["Every", "Timeouts"]
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _MAX_SECONDS = 1e9
-"""A lock or a sleep cannot take much more; it is 31 years."""
+"""Longest time. Locks and sleeps cannot take much more; it is 31 years."""
 
 
 MIN_EVERY = 0.1
-"""Seconds: who looks more often measures himself."""
+"""Shortest sampling interval, in seconds. Faster sampling would measure itself."""
 
 
 def _seconds(value: Any) -> float | None:
-    """Read seconds: a number, or text as `90s`, `1h30m`; None is no deadline."""
+    """Read seconds: a number, or text such as `90s` or `1h30m`. None means no deadline."""
     if value is None:
         return None
     if isinstance(value, str) and re.fullmatch(r"(\s*\d+(\.\d+)?\s*(ms|[smhd]))+\s*", value):
@@ -39,7 +39,7 @@ def _seconds(value: Any) -> float | None:
 
 def _grace(value: Any) -> float:
     if value is None:
-        refuse_one("must be a time; a script that ignores TERM would never end without one")
+        refuse_one("must be a time; without one, a script that ignores TERM would never end")
     return 0.0 if value == 0 and not isinstance(value, bool) else _seconds(value) or 0.0
 
 
@@ -71,12 +71,12 @@ Every = Annotated[float, BeforeValidator(_every), WithJsonSchema({"anyOf": _TIME
 
 
 class Timeouts(BaseModel):
-    """Deadlines. Seconds, or text as `90s`, `5m`, `1h30m`; null is no deadline."""
+    """Deadlines: seconds, or text such as `90s`, `5m`, `1h30m`. null means no deadline."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     setup: Deadline = Field(default=3600.0, description="Deadline of each script of setup.")
     run: Deadline = Field(default=3600.0, description="Deadline of each script of run.")
     teardown: Deadline = Field(default=3600.0, description="Deadline of each script of teardown.")
-    boot: Deadline = Field(default=600.0, description="How long `wait_boot` waits for the hosts to answer.")
-    grace: Grace = Field(default=5.0, description="Time between TERM and KILL for a script that is past its deadline.")
+    boot: Deadline = Field(default=600.0, description="How long `wait_boot` waits for the hosts.")
+    grace: Grace = Field(default=5.0, description="Time between TERM and KILL for a script past its deadline.")

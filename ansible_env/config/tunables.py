@@ -1,8 +1,8 @@
 """Tunable parameters, in the format and with the rules of mlos_bench 0.6.2.
 
-A tunable has a type, a default, and either a range (int, float) or a list of values (categorical). Tunables are
-grouped by what it costs to change them. Here they are definitions only: values are given and returned as mappings,
-so that a trial leaves nothing behind for the next one.
+A tunable has a type, a default, and either a range (int, float) or a list of values (categorical). Tunables with the
+same cost of change form a group. These classes hold definitions only; values are separate mappings, so that no trial
+affects the next one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TunableValue = int | float | str
 
 @runtime_checkable
 class ParamValues(Protocol):
-    """What is used of an `mlos_bench.tunables.TunableGroups` that holds values."""
+    """The part of an `mlos_bench.tunables.TunableGroups` that holds values."""
 
     def get_param_values(self) -> dict[str, Any]:
         """Return the current value of every tunable."""
@@ -38,17 +38,21 @@ class Tunable:
     type: Literal["int", "float", "categorical"]
     default: TunableValue
     range: tuple[float, float] | None = None
-    """Lowest and highest value, for int and float."""
+    """Lowest and highest value of int and float."""
     values: tuple[str, ...] = ()
-    """What a categorical tunable may be, as text."""
+    """Values of a categorical tunable, as text."""
     special: tuple[Any, ...] = ()
-    """Numbers that are taken although they are outside the range."""
+    """Values outside the range that are valid."""
     definition: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
-    """The definition as it was given, with what only an optimizer needs (weights, log, distribution, meta)."""
+    """The definition as given, with the keys that only an optimizer needs (weights, log, distribution, meta)."""
 
     @classmethod
     def from_mapping(cls, name: str, definition: Mapping[str, Any]) -> Tunable:
-        """Make a tunable from its definition. Raises ConfigError with everything that is wrong in it."""
+        """Make a tunable from its definition.
+
+        Raises:
+            ConfigError: it lists everything that is wrong.
+        """
         tunable, faults = _parse_tunable(name, definition)
         if tunable is None:
             raise ConfigError([Problem(what, key_text(where), hint=hint) for where, what, hint in faults])
@@ -56,18 +60,21 @@ class Tunable:
 
     @property
     def expected(self) -> str:
-        """What a value has to be, in words."""
+        """Description of the valid values."""
         if self.type == "categorical":
             return "one of " + ", ".join(map(repr, self.values))
-        assert self.range is not None  # noqa: S101 - from_mapping saw to it
+        assert self.range is not None  # noqa: S101 - from_mapping ensures it
         text = f"{'a whole number' if self.type == 'int' else 'a number'} from {self.range[0]} to {self.range[1]}"
         return f"{text}, or special: {', '.join(map(str, self.special))}" if self.special else text
 
     def validate(self, value: Any) -> TunableValue:
-        """Return the value in the tunable's own type, or raise ParameterError.
+        """Return the value converted to the tunable's type.
 
-        As the setter of `mlos_bench/tunables/tunable.py`: whatever `int()` or `float()` takes is a number, so text
-        from a command line or a database is too; a categorical value compares as `str(value)`.
+        As in the setter of `mlos_bench/tunables/tunable.py`: whatever `int()` or `float()` accepts is a number, such as
+        text from a command line or a database; a categorical value compares as `str(value)`.
+
+        Raises:
+            ParameterError: the value is not valid.
         """
         try:
             coerced = self._coerce(value)
@@ -90,7 +97,7 @@ class Tunable:
         return None if lost else number
 
     def accepts(self, value: TunableValue) -> bool:
-        """Whether a value that already has the tunable's own type is in its range, special or listed."""
+        """Whether a value of the tunable's type is in its range, special or listed."""
         if self.type == "categorical":
             return value in self.values
         assert self.range is not None and not isinstance(value, str)  # noqa: S101
@@ -99,11 +106,11 @@ class Tunable:
 
 @dataclass(frozen=True, slots=True)
 class TunableGroup:
-    """Tunables that cost the same to change."""
+    """Tunables with the same cost of change."""
 
     name: str
     cost: float
-    """What changing any of them costs, in a unit of the user's own."""
+    """Cost of changing any of them, in a unit of the user's choice."""
     tunables: Mapping[str, Tunable]
 
     def same_as(self, other: TunableGroup) -> bool:
@@ -117,7 +124,7 @@ class TunableGroup:
 
 @dataclass(frozen=True)
 class TunableGroups:
-    """Groups of tunables, by name. Immutable."""
+    """Groups of tunables by name. Immutable."""
 
     groups: Mapping[str, TunableGroup] = field(default_factory=dict)
 
@@ -125,7 +132,8 @@ class TunableGroups:
     def from_mapping(cls, data: Mapping[str, Any]) -> TunableGroups:
         """Make groups from mlos_bench's format, `{group: {cost, params: {name: {type, default, …}}}}`.
 
-        Raises ConfigError with everything that is wrong; keys are relative to the data.
+        Raises:
+            ConfigError: it lists everything that is wrong. Keys are relative to the data.
         """
         groups, faults = parse_groups(data)
         if faults:
@@ -134,9 +142,10 @@ class TunableGroups:
 
     @classmethod
     def from_mlos(cls, source: Iterable[tuple[Any, Any]]) -> TunableGroups:
-        """Take over the definitions of an `mlos_bench.tunables.TunableGroups`, which iterates over
-        `(tunable, its group)` (`mlos_bench/tunables/tunable_groups.py`).
-        """  # noqa: D205
+        """Copy the definitions of an `mlos_bench.tunables.TunableGroups`.
+
+        It iterates over pairs of a tunable and its group (`mlos_bench/tunables/tunable_groups.py`).
+        """
         groups: dict[str, dict[str, Tunable]] = {}
         costs: dict[str, float] = {}
         for theirs, group in source:
@@ -158,7 +167,7 @@ class TunableGroups:
         return any(tunable.name == name for tunable in self)
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return the groups in mlos_bench's format again."""
+        """Return the groups in mlos_bench's format."""
         return {
             group.name: {"cost": group.cost, "params": {t.name: dict(t.definition) for t in group.tunables.values()}}
             for group in self.groups.values()
@@ -170,11 +179,15 @@ class TunableGroups:
         return {tunable.name: tunable for tunable in self}
 
     def group_of(self, name: str) -> str | None:
-        """Return the name of the group that a tunable is in."""
+        """Return the name of the group of a tunable, or None."""
         return next((group.name for group in self.groups.values() if name in group.tunables), None)
 
     def select(self, names: Iterable[str]) -> TunableGroups:
-        """Return the named groups only. Raises ParameterError for a group that does not exist."""
+        """Return the named groups only.
+
+        Raises:
+            ParameterError: a group does not exist.
+        """
         selected: dict[str, TunableGroup] = {}
         problems = []
         for name in names:
@@ -188,19 +201,20 @@ class TunableGroups:
         return TunableGroups(selected)
 
     def merge(self, other: TunableGroups) -> TunableGroups:
-        """Return the groups of both; of groups in both, ours (`TunableGroups.merge` of mlos_bench).
+        """Return the groups of both. Of groups in both, keep this object's (`TunableGroups.merge` of mlos_bench).
 
-        Raises ParameterError if a group is in both and differs, or a tunable is in two groups.
+        Raises:
+            ParameterError: a group differs between the two, or a tunable is in two groups.
         """
         problems: list[Problem] = []
         for name, group in other.groups.items():
             if name in self.groups:
                 if not group.same_as(self.groups[name]):
-                    problems.append(Problem("is defined twice, in two ways", f"tunables.{name}"))
+                    problems.append(Problem("has two different definitions", f"tunables.{name}"))
                 continue
             for tunable in group.tunables:
                 if owner := self.group_of(tunable):
-                    what = f"a tunable of this name is also in the group {owner!r}"
+                    what = f"the group {owner!r} has a tunable of this name as well"
                     problems.append(Problem(what, f"tunables.{name}.params.{tunable}"))
         if problems:
             raise ParameterError(problems)
@@ -213,8 +227,11 @@ class TunableGroups:
     def assign(self, values: Mapping[str, Any] | ParamValues | None = None) -> dict[str, TunableValue]:
         """Return a value for every tunable: the given one, else its default.
 
-        An mlos_bench TunableGroups may hold more groups than these; those belong to other environments, and are
-        ignored. In a mapping, a name that is no tunable is an error. Raises ParameterError with all problems.
+        Other groups of an mlos_bench TunableGroups belong to other environments and are ignored. A mapping must name
+        tunables only.
+
+        Raises:
+            ParameterError: it lists all problems.
         """
         tunables = self.tunables
         given: Mapping[str, Any] = {}
@@ -239,7 +256,7 @@ class TunableGroups:
 
 
 def parse_groups(data: Mapping[str, Any]) -> tuple[TunableGroups, list[Fault]]:
-    """Return the groups, and everything that is wrong; the groups are of use only if nothing is."""
+    """Return the groups and everything that is wrong. The groups are usable only if nothing is."""
     faults: list[Fault] = []
     groups: dict[str, TunableGroup] = {}
     owners: dict[str, str] = {}
@@ -255,9 +272,9 @@ def parse_groups(data: Mapping[str, Any]) -> tuple[TunableGroups, list[Fault]]:
         for param, definition in (params if isinstance(params, Mapping) else {}).items():
             where = (name, "params", str(param))
             if (first := owners.setdefault(param, name)) != name:
-                faults.append((where, f"a tunable of this name is also in the group {first!r}", None))
-            tunable, found = _parse_tunable(param, definition)
-            faults += [((*where, *inner), what, hint) for inner, what, hint in found]
+                faults.append((where, f"the group {first!r} has a tunable of this name as well", None))
+            tunable, wrong = _parse_tunable(param, definition)
+            faults += [((*where, *inner), what, hint) for inner, what, hint in wrong]
             if tunable:
                 tunables[param] = tunable
         if not faults:
@@ -268,7 +285,7 @@ def parse_groups(data: Mapping[str, Any]) -> tuple[TunableGroups, list[Fault]]:
 def _parse_tunable(name: Any, definition: Any) -> tuple[Tunable | None, list[Fault]]:
     faults = list(definition_faults(definition))
     if not isinstance(name, str) or not name or "!" in name:
-        faults.append(((), "the name of a tunable must be text, not empty, and without '!'", None))
+        faults.append(((), "the name of a tunable must be non-empty text without '!'", None))
     if faults:
         return None, faults
     kind, default = definition["type"], definition["default"]

@@ -25,7 +25,7 @@ from ansible_env.config.text import nearest
 from ansible_env.errors import ConfigError, ParameterError, Problem
 from ansible_env.playbook.plays import render
 from ansible_env.playbook.tasks import exports_of
-from ansible_env.playbook.text import to_yaml
+from ansible_env.playbook.yaml_text import to_yaml
 from ansible_env.results.fold.events import PHASE_TASK
 from ansible_env.results.fold.fold_hosts import Expected, fold_hosts
 from ansible_env.results.host_result import HostResult

@@ -22,7 +22,7 @@ from ansible_env.errors import ParameterError, Problem
 from ansible_env.mlos.archive import pack, place, unpack
 from ansible_env.mlos.runtime import Execution, runtime
 from ansible_env.mlos.work import Work
-from ansible_env.playbook.text import unsafe
+from ansible_env.playbook.yaml_text import unsafe
 from ansible_env.results.phase_result import PhaseResult
 
 TRANSFER_TASK = "ansible_env.bench.transfer"

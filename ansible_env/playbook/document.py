@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ansible_env.playbook.text import to_yaml, unsafe
+from ansible_env.playbook.yaml_text import to_yaml, unsafe
 from ansible_env.results.fold.events import PHASE_TASK
 
 

@@ -14,7 +14,7 @@ from ansible_env.config.steps import has_tasks, steps_of
 from ansible_env.playbook.document import Place, Playbook
 from ansible_env.playbook.names import PARAMS_VAR, SECRETS_VAR
 from ansible_env.playbook.tasks import finish, hosts_of, measured, tasks_of
-from ansible_env.playbook.text import Unsafe, one_line, plain, unsafe
+from ansible_env.playbook.yaml_text import Unsafe, one_line, plain, unsafe
 from ansible_env.results.fold.events import PHASE_TASK
 
 

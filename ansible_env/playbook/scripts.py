@@ -9,7 +9,7 @@ from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.parameters import ShellEnv
 from ansible_env.config.steps import Step
 from ansible_env.playbook.names import HOLD, SECRETS_VAR
-from ansible_env.playbook.text import Unsafe, one_line, unsafe
+from ansible_env.playbook.yaml_text import Unsafe, one_line, unsafe
 from ansible_env.results.exports import is_template
 from ansible_env.results.fold.events import PHASE_TASK
 

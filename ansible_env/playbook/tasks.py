@@ -11,7 +11,7 @@ from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.parameters import ShellEnv
 from ansible_env.config.steps import Step
 from ansible_env.playbook.scripts import in_background, over, script_task, together_tasks
-from ansible_env.playbook.text import plain
+from ansible_env.playbook.yaml_text import plain
 from ansible_env.results.fold.events import PHASE_TASK
 
 _FLUSH = ({"name": "Run the handlers that were notified", "ansible.builtin.meta": "flush_handlers"},)

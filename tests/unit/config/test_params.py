@@ -168,7 +168,7 @@ def test_tunables_from_outside():
     assert values({"tunable_params": ["sqlite"]}, tunables=MlosTunableGroups(), tunable_values={}) == {"cache_size": 1}
     with pytest.raises(ParameterError, match="no group of tunables 'g'"):
         values(fields)
-    with pytest.raises(ParameterError, match="'tunable_params_map' has no groups under 'al'"):
+    with pytest.raises(ParameterError, match="'tunable_params_map' lists no groups under 'al'"):
         values({"tunable_params": ["$al"]}, {"tunable_params_map": {"all": ["g"]}}, tunables=TUNABLES)
 
 
@@ -240,7 +240,7 @@ def test_any_text_arrives_as_it_was_given(value):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("hunter2\0", "holds a NUL"),
+        ("hunter2\0", "has a NUL"),
         ("hunter2\ud800", "half of a surrogate pair"),
         ("hunter2" + "x" * MAX_ENV_BYTES, "bytes too long"),
         ("é" * (MAX_ENV_BYTES // 2), "is 3 bytes too long"),
@@ -351,7 +351,7 @@ def test_check_passes_what_can_run(secrets):
         ({"required_args": ["a"]}, {}, "a: the required argument is missing"),
         ({"tunable_params": ["g"], "shell_env_params": ["cach"]}, {}, "no parameter 'cach'.*did you mean 'cache'"),
         ({"tunable_params": ["nope"]}, {}, "no group of tunables 'nope'"),
-        ({"const_args": {"a": 1}, "shell_env_params": ["a"]}, {"a": "\0"}, "holds a NUL"),
+        ({"const_args": {"a": 1}, "shell_env_params": ["a"]}, {"a": "\0"}, "has a NUL"),
     ],
 )
 def test_check_refuses_before_a_trial(fields, globals_, match):

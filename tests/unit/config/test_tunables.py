@@ -250,9 +250,9 @@ def test_merge_takes_equal_groups_once_and_refuses_others():
 
     assert set(group(1).merge(group(1)).groups) == {"g"}
     assert set(group(1).merge(group(2, "h", "u")).groups) == {"g", "h"}
-    with pytest.raises(ParameterError, match="is defined twice"):
+    with pytest.raises(ParameterError, match="has two different definitions"):
         group(1).merge(group(2))
-    with pytest.raises(ParameterError, match="is also in the group 'g'"):
+    with pytest.raises(ParameterError, match="the group 'g' has a tunable of this name"):
         group(1).merge(group(1, "h"))
 
 

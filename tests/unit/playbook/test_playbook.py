@@ -17,7 +17,7 @@ from ansible_env.config.parameters import resolve, shell_env
 from ansible_env.playbook.document import Playbook
 from ansible_env.playbook.names import PARAMS_VAR, SECRETS_VAR
 from ansible_env.playbook.plays import render, render_boot
-from ansible_env.playbook.text import Unsafe, unsafe
+from ansible_env.playbook.yaml_text import Unsafe, unsafe
 from ansible_env.results.fold.events import PHASE_TASK
 
 TASK = {"name": "Install it", "ansible.builtin.package": {"name": "{{ ansible_env_params.pkg }}"}}

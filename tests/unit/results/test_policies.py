@@ -126,7 +126,7 @@ def test_metrics_of_the_group_and_of_each_host():
         ("max_unreachable", "100%", "must be a number of hosts, or a share"),
         ("max_unreachable", True, "must be a number of hosts, or a share"),
         ("retries", -1, "greater than or equal to 0"),
-        ("retry_on", ["ok"], "'ok' cannot be tried again"),
+        ("retry_on", ["ok"], "'ok' cannot be retried"),
         ("retry_on", ["unreachabel"], "did you mean 'unreachable'"),
         ("serial", [1, 0], r"serial\[1\]: must be a number of hosts"),
         ("serial", "half", "must be a number of hosts"),

@@ -157,5 +157,6 @@ def item_task(item: Mapping[str, Any], base_dir: Path) -> dict[str, Any]:
 
 
 def _default_name(form: str, value: str) -> str:
-    shown = value if "{{" not in value else "named by a template"
-    return {"role": f"Role {shown}", "tasks": f"Tasks of {shown}", "import_playbook": f"Playbook {shown}"}[form]
+    if "{{" in value:  # names are templated, too
+        return {"role": "Templated role", "tasks": "Templated tasks", "import_playbook": "Templated playbook"}[form]
+    return {"role": f"Role {value}", "tasks": f"Tasks of {value}", "import_playbook": f"Playbook {value}"}[form]

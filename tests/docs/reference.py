@@ -31,7 +31,7 @@ GROUPS = {
 }
 PARTS = {
     "Timeouts": "`timeouts`",
-    "Probe": "An item of `telemetry`",
+    "TelemetryProbe": "An item of `telemetry`",
     "SecretSource": "A value of `secret_params`",
     "TunableGroup": "A group of `tunables`",
 }
@@ -90,7 +90,7 @@ def _table(keys: Mapping[str, Any], *, defaults: bool = True) -> str:
 _NAMES = {
     "Timeouts": "deadlines",
     "Tunables": "groups, by name",
-    "Probe": "a mapping",
+    "TelemetryProbe": "a mapping",
     "SecretSource": "a mapping",
     "Weights": "a list of: a number",
     "Distribution": "a distribution",

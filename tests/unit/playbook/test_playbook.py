@@ -399,7 +399,7 @@ PLAYBOOK = "ansible.builtin.import_playbook"
         ),
         (
             {"tasks": "{{ os }}.yml"},
-            {"name": "Tasks of by a template", "ansible.builtin.include_tasks": {"file": "{{ os }}.yml"}},
+            {"name": "Templated tasks", "ansible.builtin.include_tasks": {"file": "{{ os }}.yml"}},
         ),
         ({"ansible.builtin.debug": {"msg": 1}}, {"ansible.builtin.debug": {"msg": 1}}),
     ],

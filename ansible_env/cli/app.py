@@ -10,9 +10,8 @@ import typer
 
 from ansible_env.cli.attach import run_attach
 from ansible_env.cli.compare import compare
-from ansible_env.cli.context import guarded
 from ansible_env.cli.doctor import doctor
-from ansible_env.cli.exits import EPILOG, Exit
+from ansible_env.cli.exits import EPILOG, Exit, guarded
 from ansible_env.cli.init import init
 from ansible_env.cli.options import AttachOptions, Judged, Running, SweepOptions, TrialOptions, signature
 from ansible_env.cli.preparing import run_session

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_env.cli.artifacts import CALL_FILE
-from ansible_env.cli.exits import Exit
-from ansible_env.cli.interrupts import Interrupts
+from ansible_env.cli.exits import Exit, Interrupts
 from ansible_env.cli.options import AttachOptions, Display, Running
 from ansible_env.cli.preparing import prepare
 from ansible_env.errors import ConfigError, Problem

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
-from ansible_env.cli import context
+from ansible_env.cli import console
 from ansible_env.cli.options import argument, option
 from ansible_env.cli.replay import recover
 from ansible_env.cli.results import StoreOptions
@@ -67,7 +67,7 @@ def compare(options: CompareOptions) -> str:
     if not chosen:
         raise ConfigError("the trials have no number in common")
     for line in warnings(unlike):
-        context.say_error(f"warning: {line}")
+        console.say_error(f"warning: {line}")
     compared = comparison.compare(chosen, second, paired=paired, alpha=options.alpha)
     if options.output is not RowOutput.TABLE:
         write_rows([_row(item) for item in compared], options.output, "metrics")
@@ -83,7 +83,7 @@ def _succeeded(trials: Sequence[StoredTrial], name: str) -> list[StoredTrial]:
     if not good:
         raise ConfigError(Problem("none of these trials has succeeded", name))
     if len(good) < len(trials):
-        context.say_error(f"{name}: {plural(len(trials) - len(good), 'trial')} did not succeed and not counted")
+        console.say_error(f"{name}: {plural(len(trials) - len(good), 'trial')} did not succeed and not counted")
     return good
 
 

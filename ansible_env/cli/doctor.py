@@ -13,12 +13,11 @@ from typing import Annotated, Any
 from rich.console import Console
 from rich.text import Text
 
-from ansible_env.cli import context
-from ansible_env.cli.calling import ansible_options
-from ansible_env.cli.exits import Exit
+from ansible_env.cli import ansible_call
+from ansible_env.cli.ansible_call import ansible_options
+from ansible_env.cli.exits import Exit, Interrupts
 from ansible_env.cli.failures import headline
 from ansible_env.cli.findings import Finding, Level, controller_findings
-from ansible_env.cli.interrupts import Interrupts
 from ansible_env.cli.options import Connection, argument
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.engine.protocol import Listener
@@ -87,7 +86,7 @@ def _all_findings(options: DoctorOptions, stack: contextlib.ExitStack) -> Iterat
                 yield Finding(Level.FAIL, "environment", visible(str(problem)), "ansible-env validate")
         else:
             yield Finding(Level.OK, "environment", visible(f"{options.environment}: {config.name}"))
-    engine = stack.enter_context(contextlib.closing(context.make_engine()))
+    engine = stack.enter_context(contextlib.closing(ansible_call.make_engine()))
     clock = _Clock()
     try:
         env = RemoteEnv(

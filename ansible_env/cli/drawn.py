@@ -12,7 +12,7 @@ from typing import Any, TextIO
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from ansible_env.cli import screen
+from ansible_env.cli import console
 from ansible_env.cli.progress import Progress
 
 REDRAWS = 4
@@ -48,12 +48,12 @@ class DrawnProgress(Progress):
             redirect_stderr=False,
         )
         self._live.start()
-        screen.occupy(self)
+        console.set_display(self)
 
     def stop(self) -> None:
         """Take the view away, if there is one."""
         if self._live is not None:
-            screen.occupy(None)
+            console.set_display(None)
             live, self._live = self._live, None
             live.stop()
             self._write_notices()

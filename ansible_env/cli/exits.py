@@ -1,10 +1,21 @@
-"""Exit codes of the command: one table."""
+"""How a command ends: exit codes, errors, and signals (Ctrl-C, SIGTERM, a closed terminal)."""
 
 from __future__ import annotations
 
+import contextlib
 import enum
-from collections.abc import Iterable
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from types import FrameType, TracebackType
+from typing import Any, Self
 
+import typer
+
+from ansible_env.cli import console
+from ansible_env.cli.options import Common
+from ansible_env.errors import AnsibleEnvError, ConfigError
 from ansible_env.results.phase_result import PhaseResult
 from ansible_env.results.status import Status
 from ansible_env.trials.record import Trial
@@ -76,3 +87,75 @@ def worst_exit(codes: Iterable[Exit]) -> Exit:
     """Return the exit code that speaks for all of them."""
     found = set(codes)
     return next((code for code in _WORST_FIRST if code in found), Exit.SUCCEEDED)
+
+
+@contextlib.contextmanager
+def guarded(options: Common) -> Iterator[None]:
+    """Turn errors into a line each and an exit code, and show what the library logs."""
+    console.show_log_records(options.verbose)
+    try:
+        yield
+    except ConfigError as error:
+        console.say_exception(error, debug=options.debug)
+        raise typer.Exit(Exit.USAGE) from None
+    except AnsibleEnvError as error:
+        console.say_exception(error, debug=options.debug)
+        raise typer.Exit(Exit.FAILED) from None
+    except (StopWaiting, KeyboardInterrupt):
+        console.say_error("canceled")
+        raise typer.Exit(Exit.CANCELED) from None
+
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class StopWaiting(KeyboardInterrupt):
+    """The user does not wait for the end."""
+
+
+class Interrupts:
+    """Handles the signals while it is entered, and restores the former handlers.
+
+    Until `steps` is set there is nothing to end in good order, and a signal raises StopWaiting. After that the first
+    signal calls the first step; the second signal calls the second step and raises StopWaiting.
+    """
+
+    def __init__(self) -> None:
+        self.steps: tuple[Callable[[], str], Callable[[], str]] | None = None
+        """Each returns a message for the user."""
+        self.count = 0
+        self._former: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                # Ignored by whoever started us (nohup, `&` in a script): leave it so.
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._former[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.steps = None
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+        self._former.clear()
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.count += 1
+        if self.count > 2:
+            return  # what is left to do is short, and leaves nothing behind only if it gets to its end
+        if self.steps is None:
+            self.count = 2
+            raise StopWaiting
+        self._say(self.steps[self.count - 1]())
+        if self.count == 2:
+            raise StopWaiting
+
+    def _say(self, text: str) -> None:
+        # Not through a buffered stream: the signal may have come while that one was being written to.
+        lines = [f"{console.PROGRAM}: {line}" for line in text.split("\n")]
+        if text and not console.notify("\n".join(lines)):
+            with contextlib.suppress(OSError):
+                os.write(2, "".join(f"\n{line}" for line in lines).encode() + b"\n")

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 from rich.text import Text
 
-from ansible_env.cli.text import plural, some, visible, visible_line
 from ansible_env.config.model import EnvironmentConfig
+from ansible_env.report.formatting import plural, some, visible, visible_line
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import OUTCOMES, Kind, signal_name
 from ansible_env.results.phase_result import PhaseResult

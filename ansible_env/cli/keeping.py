@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
-from ansible_env.cli import context
+from ansible_env.cli import console
 from ansible_env.cli.options import Running
 from ansible_env.errors import ConfigError, StoreError
 from ansible_env.results.assertions import AssertionResult
@@ -53,7 +53,7 @@ class Keeper:
         try:
             write()
         except (StoreError, ConfigError) as error:
-            context.say_error(f"warning: not in the store: {error}; the results are in {bundle.directory}")
+            console.say_error(f"warning: not in the store: {error}; the results are in {bundle.directory}")
 
 
 def _add(store: Store, trial: Trial, bundle: Bundle) -> None:

@@ -8,8 +8,8 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from ansible_env.cli.pace import Pace, about, bar, clock
-from ansible_env.cli.text import number, visible
 from ansible_env.cli.view import HostView, PhaseView, State
+from ansible_env.report.formatting import number, visible
 
 LONGEST_HOST = 24
 FOLDED_ROWS = 12

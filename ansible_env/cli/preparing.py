@@ -10,24 +10,23 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from ansible_env.cli import context, otel
+from ansible_env.cli import ansible_call, console, tracing
+from ansible_env.cli.ansible_call import ansible_options
 from ansible_env.cli.artifacts import Artifacts
 from ansible_env.cli.budgets import Budgets, open_budgets
-from ansible_env.cli.calling import ansible_options
-from ansible_env.cli.exits import Exit
-from ansible_env.cli.interrupts import Interrupts
+from ansible_env.cli.exits import Exit, Interrupts
 from ansible_env.cli.keeping import open_keeper
 from ansible_env.cli.live import make_progress
 from ansible_env.cli.options import Judged, Running
+from ansible_env.cli.parameters import given_values
 from ansible_env.cli.published import published
 from ansible_env.cli.session import Session
-from ansible_env.cli.text import some
-from ansible_env.cli.values import given_values
 from ansible_env.cli.writer import Writer
 from ansible_env.config.model import PHASES, EnvironmentConfig
 from ansible_env.config.text import nearest
 from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ConfigError, Problem
+from ansible_env.report.formatting import some
 
 
 def run_session(options: Running, phases: tuple[str, ...] = PHASES, trials: int = 1) -> Exit:
@@ -54,7 +53,7 @@ def prepare(
     values = given_values(config, options.params or [], options.params_file or [])
     if not options.quiet:
         for problem in values.ignored:
-            context.say_error(f"warning: {problem}")
+            console.say_error(f"warning: {problem}")
     _check_phases(config, phases)
     progress = make_progress(
         sys.stderr,
@@ -65,8 +64,8 @@ def prepare(
         follow=options.follow or (),
     )
     stack.callback(progress.stop)
-    stack.enter_context(otel.exported())
-    engine = stack.enter_context(contextlib.closing(context.make_engine(options)))
+    stack.enter_context(tracing.exported())
+    engine = stack.enter_context(contextlib.closing(ansible_call.make_engine(options)))
     cancel = threading.Event()
     env = RemoteEnv(
         config=config,

@@ -12,8 +12,8 @@ from typing import Any, TextIO
 from rich.console import Console
 
 from ansible_env.cli.pace import Pace, about
-from ansible_env.cli.text import duration, plural, some, visible, visible_line
 from ansible_env.engine.protocol import Listener
+from ansible_env.report.formatting import duration, plural, some, visible, visible_line
 from ansible_env.results.fold.events import PHASE_TASK
 from ansible_env.results.phase_result import PhaseResult
 

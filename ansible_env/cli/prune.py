@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-from ansible_env.cli import context
+from ansible_env.cli import console
 from ansible_env.cli.artifacts import CALL_FILE
 from ansible_env.cli.options import Common, Experiment, StoreUrl, option
 from ansible_env.cli.replay import recover
@@ -93,7 +93,7 @@ def _chosen(store: Store, experiment: str, before: datetime, options: PruneOptio
     found = [trial for trial in old if trial.controller == here or not trial.artifacts]
     if len(found) < len(old):
         far = sorted({visible(trial.controller) for trial in old if trial not in found})
-        context.say_error(
+        console.say_error(
             f"{visible(experiment)}: {plural(len(old) - len(found), 'trial')} left alone, as their bundles are on "
             f"{', '.join(far)}: prune there"
         )
@@ -146,7 +146,7 @@ def _remove(trial: StoredTrial, directories: Iterable[Path]) -> bool:
             shutil.rmtree(doomed)
             _remove_call(directory.parent)
     except OSError as error:
-        context.say_error(f"warning: {error.filename or doomed} cannot be removed: {error.strerror}")
+        console.say_error(f"warning: {error.filename or doomed} cannot be removed: {error.strerror}")
         return False
     return True
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from ansible_env.cli import context
+from ansible_env.cli import console
 from ansible_env.cli.options import Common, Experiment, StoreUrl, option
 from ansible_env.cli.replay import recover
 from ansible_env.cli.tabular import Row, RowOutput, rows_as_table, write_rows
@@ -86,7 +86,7 @@ def results(options: ResultsOptions) -> str:
             trials, more = _trials(store, options)
             rows, name = flat_rows(trials, store.hosts(trials) if options.hosts else None), "trials"
             if more:
-                context.say_error(f"{len(trials)} of {more} trials are shown: --limit N for more, -o csv for all")
+                console.say_error(f"{len(trials)} of {more} trials are shown: --limit N for more, -o csv for all")
     if options.output is RowOutput.TABLE:
         return rows_as_table(_shown(rows, options))
     write_rows(rows, options.output, "hosts" if options.hosts and not options.experiments else name)

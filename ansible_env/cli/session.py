@@ -11,17 +11,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from ansible_env.cli import context
+from ansible_env.cli import console
 from ansible_env.cli.artifacts import Artifacts
 from ansible_env.cli.budgets import Budgets
-from ansible_env.cli.exits import Exit, exit_of_trial, worst_exit
+from ansible_env.cli.exits import Exit, Interrupts, StopWaiting, exit_of_trial, worst_exit
 from ansible_env.cli.failures import report_failure
-from ansible_env.cli.interrupts import Interrupts, StopWaiting
 from ansible_env.cli.keeping import Keeper
 from ansible_env.cli.pace import Pace
+from ansible_env.cli.parameters import Values
 from ansible_env.cli.progress import Progress
 from ansible_env.cli.published import Published
-from ansible_env.cli.values import Values
 from ansible_env.cli.writer import Writer
 from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import AnsibleEnvError, ConfigError
@@ -189,7 +188,7 @@ class Session:
             yield
         except AnsibleEnvError as error:
             trial.error = trial.error or str(error)
-            context.say_problem(str(error))
+            console.say_problem(str(error))
 
     def _setup(self, trial: Trial, given: dict[str, object]) -> bool:
         config = self.env.config
@@ -233,7 +232,7 @@ class Session:
             trial.phases[phase] = result
             self.progress.end(result)
             if not result.status.is_succeeded() and not result.status.is_canceled():
-                report_failure(context.errors_console(), self.env.config, result)
+                report_failure(console.errors_console(), self.env.config, result)
         self.begun = ""
 
     def _is_canceled(self, trial: Trial) -> bool:
@@ -265,7 +264,7 @@ class Session:
             try:
                 action(file)
             except ConfigError as error:
-                context.say_error(f"warning: {error}")
+                console.say_error(f"warning: {error}")
 
     # Interrupts: called from a signal handler
 

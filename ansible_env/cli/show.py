@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
-from ansible_env.cli import context
+from ansible_env.cli import ansible_call, console
 from ansible_env.cli.options import Hosts, Parameters, option
+from ansible_env.cli.parameters import Values, given_values
 from ansible_env.cli.tabular import write
-from ansible_env.cli.values import Values, given_values
 from ansible_env.config.model import PHASES, EnvironmentConfig, json_schema
 from ansible_env.config.parameters import selected_groups
 from ansible_env.config.text import nearest
@@ -71,7 +71,7 @@ def validate(options: ValidateOptions) -> str:
     config = EnvironmentConfig.load(options.environment)
     values = given_values(config, options.params or [], options.params_file or [])
     for problem in values.ignored:
-        context.say_error(f"warning: {problem}")
+        console.say_error(f"warning: {problem}")
     missing = [] if values else _missing(config)
     hosts = None if missing else _checked(options, config, values)  # else nobody has tried to give them
     lines = [f"  {label:11} {text}\n" for label, text in _summary(config, hosts, missing)]
@@ -84,7 +84,7 @@ def schema() -> None:
 
 
 def _checked(options: ValidateOptions, config: EnvironmentConfig, values: Values) -> tuple[str, ...] | None:
-    with contextlib.closing(context.make_engine()) as engine:
+    with contextlib.closing(ansible_call.make_engine()) as engine:
         env = RemoteEnv(
             config=config,
             global_config=values.globals,

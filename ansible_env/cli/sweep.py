@@ -11,23 +11,22 @@ from datetime import UTC, datetime
 from typing import Any
 
 import yaml
-from rich.console import Console
 
-from ansible_env.cli import context
-from ansible_env.cli.exits import Exit, exit_of_trial, worst_exit
+from ansible_env.cli import console
+from ansible_env.cli.exits import Exit, Interrupts, StopWaiting, exit_of_trial, worst_exit
 from ansible_env.cli.failures import report_failure
 from ansible_env.cli.hostfacts import HostFacts
-from ansible_env.cli.interrupts import Interrupts, StopWaiting
 from ansible_env.cli.options import Output, ProgressForm, SweepOptions
+from ansible_env.cli.parameters import Values, given_values
 from ansible_env.cli.preparing import prepare
 from ansible_env.cli.session import Session
 from ansible_env.cli.sweepview import make_sweep_progress
-from ansible_env.cli.text import duration, plural, visible
+from ansible_env.cli.tabular import console_for, text_of, write
 from ansible_env.cli.trial_tables import calibration_table, configuration_table, verdicts_text
-from ansible_env.cli.values import Values, given_values
 from ansible_env.config.model import PHASES, EnvironmentConfig
 from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ConfigError, ParameterError, Problem
+from ansible_env.report.formatting import duration, plural, visible
 from ansible_env.results.assertions import AssertionResult
 from ansible_env.storage.bundle.bundle import Bundle
 from ansible_env.storage.journal import Journal
@@ -243,21 +242,17 @@ class _Sweep:
         missed = "".join(f"; {visible(verdict.message)}" for verdict in trial.verdicts if not verdict.passed)
         self.say(f"[{done}] trial {trial.number}{where}: {result.status.name} in {duration(trial.elapsed)}{missed}")
         if result.error:
-            context.say_problem(f"trial {trial.number}: {result.error}")
+            console.say_problem(f"trial {trial.number}: {result.error}")
         elif trial.deciding and not (result.status.is_succeeded() or result.status.is_canceled()):
             with self._session.progress.aside():
-                report_failure(context.errors_console(), self._session.env.config, trial.deciding)
+                report_failure(console.errors_console(), self._session.env.config, trial.deciding)
 
     def _print(self) -> None:
         if not self._trials:
             return
         if self._options.output is Output.TABLE:
-            console = Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 10_000)
             table = (calibration_table if self._options.calibrate else configuration_table)(self._trials)
-            with console.capture() as capture:
-                console.print(table)
-            sys.stdout.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
-            sys.stdout.write(verdicts_text(self._trials))
+            write(text_of(console_for(sys.stdout), table) + verdicts_text(self._trials))
         self._session.writer.close()
         if not self._session.quiet:
             sys.stderr.write(f"results: {self._session.artifacts.path}\n")

@@ -16,7 +16,7 @@ from ansible_env.cli.drawn import DrawnProgress, is_screen
 from ansible_env.cli.options import ProgressForm
 from ansible_env.cli.pace import Pace, about, bar, clock
 from ansible_env.cli.progress import Progress
-from ansible_env.cli.text import number, some, visible
+from ansible_env.report.formatting import number, some, visible
 
 WIDEST_BAR = 40
 

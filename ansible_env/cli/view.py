@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from ansible_env.cli.text import visible_line
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.errors import AnsibleEnvError, MetricsTimeoutError
+from ansible_env.report.formatting import visible_line
 from ansible_env.results.fold.events import PHASE_TASK
 from ansible_env.results.metrics.parse import Value, parse
 from ansible_env.results.metrics.pattern import Pattern, compile_pattern

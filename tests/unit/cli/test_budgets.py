@@ -9,7 +9,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from ansible_env.cli import context
+from ansible_env.cli import ansible_call
 from ansible_env.cli.app import app
 from ansible_env.storage.store import Store
 from ansible_env.testing import FakeEngine
@@ -30,7 +30,7 @@ def call(tmp_path, monkeypatch):
             score = left.pop(0) if len(left) > 1 else left[0]
             return {"rc": 3} if score is None else {"metrics": {"score": score, "p99_ms": 7, "note": "x"}}
 
-        monkeypatch.setattr(context, "make_engine", lambda *_: FakeEngine(["h"], of))
+        monkeypatch.setattr(ansible_call, "make_engine", lambda *_: FakeEngine(["h"], of))
         (tmp_path / "env.yml").write_text(yaml.safe_dump({"name": "x", "run": ["a"], **more}))
         result = CliRunner().invoke(app, [arguments[0], "env.yml", *map(str, arguments[1:])])
         assert result.exit_code == code, result.output

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from ansible_env.cli import context
+from ansible_env.cli import ansible_call
 from ansible_env.cli.app import app
 from ansible_env.cli.exits import EXIT_CODES, Exit
 from ansible_env.engine.protocol import Cancellation, EngineRun
@@ -42,7 +42,7 @@ class Call:
         monkeypatch.chdir(directory)
         monkeypatch.setenv("ANSIBLE_ENV_ARTIFACTS", str(directory / "kept"))
         monkeypatch.delenv("COLUMNS", raising=False)
-        monkeypatch.setattr(context, "make_engine", lambda *_: self.engine)
+        monkeypatch.setattr(ansible_call, "make_engine", lambda *_: self.engine)
         self.environment()
 
     def answer(self, phase, host, task):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from typer.testing import CliRunner
 
-from ansible_env.cli import screen
+from ansible_env.cli import console
 from ansible_env.cli.app import app
 from ansible_env.cli.live import LiveProgress, make_progress
 from ansible_env.cli.options import ProgressForm
@@ -311,15 +311,15 @@ def test_lines_scroll_by_above_a_sweep_and_it_makes_room_for_others():
     progress.start()
     progress.begin_trial(1, ["h1"], {}, lambda: "run")
     progress.note("[0 of 2] hello")
-    screen.say("from elsewhere")
+    console.say("from elsewhere")
     with progress.aside():
-        assert not screen.notify("nobody draws now")
+        assert not console.notify("nobody draws now")
         stream.write("a report\n")
     progress.end_trial(1, final=False)
     progress.begin_trial(1, ["h2"], {}, lambda: "run")
     progress.end_trial(1)
     progress.stop()
-    assert not screen.notify("nobody draws any more")
+    assert not console.notify("nobody draws any more")
     assert "[0 of 2] hello" in stream.text
     assert stream.text.index("from elsewhere") < stream.text.index("a report")
     assert progress._pace.ended == 1

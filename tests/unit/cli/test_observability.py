@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
 from ansible_env import RemoteEnv
-from ansible_env.cli import context, otel
+from ansible_env.cli import ansible_call, tracing
 from ansible_env.cli.app import app
 from ansible_env.common import about, get_logger
 from ansible_env.testing import FakeEngine
@@ -115,7 +115,7 @@ def call(tmp_path, monkeypatch):
     (tmp_path / "env.yml").write_text(yaml.safe_dump(CONFIG | {"secret_params": []}))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ANSIBLE_ENV_ARTIFACTS", str(tmp_path / "kept"))
-    monkeypatch.setattr(context, "make_engine", lambda *_: FakeEngine(["good", "bad"], answer))
+    monkeypatch.setattr(ansible_call, "make_engine", lambda *_: FakeEngine(["good", "bad"], answer))
     return lambda *arguments: CliRunner().invoke(app, ["trial", "env.yml", *map(str, arguments)])
 
 
@@ -169,11 +169,11 @@ def test_traces_are_sent_where_the_variables_say(monkeypatch, env, kind):
         monkeypatch.delenv(name, raising=False)
     for name, value in env.items():
         monkeypatch.setenv(name, value)
-    assert otel.wanted() == kind
+    assert tracing.wanted_exporter() == kind
 
 
 def test_what_is_missing_is_named(call, monkeypatch):
-    for name in ("ansible_env.cli.otel_export", "ansible_env.cli.prometheus"):
+    for name in ("opentelemetry.sdk.trace", "ansible_env.cli.prometheus"):
         monkeypatch.setitem(sys.modules, name, None)
         with pytest.raises(ImportError):
             import_module(name)

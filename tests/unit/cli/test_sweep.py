@@ -11,7 +11,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from ansible_env.cli import context
+from ansible_env.cli import ansible_call
 from ansible_env.cli.app import app
 from ansible_env.cli.sweep import parse_axis
 from ansible_env.errors import ParameterError
@@ -49,7 +49,7 @@ def answer(phase: str, host: str, task: Any) -> dict[str, Any]:
 def sweep(tmp_path, monkeypatch):
     def call(*arguments: str, answer: Any = answer) -> Any:
         call.engine = FakeEngine("ab", answer)
-        monkeypatch.setattr(context, "make_engine", lambda *_: call.engine)
+        monkeypatch.setattr(ansible_call, "make_engine", lambda *_: call.engine)
         return CliRunner().invoke(app, ["sweep", str(tmp_path / "env.yml"), *arguments])
 
     monkeypatch.setattr(pool, "REST", 0.01)

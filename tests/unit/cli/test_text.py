@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ansible_env.cli import context, doctor, findings
+from ansible_env.cli import ansible_call, doctor, findings
 from ansible_env.cli.app import app
 from ansible_env.cli.progress import LONGEST_LINE, MOST_LINES, Progress
-from ansible_env.cli.text import duration, number, visible, visible_line
 from ansible_env.errors import InventoryError
+from ansible_env.report.formatting import duration, number, visible, visible_line
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.phase_result import phase_result
@@ -127,7 +127,7 @@ FINE = {"system": "Linux 6", "user": "me", "sh": "/bin/dash", "setsid": "/usr/bi
 
 def check(monkeypatch, answer, hosts=("h1", "h2"), *arguments):
     engine = FakeEngine(hosts, answer)
-    monkeypatch.setattr(context, "make_engine", lambda *_: engine)
+    monkeypatch.setattr(ansible_call, "make_engine", lambda *_: engine)
     monkeypatch.setattr(doctor, "controller_findings", lambda: iter(()))
     return CliRunner().invoke(app, ["doctor", *arguments])
 

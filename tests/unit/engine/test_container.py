@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ansible_env import ConfigError, EngineError, RemoteEnv, Status
-from ansible_env.cli import context
+from ansible_env.cli import ansible_call
 from ansible_env.cli.options import ContainerEngineName, Place
 from ansible_env.engine.container import Container, ContainerEngine
 from ansible_env.engine.inventory import Inventory
@@ -78,12 +78,12 @@ def test_what_is_no_image_or_program(image: str, program: str | None) -> None:
 
 
 def test_the_command_has_one_place() -> None:
-    engine = context.make_engine(Place(execution_environment=IMAGE, container_engine=ContainerEngineName.DOCKER))
+    engine = ansible_call.make_engine(Place(execution_environment=IMAGE, container_engine=ContainerEngineName.DOCKER))
     assert isinstance(engine, ContainerEngine)
-    assert isinstance(context.make_engine(Place()), WarmEngine)
+    assert isinstance(ansible_call.make_engine(Place()), WarmEngine)
     for wrong in (Place(execution_environment=IMAGE, worker="ssh://x"), Place(container_mount=["/a:/a"])):
         with pytest.raises(ConfigError):
-            context.make_engine(wrong)
+            ansible_call.make_engine(wrong)
 
 
 ANSIBLE = r"""

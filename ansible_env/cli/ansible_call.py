@@ -1,4 +1,4 @@
-"""From the options of a command to how ansible-playbook is called."""
+"""How Ansible is called: the engine, which tests replace, and the arguments of ansible-playbook."""
 
 from __future__ import annotations
 
@@ -7,9 +7,29 @@ from pathlib import Path
 
 import yaml
 
-from ansible_env.cli.options import Connection
-from ansible_env.engine.protocol import Options
+from ansible_env.cli.options import Connection, Place
+from ansible_env.engine.container import ContainerEngine
+from ansible_env.engine.protocol import Engine, Options
+from ansible_env.engine.worker import WorkerEngine
+from ansible_env.environment.remote_env import ENGINES
 from ansible_env.errors import ConfigError, Problem
+
+
+def make_engine(place: Place | None = None) -> Engine:
+    """Return the engine that runs the playbooks: on this machine, at a worker, or in a container.
+
+    Raises:
+        ConfigError: the worker's address is wrong, or two places are given.
+    """
+    place = place or Place()
+    image, worker = place.execution_environment, place.worker
+    if image is None and (place.container_engine or place.container_mount):
+        raise ConfigError("--container-engine and --container-mount go with --execution-environment")
+    if image is None:
+        return WorkerEngine(worker) if worker else ENGINES[place.engine]()
+    if worker:
+        raise ConfigError("--worker and --execution-environment: Ansible can run in one place only")
+    return ContainerEngine(image, place.container_engine, place.container_mount or ())
 
 
 def ansible_options(given: Connection) -> Options:
@@ -18,7 +38,7 @@ def ansible_options(given: Connection) -> Options:
     Paths become absolute: ansible-playbook is not started in this directory.
 
     Raises:
-        ConfigError: a file is not there, or extra variables are none.
+        ConfigError: a file does not exist, or extra variables cannot be read.
     """
     problems: list[Problem] = []
     arguments = [*_flags(given), *_files(given, problems), *_extra_vars(given.extra_vars or [], problems)]

@@ -1,0 +1,96 @@
+"""Messages for people on stderr: errors, warnings, and what the library logs."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from typing import Protocol
+
+from rich.console import Console
+
+from ansible_env.errors import AnsibleEnvError, ConfigError, Problem
+from ansible_env.report.formatting import visible
+
+PROGRAM = "ansible-env"
+
+
+class Display(Protocol):
+    """Draws a part of the terminal anew several times a second."""
+
+    def notify(self, text: str) -> None:
+        """Write lines above that part; may be called from any thread and from a signal handler."""
+
+
+_display: Display | None = None
+
+
+def set_display(display: Display | None) -> None:
+    """Say which display the terminal has now; None for none."""
+    global _display
+    _display = display
+
+
+def notify(text: str) -> bool:
+    """Hand lines to the display; return False if there is none."""
+    display = _display
+    if display is not None:
+        display.notify(text)
+    return display is not None
+
+
+def say(text: str) -> None:
+    """Write lines for people to stderr."""
+    if not notify(text):
+        sys.stderr.write(f"{text}\n")
+
+
+def say_error(text: str) -> None:
+    """Write a line about what is wrong."""
+    say(f"{PROGRAM}: {visible(text)}")
+
+
+def say_problem(problem: Problem | str) -> None:
+    """Write a line about an error."""
+    say_error(f"error: {' '.join(str(problem).split())}")
+
+
+def say_exception(error: AnsibleEnvError, *, debug: bool) -> None:
+    """Write a line for each problem; before them the traceback, for those who debug."""
+    if debug:
+        sys.stderr.write("".join(traceback.format_exception(error)))
+    for problem in error.problems if isinstance(error, ConfigError) else [str(error)]:
+        say_problem(problem)
+
+
+def errors_console() -> Console:
+    """Return a console on stderr that reads nothing from a host as markup."""
+    return Console(file=sys.stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def show_log_records(verbosity: int) -> None:
+    """Show the library's log records from now on: warnings, or with a verbosity also information."""
+    logger = logging.getLogger("ansible_env")
+    handler = _Handler()
+    handler.setFormatter(_Formatter(f"{PROGRAM}: %(levelname)s: %(about)s%(message)s"))
+    for former in [h for h in logger.handlers if isinstance(h, _Handler)]:
+        logger.removeHandler(former)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO if verbosity else logging.WARNING)
+
+
+class _Handler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            say(self.format(record))
+        except Exception:
+            self.handleError(record)
+
+
+class _Formatter(logging.Formatter):
+    """A log message may quote a host."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        about = [f"trial {trial}" if (trial := getattr(record, "trial", "")) else "", getattr(record, "host", "")]
+        record.about = "".join(f"{text}: " for text in about if text)
+        return "\n".join(map(visible, super().format(record).split("\n")))

@@ -12,7 +12,7 @@ from ansible_env.cli.app import app
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.errors import ConfigError
 from tests.docs import reference
-from tests.docs.blocks import blocks
+from tests.docs.blocks import ROOT, blocks
 
 BLOCKS = blocks()
 LANGUAGES = {"sh", "console", "python", "yaml", "json", "jsonc", "ini", "sql", "text", "groovy", "toml"}
@@ -72,6 +72,18 @@ def test_yaml_is_yaml_and_an_environment_is_one(block):
             EnvironmentConfig.from_mapping({"name": "x", "run": ["true"]} | data)
         except ConfigError as error:  # a fragment may speak of what is elsewhere
             assert all(re.search("there is no (file|parameter|directory)", str(p)) for p in error.problems), error
+
+
+PLACES = ("", "ansible_env", "ansible_env/engine", "ansible_env/content/ansible_collections/ansible_env/bench")
+
+
+def test_every_file_of_the_code_that_a_page_names_is_there():
+    pages = [ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+    named = {
+        (page.name, name) for page in pages for name in re.findall(r"`([\w./]+/\w+\.(?:py|sh|pl))`", page.read_text())
+    }
+    assert len(named) > 20
+    assert sorted(name for name in named if not any((ROOT / place / name[1]).is_file() for place in PLACES)) == []
 
 
 def test_the_reference_is_that_of_the_schema():

@@ -125,7 +125,6 @@ def test_28_error_in_a_task(remote: Bench, task, said):
     assert said in result.summary()
 
 
-@pytest.mark.smoke
 def test_29_become_that_does_not_work(remote: Bench, make_hosts):
     hosts = make_hosts([HostSpec("asks", sudo="password"), HostSpec("none", sudo="none")])
     bench = Bench(remote.engine, hosts, remote.directory)

@@ -156,7 +156,6 @@ def test_a_second_signal_leaves_the_rest_to_the_watchdog(command, ssh_hosts):
     until(lambda: not host.processes(command.marker), timeout=40)
 
 
-@pytest.mark.smoke
 def test_a_rendered_playbook_runs_by_hand(command, ssh_hosts):
     path = command.environment(setup=["echo ready"], run=["echo score=42.5"], teardown=["echo clean"])
     rendered = command("render", path)

@@ -144,7 +144,6 @@ def test_what_awx_sees(ssh_hosts: Hosts, here: Path) -> None:
     assert found["params"]["token"] == "********"
 
 
-@pytest.mark.smoke
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

@@ -35,7 +35,6 @@ class TestWarm(EngineContract):
         return WarmEngine()
 
 
-@pytest.mark.smoke
 class TestCold(EngineContract):
     def engine(self) -> Engine:
         return ColdEngine()

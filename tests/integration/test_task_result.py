@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import yaml
 
-from ansible_env import ColdEngine, Kind, RemoteEnv
+from ansible_env import ColdEngine, Engine, Kind, RemoteEnv, WarmEngine
 from ansible_env.engine.environ import ansible_program
+from tests.hosts import Hosts
 
 pytestmark = pytest.mark.smoke
 
@@ -29,9 +32,21 @@ PLAY = [
 ]
 
 
-def test_times_reach_the_result_of_a_host() -> None:
+@pytest.mark.parametrize("make_engine", [ColdEngine, WarmEngine])
+def test_times_reach_the_result_of_a_host(make_engine: Callable[[], Engine]) -> None:
+    check_times(make_engine(), None)
+
+
+@pytest.mark.ssh
+@pytest.mark.parametrize("make_engine", [ColdEngine, WarmEngine])
+def test_times_reach_the_result_of_a_remote_host(make_engine: Callable[[], Engine], ssh_hosts: Hosts) -> None:
+    check_times(make_engine(), str(ssh_hosts.inventory()))
+
+
+def check_times(engine: Engine, inventory: str | None) -> None:
     before = datetime.now(UTC)
-    with RemoteEnv(config={"name": "t", "run": "sleep 0.2"}, engine=ColdEngine()) as env:
+    config = {"name": "t", "run": "sleep 0.2"}
+    with closing(engine), RemoteEnv(config=config, inventory=inventory, limit=inventory and "h1", engine=engine) as env:
         (host,) = env.run_phase("run").hosts.values()
     assert host.kind is Kind.OK
     assert host.started is not None and host.finished is not None and host.elapsed is not None

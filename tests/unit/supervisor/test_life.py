@@ -39,7 +39,6 @@ def test_a_signal_is_told_from_an_exit_status(target: Target) -> None:
     assert [(reply.rc, reply.signaled) for reply in replies] == [(128 + number, True) for number in signals]
 
 
-@pytest.mark.smoke
 def test_nothing_is_left_of_a_script(target: Target) -> None:
     script = target.script("echo hello")
     assert target.start(script).out == b"hello\n"

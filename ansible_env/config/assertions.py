@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, InstanceOf, PlainSerializer, WithJsonSchema
 
-from ansible_env.config.fields import Fault, refuse, refuse_one
+from ansible_env.config.faults import Fault
+from ansible_env.config.fields import read_mapping
 from ansible_env.config.text import kind_of
 from ansible_env.results.assertions import Assertion, AssertionSyntaxError, parse_assertion
 
@@ -17,26 +18,24 @@ __all__ = ["AssertionsField"]
 def _assertions(value: Any) -> tuple[Assertion, ...]:
     if isinstance(value, tuple) and all(isinstance(item, Assertion) for item in value):
         return value
-    if not isinstance(value, Mapping):
-        refuse_one(f"must be a mapping of metrics to comparisons, not {kind_of(value)}")
-    assertions: list[Assertion] = []
-    faults: list[Fault] = []
-    for metric, texts in value.items():
-        if not isinstance(metric, str) or not metric:
-            faults.append(((str(metric),), f"a metric's name must be text, not {kind_of(metric)}", "quote it"))
+    texts = read_mapping(value, "metrics to comparisons", _faults)
+    return tuple(parse_assertion(metric, text) for metric, item in texts.items() for text in _texts(item))
+
+
+def _texts(item: Any) -> Sequence[Any]:
+    return item if isinstance(item, list | tuple) else [item]
+
+
+def _faults(metric: str, item: Any) -> Iterator[Fault]:
+    for text in _texts(item):
+        if not isinstance(text, str):
+            what = f"must be a comparison, as '>= 10', not {kind_of(text)}"
+            yield (), what, "write '>= …' or '<= …' before it"
             continue
-        for text in texts if isinstance(texts, list | tuple) else [texts]:
-            if not isinstance(text, str):
-                what = f"must be a comparison, as '>= 10', not {kind_of(text)}"
-                faults.append(((metric,), what, "write '>= …' or '<= …' before it"))
-                continue
-            try:
-                assertions.append(parse_assertion(metric, text))
-            except AssertionSyntaxError as error:
-                faults.append(((metric,), str(error), None))
-    if faults:
-        refuse(faults)
-    return tuple(assertions)
+        try:
+            parse_assertion(metric, text)
+        except AssertionSyntaxError as error:
+            yield (), str(error), None
 
 
 def _data(assertions: tuple[Assertion, ...]) -> dict[str, list[str]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ansible_env.config.expand import references
-from ansible_env.config.fields import Fault
+from ansible_env.config.faults import Fault
 from ansible_env.config.steps import steps_of
 from ansible_env.config.text import clean_env_name, env_name_fault, nearest, text_faults, variable_name_fault
 from ansible_env.config.tunables import TunableGroups

@@ -6,8 +6,8 @@ Each reader returns the final value or raises, through `refuse`, everything that
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, Never, get_args
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -19,42 +19,28 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from ansible_env.config.documents import KeyPath, TaggedValue
+from ansible_env.config.faults import Fault, quote_hint, refuse, refuse_any, refuse_one
 from ansible_env.config.items import item_faults
 from ansible_env.config.steps import is_step, step_faults
 from ansible_env.config.text import kind_of, nearest
 from ansible_env.config.tunables import TunableGroups, parse_groups
 
 __all__ = [
-    "PHASES", "ConstArgs", "Fault", "GroupsField", "HostParams", "Names", "NonEmpty", "PhaseName", "PhaseNames",
-    "Renames", "Script", "ScriptItem", "SecretSource", "Secrets", "Tasks", "Value", "read_names", "refuse",
-    "refuse_one",
+    "PHASES", "ConstArgs", "GroupsField", "HostParams", "Names", "NonEmpty", "PhaseName", "PhaseNames", "Renames",
+    "Script", "ScriptItem", "SecretSource", "Secrets", "Tasks", "Value", "read_mapping", "read_names",
 ]  # fmt: skip
 
 Scalar = str | int | float | bool | None
 Value = Scalar | list[Scalar]
-"""A parameter's value."""
+"""The value of a parameter."""
 Task = dict[str, Any]
 ScriptItem = str | Task
 PhaseName = Literal["setup", "run", "teardown"]
 PHASES: tuple[str, ...] = get_args(PhaseName)
 
-Fault = tuple[KeyPath, str, str | None]
-"""Where (relative to the field), what is wrong, and a hint."""
-
 _QUOTE = "quote it"
-
-
-def refuse(faults: Iterable[Fault]) -> Never:
-    """Raise what pydantic takes from a validator, carrying any number of faults."""
-    raise PydanticCustomError("faults", "not valid", {"faults": list(faults)})
-
-
-def refuse_one(message: str, hint: str | None = None) -> Never:
-    """Refuse a value for one reason, from within a validator."""
-    refuse([((), message, hint)])
 
 
 def _listed(value: Any, alone: type | tuple[type, ...], what: str) -> list[Any]:
@@ -62,12 +48,25 @@ def _listed(value: Any, alone: type | tuple[type, ...], what: str) -> list[Any]:
     if isinstance(value, alone):
         return [value]
     if not isinstance(value, list | tuple):
-        refuse_one(f"must be {what}, not {kind_of(value)}", _quote_hint(value))
+        refuse_one(f"must be {what}, not {kind_of(value)}", quote_hint(value))
     return list(value)
 
 
-def _quote_hint(value: Any) -> str | None:
-    return _QUOTE if isinstance(value, bool | int | float) else None
+def read_mapping(value: Any, what: str, faults: Callable[[str, Any], Iterable[Fault]]) -> dict[str, Any]:
+    """Read a mapping of names to values; `faults` returns those of one name and value."""
+    if not isinstance(value, Mapping):
+        refuse_one(f"must be a mapping of {what}, not {kind_of(value)}")
+
+    def all_faults() -> Iterator[Fault]:
+        for key, item in value.items():
+            if isinstance(key, str) and key:
+                yield from (((key, *where), message, hint) for where, message, hint in faults(key, item))
+            else:
+                what = "must not be empty" if key == "" else f"must be text, not {kind_of(key)}"
+                yield (str(key),), f"a name {what}", quote_hint(key)
+
+    refuse_any(all_faults())
+    return dict(value)
 
 
 # Scripts and tasks
@@ -76,41 +75,38 @@ def _quote_hint(value: Any) -> str | None:
 def _script(value: Any) -> tuple[ScriptItem, ...]:
     """Read the items of a phase: shell text, or mappings, which are Ansible tasks."""
     items = _listed(value, (str, Mapping), "a list of shell lines and Ansible tasks")
-    faults: list[Fault] = []
-    for index, item in enumerate(items):
-        if isinstance(item, Mapping):
-            found = [*_task_faults(item), *(step_faults(item) if is_step(item) else item_faults(item))]
-            faults += [((index, *where), what, hint) for where, what, hint in found]
-        elif not isinstance(item, str):
-            wanted = "a shell line (text) or an Ansible task (a mapping)"
-            hint = _QUOTE if item is None or isinstance(item, bool | int | float) else None
-            faults.append(((index,), f"must be {wanted}, not {kind_of(item)}", hint))
-    if faults:
-        refuse(faults)
+    refuse_any(((index, *where), what, hint) for index, item in enumerate(items) for where, what, hint in _faults(item))
     return tuple(copy.deepcopy(items))
+
+
+def _faults(item: Any) -> Iterator[Fault]:
+    if isinstance(item, Mapping):
+        yield from _task_faults(item)
+        yield from step_faults(item) if is_step(item) else item_faults(item)
+    elif not isinstance(item, str):
+        hint = _QUOTE if item is None else quote_hint(item)
+        yield (), f"must be a shell line (text) or an Ansible task (a mapping), not {kind_of(item)}", hint
 
 
 def _tasks(value: Any) -> tuple[Task, ...]:
     items = _listed(value, Mapping, "a list of Ansible tasks")
-    faults: list[Fault] = []
-    for index, item in enumerate(items):
-        if isinstance(item, Mapping):
-            faults += [((index, *where), what, hint) for where, what, hint in _task_faults(item)]
-        else:
-            hint = "ansible.builtin.command: … runs a program on the controller" if isinstance(item, str) else None
-            faults.append(((index,), f"must be an Ansible task (a mapping), not {kind_of(item)}", hint))
-    if faults:
-        refuse(faults)
+    refuse_any(
+        ((index, *where), what, hint) for index, item in enumerate(items) for where, what, hint in _task_faults(item)
+    )
     return tuple(copy.deepcopy(items))
 
 
-def _task_faults(task: Mapping[Any, Any]) -> Iterable[Fault]:
+def _task_faults(task: Any) -> Iterator[Fault]:
+    if not isinstance(task, Mapping):
+        hint = "ansible.builtin.command: … runs a program on the controller" if isinstance(task, str) else None
+        yield (), f"must be an Ansible task (a mapping), not {kind_of(task)}", hint
+        return
     if not task:
         yield (), "an Ansible task must not be empty", None
     yield from _data_faults(task, ())
 
 
-def _data_faults(value: Any, where: KeyPath) -> Iterable[Fault]:
+def _data_faults(value: Any, where: KeyPath) -> Iterator[Fault]:
     """Yield the parts of a task that are not plain data, which a playbook cannot hold."""
     if isinstance(value, Mapping):
         for key, item in value.items():
@@ -131,77 +127,62 @@ def _data_faults(value: Any, where: KeyPath) -> Iterable[Fault]:
 def read_names(value: Any) -> tuple[str, ...]:
     """Read a list of names. A single name may replace a list of one."""
     items = _listed(value, str, "a list of names")
-    faults: list[Fault] = []
-    for index, item in enumerate(items):
-        if not isinstance(item, str):
-            faults.append(((index,), f"must be a name (text), not {kind_of(item)}", _quote_hint(item)))
-        elif not item:
-            faults.append(((index,), "must not be empty", None))
-        elif item in items[:index]:
-            faults.append(((index,), f"{item!r} is listed twice", None))
-    if faults:
-        refuse(faults)
+
+    def faults() -> Iterator[Fault]:
+        for index, item in enumerate(items):
+            if not isinstance(item, str):
+                yield (index,), f"must be a name (text), not {kind_of(item)}", quote_hint(item)
+            elif not item:
+                yield (index,), "must not be empty", None
+            elif item in items[:index]:
+                yield (index,), f"{item!r} is listed twice", None
+
+    refuse_any(faults())
     return tuple(items)
 
 
 def _phases(value: Any) -> tuple[str, ...]:
     names = read_names(value)
-    unknown = [(i, name) for i, name in enumerate(names) if name not in PHASES]
-    if unknown:
-        known = "setup, run or teardown"
-        refuse(((i,), f"there is no phase {name!r}", nearest(name, PHASES) or known) for i, name in unknown)
+    known = "setup, run or teardown"
+    refuse_any(
+        ((index,), f"there is no phase {name!r}", nearest(name, PHASES) or known)
+        for index, name in enumerate(names)
+        if name not in PHASES
+    )
     return names
 
 
 def _const_args(value: Any) -> dict[str, Any]:
     """Read parameters: scalars or lists of scalars, as in mlos_bench's schema. Messages contain no values."""
-    if not isinstance(value, Mapping):
-        refuse_one(f"must be a mapping of names to values, not {kind_of(value)}")
-    faults: list[Fault] = []
-    for key, item in value.items():
-        if not isinstance(key, str) or not key:
-            faults.append(((str(key),), f"a name must be text, not {kind_of(key)}", _QUOTE))
-        elif isinstance(item, list | tuple):
+
+    def faults(_: str, item: Any) -> Iterator[Fault]:
+        if isinstance(item, list | tuple):
             for index, part in enumerate(item):
                 if part is not None and not isinstance(part, str | int | float):
-                    what = f"must be text, a number, true/false or null, not {kind_of(part)}"
-                    faults.append(((key, index), what, None))
+                    yield (index,), f"must be text, a number, true/false or null, not {kind_of(part)}", None
         elif item is not None and not isinstance(item, str | int | float):
             what = f"must be text, a number, true/false, null, or a list of those, not {kind_of(item)}"
-            hint = None if isinstance(item, Mapping | TaggedValue) else _QUOTE
-            faults.append(((key,), what, hint))
-    if faults:
-        refuse(faults)
-    return {key: list(item) if isinstance(item, list | tuple) else item for key, item in value.items()}
+            yield (), what, None if isinstance(item, Mapping | TaggedValue) else _QUOTE
+
+    values = read_mapping(value, "names to values", faults)
+    return {key: list(item) if isinstance(item, list | tuple) else item for key, item in values.items()}
 
 
 def _renames(value: Any) -> dict[str, str]:
-    if not isinstance(value, Mapping):
-        refuse_one(f"must be a mapping of environment variables to parameters, not {kind_of(value)}")
-    faults: list[Fault] = []
-    for key, item in value.items():
-        if not isinstance(key, str):
-            faults.append(((str(key),), f"a name must be text, not {kind_of(key)}", _QUOTE))
-        elif not isinstance(item, str):
-            faults.append(((key,), f"must be the name of a parameter, not {kind_of(item)}", _quote_hint(item)))
-    if faults:
-        refuse(faults)
-    return dict(value)
+    def faults(_: str, item: Any) -> Iterator[Fault]:
+        if not isinstance(item, str):
+            yield (), f"must be the name of a parameter, not {kind_of(item)}", quote_hint(item)
+
+    return read_mapping(value, "environment variables to parameters", faults)
 
 
 def _host_params(value: Any) -> dict[str, str]:
-    if not isinstance(value, Mapping):
-        refuse_one(f"must be a mapping of parameters to host variables, not {kind_of(value)}")
-    faults: list[Fault] = []
-    for key, item in value.items():
-        if not isinstance(key, str) or not key:
-            faults.append(((str(key),), f"a name must be text, not {kind_of(key)}", _QUOTE))
-        elif not isinstance(item, str) or not item.isidentifier() or not item.isascii():
+    def faults(_: str, item: Any) -> Iterator[Fault]:
+        if not isinstance(item, str) or not item.isidentifier() or not item.isascii():
             hint = "a name, not a template" if isinstance(item, str) and "{{" in item else None
-            faults.append(((key,), "must be the name of a host variable", hint))
-    if faults:
-        refuse(faults)
-    return dict(value)
+            yield (), "must be the name of a host variable", hint
+
+    return read_mapping(value, "parameters to host variables", faults)
 
 
 class SecretSource(BaseModel):
@@ -217,7 +198,7 @@ class SecretSource(BaseModel):
     @model_validator(mode="after")
     def _one_source(self) -> SecretSource:
         if (self.env is None) == (self.file is None):
-            refuse_one("must name either 'env' or 'file', or be null if the value is given as a parameter")
+            refuse_one("must have either 'env' or 'file', or be null if the value is given as a parameter")
         return self
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible_env.common import get_logger
 from ansible_env.config.documents import Document, KeyPath, key_text, read_document
-from ansible_env.config.fields import Fault
+from ansible_env.config.faults import Fault
 from ansible_env.config.text import kind_of, nearest
 from ansible_env.config.tunables import TunableGroups, parse_groups
 from ansible_env.errors import ConfigError, Problem

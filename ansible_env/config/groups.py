@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, WithJsonSchema
 
-from ansible_env.config.fields import Fault, read_names, refuse, refuse_one
-from ansible_env.config.text import kind_of, nearest
+from ansible_env.config.faults import Fault, refuse, refuse_any, refuse_one
+from ansible_env.config.fields import read_mapping, read_names
+from ansible_env.config.text import nearest
 from ansible_env.results import aggregate
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.policies import Success
@@ -23,20 +24,13 @@ _RETRIED = tuple(str(kind) for kind in Kind if kind not in (Kind.OK, Kind.CANCEL
 
 def _aggregate(value: Any) -> dict[str, str]:
     """Read the aggregate of each metric. A single name applies to all metrics."""
-    if isinstance(value, str):
-        value = {"*": value}
-    if not isinstance(value, Mapping):
-        refuse_one(f"must be a mapping of metrics to aggregates, not {kind_of(value)}")
-    faults: list[Fault] = []
-    for metric, name in value.items():
-        if not isinstance(metric, str) or not metric:
-            faults.append(((str(metric),), f"a metric's name must be text, not {kind_of(metric)}", "quote it"))
-        elif not isinstance(name, str) or aggregate.function(name) is None:
+
+    def faults(_: str, name: Any) -> Iterator[Fault]:
+        if not isinstance(name, str) or aggregate.function(name) is None:
             hint = nearest(name, aggregate.NAMES) or f"known: {', '.join(aggregate.NAMES)}"
-            faults.append(((metric,), f"there is no aggregate {name!r}", hint))
-    if faults:
-        refuse(faults)
-    return dict(value)
+            yield (), f"there is no aggregate {name!r}", hint
+
+    return read_mapping({"*": value} if isinstance(value, str) else value, "metrics to aggregates", faults)
 
 
 def _success(value: Any) -> Success:
@@ -69,29 +63,32 @@ def _share(value: Any) -> int | float | None:
         return value
     match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
     if match is None or float(match[1]) >= 100:
-        refuse_one("must be a number of hosts, or a share of them as '10%'")
+        refuse_one("must be a number of hosts, or a share of them such as '10%'")
     return float(match[1]) / 100
 
 
 def _serial(value: Any) -> tuple[int | str, ...]:
     """Read batch sizes in Ansible's format: a number, a share such as `30%`, or a list of these."""
     items = list(value) if isinstance(value, list | tuple) else [value]
-    faults: list[Fault] = []
-    for index, item in enumerate(items):
-        is_number = isinstance(item, int) and not isinstance(item, bool) and item >= 1
-        if not is_number and not (isinstance(item, str) and _PERCENT.fullmatch(item)):
-            faults.append(((index,), "must be a number of hosts, 1 or more, or a share of them as '30%'", None))
-    if faults:
-        refuse(faults)
+    what = "must be a number of hosts, 1 or more, or a share of them such as '30%'"
+    refuse_any(((index,), what, None) for index, item in enumerate(items) if not _is_batch(item))
     return tuple(items)
+
+
+def _is_batch(item: Any) -> bool:
+    if isinstance(item, str):
+        return _PERCENT.fullmatch(item) is not None
+    return isinstance(item, int) and not isinstance(item, bool) and item >= 1
 
 
 def _retry_on(value: Any) -> tuple[Kind, ...]:
     names = read_names(list(map(str, value)) if isinstance(value, tuple) else value)
-    unknown = [(index, name) for index, name in enumerate(names) if name not in _RETRIED]
-    if unknown:
-        hint = f"known: {', '.join(_RETRIED)}"
-        refuse(((i,), f"{name!r} cannot be retried", nearest(name, _RETRIED) or hint) for i, name in unknown)
+    known = f"known: {', '.join(_RETRIED)}"
+    refuse_any(
+        ((index,), f"{name!r} cannot be retried", nearest(name, _RETRIED) or known)
+        for index, name in enumerate(names)
+        if name not in _RETRIED
+    )
     return tuple(Kind(name) for name in names)
 
 
@@ -137,6 +134,5 @@ RetryOn = Annotated[
 ]
 Order = Literal["inventory", "reverse_inventory", "sorted", "reverse_sorted", "shuffle"]
 """https://docs.ansible.com/ansible/latest/playbook_guide/playbooks_strategies.html#ordering-execution-based-on-inventory"""
-ORDERS: tuple[str, ...] = get_args(Order)
 Positive = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from ansible_env.config.documents import KeyPath
+from ansible_env.config.faults import Fault
 from ansible_env.config.text import kind_of, nearest
 
 __all__ = ["import_dirs", "is_import", "is_opaque", "item_faults", "item_task", "path_faults"]
-
-Fault = tuple[KeyPath, str, str | None]
 
 SHORT_FORMS = ("role", "tasks", "import_playbook")
 _FULL_NAME = "ansible.builtin.import_playbook"

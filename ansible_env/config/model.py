@@ -16,11 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 from ansible_env.config.assertions import AssertionsField
 from ansible_env.config.checks import config_faults, unusable_text
 from ansible_env.config.documents import Document, KeyPath, TaggedValue, key_text, read_document
-from ansible_env.config.faults import faults_of
+from ansible_env.config.faults import Fault, faults_of, refuse
 from ansible_env.config.fields import (
     PHASES,
     ConstArgs,
-    Fault,
     GroupsField,
     HostParams,
     Names,
@@ -32,7 +31,6 @@ from ansible_env.config.fields import (
     Secrets,
     SecretSource,
     Tasks,
-    refuse,
 )
 from ansible_env.config.forms import FLAT_EXTRA_KEYS, Form, ambiguous_faults, read_form
 from ansible_env.config.groups import Aggregate, NotNegative, Order, Positive, RetryOn, Serial, Share, SuccessField

@@ -1,4 +1,4 @@
-"""The JSON Schema of an environment file, for editors: our form, or that of mlos_bench."""
+"""The JSON Schema of an environment file in either form, our own and that of mlos_bench, for editors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EXTRA: dict[str, Any] = {
 
 
 def build(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the schema for the model of an environment."""
+    """Return the schema of the model of an environment."""
     flat = model.model_json_schema(ref_template="#/$defs/{model}")
     definitions: dict[str, Any] = flat.pop("$defs")
     fields = flat["properties"]
@@ -55,7 +55,7 @@ def build(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _strip_titles(*schemas: Any) -> None:
-    """Remove the titles that pydantic makes of field names; an editor shows them above the description."""
+    """Remove the titles that pydantic derives from field names. Editors show them above the descriptions."""
     for schema in schemas:
         if isinstance(schema, dict):
             if isinstance(schema.get("title"), str):
@@ -66,7 +66,7 @@ def _strip_titles(*schemas: Any) -> None:
 
 
 def _tunables() -> dict[str, Any]:
-    """Return mlos_bench's tunable-params-schema.json in short; `tunable_rules` says the same in words."""
+    """Return mlos_bench's tunable-params-schema.json in short. `tunable_rules` checks the same rules."""
     return {
         "Tunables": {
             "type": "object",
@@ -79,7 +79,7 @@ def _tunables() -> dict[str, Any]:
             "type": "object",
             "properties": {
                 "description": {"type": "string"},
-                "cost": {"type": "number", "description": "What it costs to change a value of this group."},
+                "cost": {"type": "number", "description": "Cost of changing a value of this group."},
                 "params": {
                     "type": "object",
                     "minProperties": 1,

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ansible_env.config.documents import KeyPath
+from ansible_env.config.faults import Fault
 from ansible_env.config.items import is_import, item_faults
 from ansible_env.config.text import env_name_fault, kind_of, nearest
 from ansible_env.errors import MetricsPatternError
@@ -21,7 +22,6 @@ from ansible_env.results.exports import compile_export, is_template
 
 __all__ = ["Background", "Step", "has_tasks", "is_step", "script_of", "step_faults", "steps_of"]
 
-Fault = tuple[KeyPath, str, str | None]
 Background = Literal[False, True, "until_end"]
 
 _MARKS = ("hosts", "background", "exports", "start")
@@ -99,22 +99,28 @@ def has_tasks(items: Iterable[Any]) -> bool:
 
 
 def step_faults(item: Mapping[Any, Any]) -> Iterator[Fault]:
-    """Yield what is wrong with an item that has a mark of a step."""
+    """Yield the faults of an item that has a key of a step."""
     hosts = item.get("hosts")
     if "hosts" in item and (not isinstance(hosts, str) or not hosts):
         yield ("hosts",), f"must be a host pattern (text), not {kind_of(hosts)}", None
-    if "script" not in item:
-        for key in ("background", "exports", "start"):
-            if key in item:
-                yield (key,), "goes with a script", f"{{hosts: …, script: …, {key}: …}}"
-        rest = {key: value for key, value in item.items() if key not in _MARKS}
-        if not rest:
-            yield (), "does nothing: it has neither a script nor a task", None
-        elif is_import(rest):
-            yield ("hosts",), "a playbook has hosts of its own", None
-        else:
-            yield from item_faults(rest)
-        return
+    yield from _script_faults(item) if "script" in item else _placed_task_faults(item)
+
+
+def _placed_task_faults(item: Mapping[Any, Any]) -> Iterator[Fault]:
+    """Yield the faults of a step that is not a script."""
+    for key in ("background", "exports", "start"):
+        if key in item:
+            yield (key,), "goes with a script", f"{{hosts: …, script: …, {key}: …}}"
+    task = {key: value for key, value in item.items() if key not in _MARKS}
+    if not task:
+        yield (), "has neither a script nor a task", None
+    elif is_import(task):
+        yield ("hosts",), "an imported playbook has hosts of its own", None
+    else:
+        yield from item_faults(task)
+
+
+def _script_faults(item: Mapping[Any, Any]) -> Iterator[Fault]:
     script = item["script"]
     lines = [script] if isinstance(script, str) else script
     if not isinstance(lines, list | tuple) or not lines or not all(isinstance(line, str) for line in lines):
@@ -127,7 +133,7 @@ def step_faults(item: Mapping[Any, Any]) -> Iterator[Fault]:
     if item.get("background", False) not in (True, False, "until_end"):
         yield ("background",), "must be true, false or until_end", None
     if item.get("background") and item.get("exports"):
-        yield ("exports",), "a script in the background ends too late to export anything", None
+        yield ("exports",), "a background script ends too late to export anything", None
     yield from _export_faults(item.get("exports"))
 
 

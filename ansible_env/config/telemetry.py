@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from ansible_env.config.fields import refuse_one
+from ansible_env.config.faults import refuse_one
 from ansible_env.config.times import Every
 from ansible_env.errors import MetricsPatternError
 from ansible_env.results.metrics.pattern import compile_pattern

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from ansible_env.config.fields import refuse_one
+from ansible_env.config.faults import refuse_one
 from ansible_env.config.text import kind_of
 
 __all__ = ["Every", "Timeouts"]

@@ -1,20 +1,20 @@
-"""What a tunable's definition may hold: `mlos_bench/config/schemas/tunables/tunable-params-schema.json` and the
-sanity checks of `mlos_bench/tunables/tunable.py` (0.6.2), in words.
-"""  # noqa: D205
+"""Faults in the definitions of tunables and their groups.
+
+The rules are those of mlos_bench 0.6.2: `mlos_bench/config/schemas/tunables/tunable-params-schema.json`, and the checks
+of `mlos_bench/tunables/tunable.py`.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_env.config.documents import KeyPath
+from ansible_env.config.faults import Fault
 from ansible_env.config.text import kind_of, nearest
 
-__all__ = ["Fault", "definition_faults", "group_faults"]
-
-Fault = tuple[KeyPath, str, str | None]
-"""Where, what is wrong, and a hint."""
+__all__ = ["definition_faults", "group_faults"]
 
 TYPES = ("int", "float", "categorical")
 _COMMON = {"type", "description", "default", "meta"}
@@ -27,7 +27,7 @@ _HINTS = {"quantization": "mlos_bench takes 'quantization_bins', a number of bin
 
 
 def group_faults(group: object) -> Iterator[Fault]:
-    """Yield what is wrong with a group, apart from its parameters."""
+    """Yield the faults of a group, without those of its tunables."""
     if not isinstance(group, Mapping):
         yield (), f"a group must be a mapping with 'cost' and 'params', not {kind_of(group)}", None
         return
@@ -36,7 +36,7 @@ def group_faults(group: object) -> Iterator[Fault]:
             hint = nearest(key, ("cost", "params", "description"))
             yield (str(key),), "unknown key in a group of tunables", hint
     if "cost" not in group:
-        yield (), "'cost' is missing: what it costs to change a value of this group", "0 if nothing"
+        yield (), "'cost' is missing: the cost of changing a value of this group", "0 if there is none"
     elif not _is_number(group["cost"]):
         yield ("cost",), f"must be a number, not {kind_of(group['cost'])}", None
     if "params" not in group:
@@ -47,7 +47,7 @@ def group_faults(group: object) -> Iterator[Fault]:
 
 
 def definition_faults(definition: object) -> Iterator[Fault]:
-    """Yield everything that is wrong with one tunable, except what depends on the value of its default."""
+    """Yield the faults of one tunable, except whether its default is a valid value."""
     if not isinstance(definition, Mapping):
         yield (), f"a tunable must be a mapping with 'type' and 'default', not {kind_of(definition)}", None
         return
@@ -77,7 +77,7 @@ def _categorical_faults(definition: Mapping[str, Any]) -> Iterator[Fault]:
         yield ("default",), what, "quote it" if definition["default"] is None else None
     values = definition.get("values")
     if "values" not in definition:
-        yield (), "'values' is missing: the list of what it may be", None
+        yield (), "'values' is missing: the list of possible values", None
     elif not isinstance(values, list | tuple) or not values:
         yield ("values",), f"must be a list of at least one value, not {kind_of(values)}", None
     else:
@@ -97,6 +97,17 @@ def _numeric_faults(definition: Mapping[str, Any]) -> Iterator[Fault]:
     else:
         yield from _number_faults(("default",), definition["default"], whole)
     yield from _range_faults(definition, whole)
+    yield from _special_faults(definition)
+    if "log" in definition and not isinstance(definition["log"], bool):
+        yield ("log",), f"must be true or false, not {kind_of(definition['log'])}", None
+    bins = definition.get("quantization_bins", 2)
+    if not _is_whole(bins) or bins < 2:
+        yield ("quantization_bins",), "must be a whole number, 2 or more", None
+    if "distribution" in definition:
+        yield from _distribution_faults(definition["distribution"])
+
+
+def _special_faults(definition: Mapping[str, Any]) -> Iterator[Fault]:
     special = definition.get("special", ())
     if "special" in definition and (not isinstance(special, list | tuple) or not special):
         yield ("special",), f"must be a list of at least one value, not {kind_of(special)}", None
@@ -111,13 +122,6 @@ def _numeric_faults(definition: Mapping[str, Any]) -> Iterator[Fault]:
         yield (), "'special_weights' and 'range_weight' go together: give both, or none", None
     if "range_weight" in definition and not _is_weight(definition["range_weight"]):
         yield ("range_weight",), "must be a number, 0 or more", None
-    if "log" in definition and not isinstance(definition["log"], bool):
-        yield ("log",), f"must be true or false, not {kind_of(definition['log'])}", None
-    bins = definition.get("quantization_bins", 2)
-    if not _is_whole(bins) or bins < 2:
-        yield ("quantization_bins",), "must be a whole number, 2 or more", None
-    if "distribution" in definition:
-        yield from _distribution_faults(definition["distribution"])
 
 
 def _range_faults(definition: Mapping[str, Any], whole: bool) -> Iterator[Fault]:
@@ -150,7 +154,7 @@ def _number_hint(value: object) -> str | None:
         number = float(value)
     except ValueError:
         return None
-    # YAML 1.1 has no floats without a point: `1e-3` is text to it.
+    # YAML 1.1 has no floats without a point: `1e-3` is text.
     return f"write {number!r}" if math.isfinite(number) and "e" not in repr(number) else "write 1e-9 as 1.0e-9"
 
 
@@ -209,4 +213,5 @@ def _is_whole(value: Any) -> bool:
     return _is_number(value) and value == int(value)
 
 
-_is_weight: Callable[[Any], bool] = lambda value: _is_number(value) and value >= 0  # noqa: E731
+def _is_weight(value: Any) -> bool:
+    return _is_number(value) and bool(value >= 0)

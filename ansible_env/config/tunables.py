@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from ansible_env.config.documents import key_text
+from ansible_env.config.faults import Fault
 from ansible_env.config.text import kind_of, nearest
-from ansible_env.config.tunable_rules import Fault, definition_faults, group_faults
+from ansible_env.config.tunable_rules import definition_faults, group_faults
 from ansible_env.errors import ConfigError, ParameterError, Problem
 
 __all__ = ["ParamValues", "Tunable", "TunableGroup", "TunableGroups", "TunableValue", "parse_groups"]

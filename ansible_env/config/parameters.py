@@ -1,4 +1,4 @@
-"""The parameters of one trial, and the environment variables of its scripts.
+"""The parameters of one trial.
 
 The rules are those of mlos_bench (`environments/base_environment.py`, `environments/script_env.py`, `util.py`,
 `dict_templater.py`; 0.6.2, and main for the three names that every trial has), with these differences:
@@ -11,9 +11,8 @@ The rules are those of mlos_bench (`environments/base_environment.py`, `environm
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_env.config import checks
@@ -22,14 +21,14 @@ from ansible_env.config.expand import expand
 from ansible_env.config.fields import Value
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.secrets import MASK, Secret, read_secrets
-from ansible_env.config.text import kind_of, nearest, text_fault
+from ansible_env.config.shell_env import shell_env
+from ansible_env.config.text import kind_of, nearest
 from ansible_env.config.tunables import ParamValues, TunableGroups
 from ansible_env.errors import ConfigError, ParameterError, Problem
 
 __all__ = [
     "MASK",
     "Secret",
-    "ShellEnv",
     "Tunables",
     "Value",
     "check",
@@ -39,30 +38,10 @@ __all__ = [
     "resolve",
     "secret_values",
     "selected_groups",
-    "shell_env",
 ]
 
 Tunables = TunableGroups | Mapping[str, Any] | ParamValues
 """Definitions of tunables: our own, a mapping in mlos_bench's format, or an mlos_bench TunableGroups."""
-
-MAX_ENV_BYTES = 131_072
-"""Longest environment variable: `NAME=value` and its NUL must fit in 32 pages (MAX_ARG_STRLEN of Linux's execve)."""
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class ShellEnv:
-    """The environment variables of a trial's scripts. The mappings are from variables to values."""
-
-    plain: Mapping[str, str]
-    secret: Mapping[str, str]
-    """Variables with secret values."""
-    hosted: Mapping[str, str] = field(default_factory=dict)
-    """Variables with a value of each host's own: environment variable to the host variable."""
-    hosted_secret: Mapping[str, str] = field(default_factory=dict)
-
-    def __repr__(self) -> str:
-        return f"ShellEnv(plain={dict(self.plain)!r}, secret={dict.fromkeys(self.secret, MASK)!r})"
-
 
 # Tunables
 
@@ -152,32 +131,33 @@ def resolve(
     groups = selected_groups(config, tunables, (global_config or {}).get("tunable_params_map"))
     if tunable_values is None and not isinstance(tunables, TunableGroups | Mapping):
         tunable_values = tunables
-    tunable_names = groups.tunables
+    required = [name for name in _required(config) if name not in groups.tunables]
+    problems = [*_add_secrets(config, outside), *_missing(config, required, outside)]
+    names = dict.fromkeys(
+        [*config.const_args, *required, *config.secret_params, *config.host_params, *checks.TRIAL_NAMES]
+    )
+    problems += _value_problems({name: outside[name] for name in {*names, *groups.tunables} if name in outside})
+    if problems:
+        raise ParameterError(problems)
 
-    # Environment.__init__: globals into const_args and required_args, then `$var`.
-    problems: list[Problem] = []
-    required = [name for name in _required(config) if name not in tunable_names]
-    sources = {name: s for name, s in config.secret_params.items() if s and name not in outside}
+    # Environment.__init__ of mlos_bench: globals into const_args and required_args, then `$var`.
+    own = {name: config.const_args.get(name) for name in names if name in config.const_args or name in outside}
+    params: dict[str, Value] = expand(own, _scalars(outside))
+    # Environment.setup: tunables over that, then globals over everything known.
+    values = _tunable_values(groups, config, tunable_values)
+    values |= {name: outside[name] for name in groups.tunables if name in outside}
+    params.update(groups.assign(values))
+    return {name: Secret(str(value)) if name in config.secret_params else value for name, value in params.items()}
+
+
+def _add_secrets(config: EnvironmentConfig, outside: dict[str, Any]) -> list[Problem]:
+    """Add the secrets that have a source to the parameters from outside, and return the problems of reading them."""
+    sources = {name: source for name, source in config.secret_params.items() if source and name not in outside}
     try:
         outside.update(read_secrets(config.base_dir, sources, config.source))
     except ParameterError as error:
-        problems += error.problems
-    missing = [n for n in required if n not in config.const_args and n not in outside and n not in sources]
-    problems += [_missing(config, name) for name in missing]
-    known = {
-        **config.const_args,
-        **dict.fromkeys([*required, *config.secret_params, *config.host_params, *checks.TRIAL_NAMES]),
-    }
-    problems += _value_problems({n: outside[n] for n in {*known, *tunable_names} if n in outside})
-    if problems:
-        raise ParameterError(problems)
-    names = {name: config.const_args.get(name) for name in known if name in config.const_args or name in outside}
-    params: dict[str, Value] = expand(names, _scalars(outside))
-
-    # Environment.setup: tunables over that, then globals over everything known.
-    given = _tunable_values(groups, config, tunable_values)
-    params.update(groups.assign(given | {n: outside[n] for n in tunable_names if n in outside}))
-    return {name: Secret(str(value)) if name in config.secret_params else value for name, value in params.items()}
+        return list(error.problems)
+    return []
 
 
 def _outside(
@@ -203,12 +183,16 @@ def _required(config: EnvironmentConfig) -> Iterator[str]:
             yield name
 
 
-def _missing(config: EnvironmentConfig, name: str) -> Problem:
-    if name in config.secret_params:
-        hint = f"give its source in secret_params: {name}: {{env: VARIABLE}} or {{file: path}}"
-    else:
-        hint = f"-p {name}=VALUE on the command line, or global_config={{{name!r}: …}}"
-    return Problem("the required argument is missing", name, config.source, hint=hint)
+def _missing(config: EnvironmentConfig, required: Iterable[str], outside: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield a problem for each required parameter without a value or a source."""
+    for name in required:
+        if name in config.const_args or name in outside or config.secret_params.get(name):
+            continue
+        if name in config.secret_params:
+            hint = f"give its source in secret_params: {name}: {{env: VARIABLE}} or {{file: path}}"
+        else:
+            hint = f"-p {name}=VALUE on the command line, or global_config={{{name!r}: …}}"
+        yield Problem("the required argument is missing", name, config.source, hint=hint)
 
 
 def _value_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
@@ -260,46 +244,6 @@ def secret_values(config: EnvironmentConfig) -> dict[str, Secret]:
     """
     sources = {name: source for name, source in config.secret_params.items() if source}
     return read_secrets(config.base_dir, sources, config.source)
-
-
-# Environment variables
-
-
-def shell_env(config: EnvironmentConfig, params: Mapping[str, Value]) -> ShellEnv:
-    """Return the environment variables of the scripts: the exports of the environment file, converted by `str()`.
-
-    Raises:
-        ParameterError: a name is not a parameter, or a value does not fit into a variable: it has a NUL or half a
-            surrogate pair, or is too long for execve. No message contains a value.
-    """
-    plain: dict[str, str] = {}
-    secret: dict[str, str] = {}
-    problems: list[Problem] = []
-    hosted: dict[str, str] = {}
-    hosted_secret: dict[str, str] = {}
-    for variable, name in checks.env_sources(config).items():
-        if name in config.host_params and name not in params:
-            (hosted_secret if name in config.secret_params else hosted)[variable] = config.host_params[name]
-            continue
-        if name not in params:
-            hint = "give it as a parameter of the trial" if name in checks.TRIAL_NAMES else None
-            hint = hint or nearest(name, params)
-            problems.append(Problem(f"there is no parameter {name!r} to export", variable, config.source, hint=hint))
-            continue
-        value = str(params[name])  # also of a Secret
-        if fault := text_fault(value) or _length_fault(variable, value):
-            problems.append(Problem(f"the value of {name!r} {fault}", variable))
-        (secret if name in config.secret_params else plain)[variable] = value
-    if problems:
-        raise ParameterError(problems)
-    return ShellEnv(plain, secret, hosted, hosted_secret)
-
-
-def _length_fault(variable: str, value: str) -> str | None:
-    size = len(variable) + len(value.encode()) + 2  # '=' and the final NUL
-    if size <= MAX_ENV_BYTES:
-        return None
-    return f"is {size - MAX_ENV_BYTES} bytes too long: name and value can have {MAX_ENV_BYTES - 2} bytes together"
 
 
 # Before a trial

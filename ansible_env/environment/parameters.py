@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_env.config.model import EnvironmentConfig
-from ansible_env.config.parameters import ShellEnv, Tunables, check, public, resolve, shell_env
+from ansible_env.config.parameters import Tunables, check, public, resolve
+from ansible_env.config.shell_env import ShellEnv, shell_env
 
 __all__ = ["Assignment"]
 

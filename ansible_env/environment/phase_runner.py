@@ -18,7 +18,7 @@ from ansible_env.engine.protocol import Cancellation, Engine, EngineRun, Job, Li
 from ansible_env.environment.deadlines import SLACK, outer_deadline, rounds
 from ansible_env.environment.stop_on_failure import HaltOnFailure
 from ansible_env.environment.target_hosts import Members
-from ansible_env.playbook.document import Playbook
+from ansible_env.playbook.playbook import Playbook
 from ansible_env.results.fold.added_hosts import AddedHost, added_hosts, is_censored
 from ansible_env.results.fold.events import left_in_background
 from ansible_env.results.fold.fold_hosts import Expected, controller_message, fold_hosts
@@ -173,7 +173,7 @@ class PhaseRunner:
             logger.info("%s: %s again on %s", self._config.name, phase.playbook.phase, ", ".join(hosts))
             self._forget(phase)
             exports = {result.host: result.exports for result in found.values() if result.exports}
-            phase = replace(phase, playbook=phase.playbook.knowing(exports)) if exports else phase
+            phase = replace(phase, playbook=phase.playbook.with_exports(exports)) if exports else phase
         others = {name: result for name, result in found.items() if name not in asked}
         return {**{host: found[host] for host in asked}, **others}, message
 
@@ -217,12 +217,12 @@ class PhaseRunner:
         Raises:
             InventoryError: no host of the environment matches the pattern of a step.
         """
-        if not playbook.places:
+        if not playbook.host_tasks:
             return {}
         found = dict.fromkeys(self.hosts, playbook.scripts)
-        for place in playbook.places:
-            for host in self._members.of(place.hosts):
-                found[host] += place.scripts
+        for each in playbook.host_tasks:
+            for host in self._members.of(each.hosts):
+                found[host] += each.scripts
         return found
 
     def _note_added(self, phase: _Phase, events: Sequence[Mapping[str, Any]]) -> None:
@@ -238,7 +238,7 @@ class PhaseRunner:
             return ()
         phase.swept.extend(left)
         logger.info("%s: ending what runs in the background on %s", self._config.name, ", ".join(left))
-        job = self._job(replace(phase, playbook=phase.playbook.ended()), left, ",".join(left))
+        job = self._job(replace(phase, playbook=phase.playbook.for_ending()), left, ",".join(left))
         ended = self._engine.run(job, cancel=Cancellation()).events
         # They come after the others, whose numbers they would repeat.
         return [{**event, "counter": 10**9 + index} for index, event in enumerate(ended)]
@@ -283,7 +283,7 @@ class PhaseRunner:
             timeout=outer_deadline(config, name, len(hosts), self._options.forks, tasks=tasks),
             grace=config.timeouts.grace,
             base_dir=config.source.parent.absolute() if config.source else None,
-            beside=phase.playbook.beside,
+            beside=phase.playbook.import_dirs,
             uses_files=tasks,
             logs=logs,
             options=self._options,

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from ansible_env.common import about, get_logger
+from ansible_env.config.fields import PHASES
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.parameters import Tunables
 from ansible_env.engine.cold import ColdEngine
@@ -25,9 +26,8 @@ from ansible_env.environment.parameters import Assignment
 from ansible_env.environment.phase_runner import OnPlaybook, PhaseRunner, Place
 from ansible_env.environment.tracing import TrialTrace
 from ansible_env.errors import ConfigError, LifecycleError
-from ansible_env.playbook.document import Playbook
-from ansible_env.playbook.names import PHASES
-from ansible_env.playbook.plays import render, render_boot, render_question
+from ansible_env.playbook.playbook import Playbook
+from ansible_env.playbook.plays import render, render_boot, render_script
 from ansible_env.results.metrics.parse import Value
 from ansible_env.results.phase_result import PhaseResult
 from ansible_env.results.status import Status
@@ -262,7 +262,7 @@ class RemoteEnv:
         result = None
         if found is not None:
             phase, key = found
-            playbook = render_boot(self.config) if phase == "boot" else self._render(phase).attached()
+            playbook = render_boot(self.config) if phase == "boot" else self._render(phase).for_attaching()
             result = self._run_playbook(playbook, key)
         proof = "setup" if self.config.setup else "boot" if self.config.wait_boot else None
         ended = self.journal.status
@@ -276,7 +276,7 @@ class RemoteEnv:
             LifecycleError: outside the context.
         """
         self._check_context("fingerprints")
-        playbook = render_question(self.config, "Fingerprint", fingerprint.SCRIPT, fingerprint.TIMEOUT)
+        playbook = render_script(self.config, "Fingerprint", fingerprint.SCRIPT, fingerprint.TIMEOUT)
         found = {
             host: fingerprint.parse(text) for host, text in self._runner.ask(playbook, fingerprint.TIMEOUT).items()
         }

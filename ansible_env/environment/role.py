@@ -19,7 +19,8 @@ from typing import Any
 
 from ansible_env.config.expand import references
 from ansible_env.config.model import EnvironmentConfig
-from ansible_env.config.parameters import ShellEnv, known_names, public, resolve, selected_groups, shell_env
+from ansible_env.config.parameters import known_names, public, resolve, selected_groups
+from ansible_env.config.shell_env import ShellEnv, shell_env
 from ansible_env.config.steps import steps_of
 from ansible_env.config.text import nearest
 from ansible_env.errors import ConfigError, ParameterError, Problem
@@ -100,8 +101,8 @@ class PlayEnvironment:
 
     def _role(self, phase: str, directory: Path, token: str) -> dict[str, Any]:
         earlier = itertools.takewhile(lambda name: name != phase, self.config.phases)
-        found = [each for name in earlier for each in exports_of(name, tuple(steps_of(getattr(self.config, name))))]
-        playbook = render(self.config, phase, self.params, self.env, found=found)
+        exports = [each for name in earlier for each in exports_of(name, tuple(steps_of(getattr(self.config, name))))]
+        playbook = render(self.config, phase, self.params, self.env, exports=exports)
         if len(playbook.plays) != 1 or "tasks" not in playbook.plays[0]:
             what = f"{phase!r} has plays of its own, which cannot be in a role"
             hint = "run it with ansible-env, or import the playbook before the role"

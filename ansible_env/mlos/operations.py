@@ -10,7 +10,7 @@ from typing import Any
 from mlos_bench.environments.status import Status as MlosStatus
 
 from ansible_env.config.model import EnvironmentConfig
-from ansible_env.config.parameters import ShellEnv
+from ansible_env.config.shell_env import ShellEnv
 from ansible_env.config.text import env_name_fault, text_fault
 from ansible_env.engine.protocol import Cancellation
 from ansible_env.errors import ParameterError, Problem

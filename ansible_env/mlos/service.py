@@ -17,7 +17,7 @@ from mlos_bench.services.types.host_provisioner_type import SupportsHostProvisio
 from mlos_bench.services.types.os_ops_type import SupportsOSOps
 from mlos_bench.services.types.remote_exec_type import SupportsRemoteExec
 
-from ansible_env.config.parameters import ShellEnv
+from ansible_env.config.shell_env import ShellEnv
 from ansible_env.engine.protocol import Cancellation, Options
 from ansible_env.errors import EngineError
 from ansible_env.mlos import operations, share

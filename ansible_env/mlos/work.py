@@ -13,7 +13,7 @@ from typing import Any
 from mlos_bench.environments.status import Status as MlosStatus
 
 from ansible_env.config.model import EnvironmentConfig
-from ansible_env.config.parameters import ShellEnv
+from ansible_env.config.shell_env import ShellEnv
 from ansible_env.engine.protocol import Cancellation, Listener, Options
 from ansible_env.environment.phase_runner import PhaseRunner, Place
 from ansible_env.errors import EngineError
@@ -21,7 +21,7 @@ from ansible_env.mlos.compat import to_mlos
 from ansible_env.mlos.hosts import Target
 from ansible_env.mlos.runtime import Listed
 from ansible_env.mlos.settings import Settings
-from ansible_env.playbook.document import Playbook
+from ansible_env.playbook.playbook import Playbook
 from ansible_env.playbook.plays import render
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import OUTCOMES, Kind

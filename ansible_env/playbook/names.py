@@ -1,13 +1,10 @@
-"""Names that playbooks and those who read their results agree on."""
+"""Names that playbooks share with the code that runs them."""
 
 from __future__ import annotations
 
-PHASES = ("setup", "run", "teardown")
 PARAMS_VAR = "ansible_env_params"
-"""The variable by which Ansible tasks of a phase see the parameters."""
+"""The variable that holds the parameters for the Ansible tasks of a phase."""
 SECRETS_VAR = "ansible_env_secrets"
-"""The variable that carries secrets past the playbook, in a 0600 file: `.env` for scripts, `.params` for tasks."""
-
-
+"""The variable that passes secrets in a 0600 file, not in the playbook: `.env` for scripts, `.params` for tasks."""
 HOLD = 600
-"""Seconds that a staged script waits for its release at the most, should its controller be gone."""
+"""Longest time in seconds that a staged script waits for its release, in case its controller is gone."""

@@ -1,4 +1,4 @@
-"""A phase of an environment to plays."""
+"""Rendering of phases: from a phase of an environment to plays."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 from ansible_env.config.checks import variable_names
 from ansible_env.config.items import import_dirs, is_import, is_opaque
 from ansible_env.config.model import EnvironmentConfig
-from ansible_env.config.parameters import ShellEnv
+from ansible_env.config.shell_env import ShellEnv
 from ansible_env.config.steps import has_tasks, steps_of
-from ansible_env.playbook.document import Place, Playbook
 from ansible_env.playbook.names import PARAMS_VAR, SECRETS_VAR
+from ansible_env.playbook.playbook import HostTasks, Playbook
 from ansible_env.playbook.tasks import finish, hosts_of, measured, tasks_of
 from ansible_env.playbook.yaml_text import Unsafe, one_line, plain, unsafe
 from ansible_env.results.fold.events import PHASE_TASK
@@ -25,11 +25,17 @@ def render(
     env: ShellEnv,
     *,
     hosts: str | None = None,
-    found: Sequence[Mapping[str, str]] = (),
+    exports: Sequence[Mapping[str, str]] = (),
 ) -> Playbook:
-    """Render a phase for the hosts of a pattern, `config.hosts` where none is given.
+    """Render a phase.
 
-    `found` is what `exports_of` says of earlier phases, where these are run by the same playbook.
+    Args:
+        config: the environment.
+        phase: setup, run or teardown.
+        params: the parameters of the trial.
+        env: the environment variables of the scripts.
+        hosts: a host pattern; by default `config.hosts`.
+        exports: the results of `exports_of` for earlier phases in the same playbook.
     """
     items = tuple(getattr(config, phase))
     opaque = any(map(is_opaque, items))
@@ -40,36 +46,32 @@ def render(
     }
     play |= _batches(config) | _become(config)
     steps = tuple(steps_of(items))
-    tasks = tasks_of(config, phase, steps, env, opaque=opaque, found=found)
+    tasks = tasks_of(config, phase, steps, env, opaque=opaque, exports=exports)
     variables = _variables(config, params) if has_tasks(items) else {}
-    plays = tuple(_plays(play, variables, tasks, plain(config.handlers)))
-    here = [task for task in tasks if PHASE_TASK in task]
-    by_hosts = {pattern: [t for t in here if hosts_of(t) == pattern] for pattern in dict.fromkeys(map(hosts_of, here))}
-    places = tuple(
-        Place(pattern, len(found), sum(map(_only_starts, found)))
-        for pattern, found in by_hosts.items()
-        if pattern is not None
-    )
+    ours = [task for task in tasks if PHASE_TASK in task]
+    by_hosts = {pattern: [t for t in ours if hosts_of(t) == pattern] for pattern in dict.fromkeys(map(hosts_of, ours))}
+    own = by_hosts.pop(None, [])
     return Playbook(
-        phase,
-        plays,
-        len(by_hosts.get(None, ())),
-        places,
-        sum(map(_only_starts, by_hosts.get(None, ()))),
-        measured(steps).hosts,
-        finish(phase) if opaque else "",
-        import_dirs(items, config.base_dir),
+        phase=phase,
+        plays=tuple(_plays(play, variables, tasks, plain(config.handlers))),
+        scripts=len(own),
+        host_tasks=tuple(HostTasks(str(hosts), len(tasks), _starting(tasks)) for hosts, tasks in by_hosts.items()),
+        started=_starting(own),
+        measured=measured(steps).hosts,
+        finish=finish(phase) if opaque else "",
+        import_dirs=import_dirs(items, config.base_dir),
     )
 
 
-def _only_starts(task: Mapping[str, Any]) -> bool:
-    return "background" in task[PHASE_TASK] or "release_at" in task[PHASE_TASK]
+def _starting(tasks: Iterable[Mapping[str, Any]]) -> int:
+    """Return how many phase tasks only start a script, which another one follows."""
+    return sum("background" in task[PHASE_TASK] or "release_at" in task[PHASE_TASK] for task in tasks)
 
 
 def _plays(
     play: Mapping[str, Any], variables: Mapping[str, Any], tasks: Iterable[dict[str, Any]], handlers: Sequence[Any]
 ) -> Iterator[dict[str, Any]]:
-    """Put tasks into plays, between those of the playbooks that are imported."""
+    """Yield plays with the tasks, between the imports of playbooks."""
     gathered: set[str | None] = set()
     for (is_playbook, hosts), group in itertools.groupby(tasks, lambda task: (is_import(task), hosts_of(task))):
         if is_playbook:
@@ -78,7 +80,7 @@ def _plays(
         yield {
             **play,
             **({"hosts": hosts} if hosts else {}),
-            # Facts are kept from play to play; which hosts of one pattern are those of another, nobody knows yet.
+            # Facts last from play to play. Which hosts two patterns share is not known yet.
             "gather_facts": play["gather_facts"] and gathered.isdisjoint({None, hosts}),
             **({"vars": variables} if variables else {}),
             "tasks": [dict(task) for task in group],
@@ -88,12 +90,12 @@ def _plays(
 
 
 def _variables(config: EnvironmentConfig, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the variables by which Ansible tasks see the parameters."""
-    seen = unsafe({name: value for name, value in params.items() if name not in config.secret_params})
-    found: dict[str, Any] = {PARAMS_VAR: seen}
+    """Return the variables that hold the parameters for Ansible tasks."""
+    public = unsafe({name: value for name, value in params.items() if name not in config.secret_params})
+    variables: dict[str, Any] = {PARAMS_VAR: public}
     for name in variable_names(config, params):
-        found[name] = seen.get(name, f"{{{{ {SECRETS_VAR}.params.{name} }}}}")
-    return found
+        variables[name] = public.get(name, f"{{{{ {SECRETS_VAR}.params.{name} }}}}")
+    return variables
 
 
 def _batches(config: EnvironmentConfig) -> dict[str, Any]:
@@ -104,12 +106,12 @@ def _batches(config: EnvironmentConfig) -> dict[str, Any]:
 def _become(config: EnvironmentConfig) -> dict[str, Any]:
     if not config.become:
         return {}
-    found = {"become": True, "become_user": config.become_user, "become_method": config.become_method}
-    return {key: value for key, value in found.items() if value is not None}
+    keywords = {"become": True, "become_user": config.become_user, "become_method": config.become_method}
+    return {key: value for key, value in keywords.items() if value is not None}
 
 
 def render_boot(config: EnvironmentConfig, *, hosts: str | None = None) -> Playbook:
-    """Render what starts the hosts, as far as the environment file says how, and waits for each to answer."""
+    """Render the tasks that start the hosts, if the environment file has any, and wait until each one answers."""
     start = [{**plain(task), "delegate_to": "localhost", "become": False} for task in config.start_host]
     play: dict[str, Any] = {
         "name": f"Boot {one_line(config.name)}",
@@ -120,8 +122,8 @@ def render_boot(config: EnvironmentConfig, *, hosts: str | None = None) -> Playb
     return Playbook("boot", (play,), 1)
 
 
-def render_question(config: EnvironmentConfig, name: str, script: str, timeout: float) -> Playbook:
-    """Render a script of ours that is no phase of the environment."""
+def render_script(config: EnvironmentConfig, name: str, script: str, timeout: float) -> Playbook:
+    """Render a script of ours that is not a phase of the environment. `timeout` is in seconds."""
     play: dict[str, Any] = {
         "name": f"{name} {one_line(config.name)}",
         "hosts": config.hosts,

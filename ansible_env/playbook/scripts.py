@@ -1,4 +1,4 @@
-"""What a script becomes: one phase task, or several that start and follow it."""
+"""The tasks for a script: one phase task, or several that start and follow it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_env.config.model import EnvironmentConfig
-from ansible_env.config.parameters import ShellEnv
+from ansible_env.config.shell_env import ShellEnv
 from ansible_env.config.steps import Step
 from ansible_env.playbook.names import HOLD, SECRETS_VAR
 from ansible_env.playbook.yaml_text import Unsafe, one_line, unsafe
@@ -17,17 +17,10 @@ from ansible_env.results.fold.events import PHASE_TASK
 def script_task(
     config: EnvironmentConfig, phase: str, step: Step, env: ShellEnv, number: int, count: int, *, last: bool
 ) -> dict[str, Any]:
-    """Return the phase task of a script: the `number`th of `count`, perhaps the last that is waited for."""
+    """Return the phase task of a script, the `number`th of `count`; `last` if it must report the metrics."""
     script = step.item
     arguments: dict[str, Any] = {"script": Unsafe(script if script.endswith("\n") else script + "\n")}
-    if env.plain:
-        arguments["env"] = unsafe(dict(env.plain))
-    if env.secret:
-        arguments["secret_env"] = f"{{{{ {SECRETS_VAR}.env }}}}"
-    for name, hosted in (("host_env", env.hosted), ("secret_host_env", env.hosted_secret)):
-        if hosted:
-            arguments[name] = dict(hosted)
-    arguments["shell"] = config.shell
+    arguments |= _variables(env) | {"shell": config.shell}
     timeout = getattr(config.timeouts, phase)
     if timeout is not None:
         arguments |= {"timeout": timeout, "grace": config.timeouts.grace}
@@ -44,11 +37,20 @@ def script_task(
     if count > 1:
         arguments["step"] = number
     patterns = {name: source for name, source in step.exports.items() if not is_template(source)}
-    if patterns:
-        arguments["export_patterns"] = unsafe(patterns)
-    if templates := {name: source for name, source in step.exports.items() if is_template(source)}:
-        arguments["export_values"] = templates
+    templates = {name: source for name, source in step.exports.items() if is_template(source)}
+    exports = {"export_patterns": unsafe(patterns), "export_values": templates}
+    arguments |= {name: value for name, value in exports.items() if value}
     return {"name": one_line(step.name or f"{phase.capitalize()} script"), PHASE_TASK: arguments}
+
+
+def _variables(env: ShellEnv) -> dict[str, Any]:
+    arguments = {
+        "env": unsafe(dict(env.plain)),
+        "secret_env": f"{{{{ {SECRETS_VAR}.env }}}}" if env.secret else None,
+        "host_env": dict(env.hosted),
+        "secret_host_env": dict(env.hosted_secret),
+    }
+    return {name: value for name, value in arguments.items() if value}
 
 
 def _metrics_arguments(config: EnvironmentConfig, *, last: bool, alone: bool) -> dict[str, Any]:
@@ -59,17 +61,32 @@ def _metrics_arguments(config: EnvironmentConfig, *, last: bool, alone: bool) ->
         arguments["results_json"] = True
     if config.telemetry:
         arguments["telemetry"] = unsafe([probe.model_dump(exclude_none=True) for probe in config.telemetry])
-    if config.required_metrics and alone:  # of several scripts, each may give some of them: they are counted at the end
+    if config.required_metrics and alone:  # several scripts may report some each: checked at the end
         arguments["required_metrics"] = unsafe(list(config.required_metrics))
     return arguments
 
 
-def together_tasks(task: Mapping[str, Any], number: int) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Return the tasks that stage a script on every host, let all of them start at one moment, and follow them.
+def started_tasks(
+    task: Mapping[str, Any], number: int, step: Step, *, together: bool
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the tasks that run a script in the place of its step, and those that follow it after all other steps."""
+    if together:
+        *begin, follow = _together(task, number)
+        if not step.background:
+            return [*begin, follow], []
+        return begin, [follow if step.background is True else _ending(follow)]
+    if step.background:
+        start, follow = _in_background(task, number)
+        return [start], [follow if step.background is True else _ending(follow)]
+    return [dict(task)], []
 
-    The moment is so far ahead that each host can be told of it, which takes no longer than the staging took.
+
+def _together(task: Mapping[str, Any], number: int) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Return the tasks that stage a script on every host, start all of them at the same time, and follow them.
+
+    The start time leaves enough time to notify each host, which takes no longer than the staging took.
     """
-    start, follow = in_background(task, number, Step(""))
+    start, follow = _in_background(task, number)
     staged = f"ansible_play_hosts | map('extract', hostvars, '{start['register']}') | map(attribute='staged')"
     at = f"{{{{ ({staged} | max) + 1 + 1.5 * (({staged} | max) - ({staged} | min)) }}}}"
     release = {
@@ -77,31 +94,31 @@ def together_tasks(task: Mapping[str, Any], number: int) -> tuple[dict[str, Any]
         "clock_offset": f"{{{{ {start['register']}.clock_offset }}}}",
         "run_id": f"{{{{ {start['register']}.run_id }}}}",
     }
-    name = task["name"]
     return (
-        {**start, "name": f"Stage {name[:1].lower()}{name[1:]}", PHASE_TASK: {**start[PHASE_TASK], "hold": HOLD}},
-        {"name": f"Release {name[:1].lower()}{name[1:]}", PHASE_TASK: release},
+        {**start, "name": _named("Stage", task), PHASE_TASK: {**start[PHASE_TASK], "hold": HOLD}},
+        {"name": _named("Release", task), PHASE_TASK: release},
         follow,
     )
 
 
-def in_background(task: Mapping[str, Any], number: int, step: Step) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the task that starts a script, and the one that waits for it, or ends it, when the others are done."""
+def _in_background(task: Mapping[str, Any], number: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the task that starts a script, and the one that waits for it."""
     register = f"ansible_env_script_{number}"
     arguments = task[PHASE_TASK]
-    measures = ("results_stdout_pattern", "results_json", "required_metrics")
-    start = {key: value for key, value in arguments.items() if key not in measures}
+    metrics = ("results_stdout_pattern", "results_json", "required_metrics")
+    start = {key: value for key, value in arguments.items() if key not in metrics} | {"background": True}
     follow = {**arguments, "attach": True, "run_id": f"{{{{ {register}.run_id }}}}"}
-    if step.background == "until_end":
-        follow["end"] = "over"
-    name = task["name"]
     return (
-        {**task, "name": f"Start {name[:1].lower()}{name[1:]}", PHASE_TASK: {**start, "background": True}}
-        | {"register": register},
+        {**task, "name": _named("Start", task), PHASE_TASK: start, "register": register},
         {**task, PHASE_TASK: follow},
     )
 
 
-def over(task: Mapping[str, Any]) -> dict[str, Any]:
+def _named(verb: str, task: Mapping[str, Any]) -> str:
+    name = task["name"]
+    return f"{verb} {name[:1].lower()}{name[1:]}"
+
+
+def _ending(task: Mapping[str, Any]) -> dict[str, Any]:
     """Return the task that ends a script instead of waiting for it."""
     return {**task, PHASE_TASK: {**task[PHASE_TASK], "end": "over"}}

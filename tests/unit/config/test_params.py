@@ -14,8 +14,6 @@ from hypothesis import strategies as st
 
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.parameters import (
-    MAX_ENV_BYTES,
-    ShellEnv,
     check,
     check_names,
     known_names,
@@ -23,9 +21,9 @@ from ansible_env.config.parameters import (
     resolve,
     secret_values,
     selected_groups,
-    shell_env,
 )
 from ansible_env.config.secrets import MASK, Secret
+from ansible_env.config.shell_env import MAX_ENV_BYTES, ShellEnv, shell_env
 from ansible_env.errors import ConfigError, ParameterError
 from tests.unit.config.test_tunables import MlosTunableGroups
 

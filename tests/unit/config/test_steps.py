@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from ansible_env.config.model import EnvironmentConfig
-from ansible_env.config.parameters import ShellEnv
+from ansible_env.config.shell_env import ShellEnv
 from ansible_env.engine.protocol import EngineRun
 from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ConfigError
@@ -223,9 +223,9 @@ def test_the_skew_is_by_one_clock():
 def test_who_takes_up_a_trial_releases_nothing():
     with env(run=["drive"], start="together", required_metrics=None) as bench:
         found = render(bench.config, "run", bench.params, ShellEnv({}, {}))
-    assert (found.scripts, found.attached().scripts) == (3, 1)
-    assert [next(iter(task[PHASE_TASK])) for task in found.attached().plays[0]["tasks"]] == ["script"]
-    assert len(found.ended().plays[0]["tasks"]) == 1
+    assert (found.scripts, found.for_attaching().scripts) == (3, 1)
+    assert [next(iter(task[PHASE_TASK])) for task in found.for_attaching().plays[0]["tasks"]] == ["script"]
+    assert len(found.for_ending().plays[0]["tasks"]) == 1
 
 
 # Parameters of hosts

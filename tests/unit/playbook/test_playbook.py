@@ -13,9 +13,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ansible_env.config.model import EnvironmentConfig
-from ansible_env.config.parameters import resolve, shell_env
-from ansible_env.playbook.document import Playbook
+from ansible_env.config.parameters import resolve
+from ansible_env.config.shell_env import shell_env
 from ansible_env.playbook.names import PARAMS_VAR, SECRETS_VAR
+from ansible_env.playbook.playbook import Playbook
 from ansible_env.playbook.plays import render, render_boot
 from ansible_env.playbook.yaml_text import Unsafe, unsafe
 from ansible_env.results.fold.events import PHASE_TASK
@@ -213,7 +214,7 @@ def test_boot():
 
 def test_attached_starts_nothing():
     found = playbook("setup", setup=["a", TASK, "b"], gather_facts=True)
-    again = found.attached()
+    again = found.for_attaching()
     assert [task[PHASE_TASK]["attach"] for task in again.plays[0]["tasks"]] == [True, True]
     assert [task[PHASE_TASK]["step"] for task in again.plays[0]["tasks"]] == [1, 2]
     assert again.plays[0]["gather_facts"] is False
@@ -223,7 +224,7 @@ def test_attached_starts_nothing():
 
 @pytest.mark.parametrize("items", [["a", TASK], [TASK]])
 def test_attached_proves_nothing_of_a_task_behind_the_last_script(items):
-    again = playbook("setup", setup=items).attached()
+    again = playbook("setup", setup=items).for_attaching()
     assert again.scripts > sum(PHASE_TASK in task for task in again.plays[0]["tasks"])
 
 
@@ -420,8 +421,8 @@ def test_an_imported_playbook_stands_between_plays(tmp_path):
     assert (first["gather_facts"], last["gather_facts"]) == (True, False)
     assert first["handlers"] == last["handlers"] == handlers
     assert [task["name"] for task in last["tasks"]] == ["Setup script", "Finish setup"]
-    assert (found.scripts, found.finish, found.beside) == (3, "Finish setup", (tmp_path,))
-    assert len(found.attached().plays) == 2
+    assert (found.scripts, found.finish, found.import_dirs) == (3, "Finish setup", (tmp_path,))
+    assert len(found.for_attaching().plays) == 2
 
 
 def test_handlers_run_before_the_next_script_and_the_proof():

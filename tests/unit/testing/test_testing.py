@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ansible_env.config.model import EnvironmentConfig
-from ansible_env.config.parameters import ShellEnv
+from ansible_env.config.shell_env import ShellEnv
 from ansible_env.engine.inventory import Inventory
 from ansible_env.engine.protocol import Cancellation, Job, Options
 from ansible_env.environment.remote_env import RemoteEnv

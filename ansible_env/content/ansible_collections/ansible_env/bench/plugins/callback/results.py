@@ -54,8 +54,8 @@ from pathlib import Path
 from ansible.plugins.callback import CallbackBase
 
 try:
+    from ansible_env.config.fields import PHASES
     from ansible_env.errors import AnsibleEnvError
-    from ansible_env.playbook.names import PHASES
     from ansible_env.results.fold.events import PHASE_TASK
     from ansible_env.supervisor.variables import LOG_DIR, PRIVATE_DIR
     from ansible_env.trials.played import PlayedTrial

@@ -15,7 +15,7 @@ def spares(engine: Engine) -> set[int]:
     assert isinstance(engine, SessionEngine)
     found = set()
     for server in engine._servers.values():
-        for pid in children(server._process.pid):
+        for pid in children(server.pid):
             with contextlib.suppress(OSError):
                 if Path(f"/proc/{pid}/cwd").readlink() == Path("/") and not _name(pid).startswith("ae-"):
                     found.add(pid)

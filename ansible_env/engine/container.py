@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from ansible_env.common import get_logger
-from ansible_env.engine.cold import ColdEngine, Run, vault_arguments
+from ansible_env.engine.cold import ColdEngine
 from ansible_env.engine.environ import is_among
 from ansible_env.engine.inventory import Inventory
-from ansible_env.engine.listing import list_hosts
 from ansible_env.engine.private import PrivateDir
 from ansible_env.engine.protocol import Cancellation, Job, Listener, Options
+from ansible_env.engine.run import Run
 from ansible_env.engine.watch import Watch
 from ansible_env.errors import ConfigError, EngineError, Problem
 from ansible_env.supervisor.interrupts import CANCEL_SIGNAL
@@ -41,7 +41,7 @@ NOT_ITS = (
 """Variables that are about this machine, and not about Ansible."""
 SOCKETS = "/runner/cp"
 """In the private directory, by its short name there; shared connections end with the container."""
-ASK = 60
+QUERY_TIMEOUT = 60
 """Seconds for a question to the container engine."""
 
 
@@ -64,24 +64,9 @@ class ContainerEngine(ColdEngine):
             raise ConfigError(f"--container-engine {program}: must be one of {', '.join(PROGRAMS)}")
         self.image = image
         self._wanted = program
-        self._found: str | None = None
+        self._program: str | None = None
         self._mounts = tuple(mounts)
         self._ready = threading.Lock()
-
-    def hosts(self, inventory: Inventory, pattern: str, limit: str | None, options: Options) -> Sequence[str]:
-        """Return the hosts that a pattern stands for, as Ansible in the image sees it. See `Engine.hosts`."""
-        private = PrivateDir(self._directory())
-        try:
-            env = self._environment(options, "listing", private)
-            sources = [flag for source in inventory.arguments(private.path / "env") for flag in ("-i", source)]
-            volumes = self.volumes(inventory, options, env, private.path)
-            user = [f"--user={os.getuid()}"] if self.program == "docker" else []
-            command = [self.program, "run", "--rm", *OPTIONS, *user, *(word for v in volumes for word in ("-v", v))]
-            command += [word for name in env for word in ("--env", name)]
-            command += [self.image, "ansible", *sources, *vault_arguments(options)]
-            return list_hosts(command, pattern, limit, {**os.environ, **env}, inventory.sources)
-        finally:
-            private.remove()
 
     @property
     def program(self) -> str:
@@ -91,10 +76,10 @@ class ContainerEngine(ColdEngine):
             EngineError: there is nothing that runs containers, or it cannot get the image.
         """
         with self._ready:
-            if self._found is None:
-                self._found = find_program(self._wanted)
-                fetch(self._found, self.image)
-            return self._found
+            if self._program is None:
+                self._program = find_program(self._wanted)
+                fetch(self._program, self.image)
+            return self._program
 
     def volumes(self, inventory: Inventory, options: Options, env: Mapping[str, str], *own: Path) -> list[str]:
         """Return what is mounted: `own` to be written to, the rest only to be read."""
@@ -110,15 +95,24 @@ class ContainerEngine(ColdEngine):
         homes = ["/home/runner/.ssh", "/root/.ssh", str(keys)] if keys.is_dir() else []
         writable = _outermost(own)
         readable = [p for p in _outermost(read) if not any(p == w or w in p.parents for w in writable)]
-        found = [f"{path}:{path}" for path in writable] + [f"{path}:{path}:ro" for path in readable]
-        found += [f"{keys}:{home}:ro" for home in dict.fromkeys(homes) if f"{home}:{home}:ro" not in found]
-        return [*found, *self._mounts]
+        mounts = [f"{path}:{path}" for path in writable] + [f"{path}:{path}:ro" for path in readable]
+        mounts += [f"{keys}:{home}:ro" for home in dict.fromkeys(homes) if f"{home}:{home}:ro" not in mounts]
+        return [*mounts, *self._mounts]
 
     def _new_run(self, job: Job, private: PrivateDir, listener: Listener | None, cancel: Cancellation) -> Run:
         return _ContainerRun(self, job, private, listener, cancel)
 
     def _command(self, program: str, env: Mapping[str, str]) -> tuple[str, Sequence[str]]:
         return program, []  # the one in the image's PATH
+
+    def _listing(
+        self, inventory: Inventory, options: Options, env: Mapping[str, str], private: Path
+    ) -> tuple[Sequence[str], Mapping[str, str]]:
+        volumes = self.volumes(inventory, options, env, private)
+        user = [f"--user={os.getuid()}"] if self.program == "docker" else []
+        command = [self.program, "run", "--rm", *OPTIONS, *user, *(word for v in volumes for word in ("-v", v))]
+        command += [word for name in env for word in ("--env", name)]
+        return [*command, self.image, "ansible"], {**os.environ, **env}
 
     def _environment(self, options: Options, run: str, private: PrivateDir, job: Job | None = None) -> dict[str, str]:
         env = super()._environment(options, run, private, job)
@@ -141,19 +135,18 @@ class _ContainerRun(Run):
         super().__init__(job, private, listener, cancel)
         self._engine = engine
         self._container = Container(engine.program, f"ansible_runner_{self.id}")
-        self._watch = _ContainerWatch(
-            job, self.id, private, self._logs, self._listener, cancel, container=self._container
-        )
+        self._watch = _ContainerWatch(job, self.id, private, cancel, container=self._container)
+        self._watch.follow(self._logs, self._listener)
 
     def end(self) -> None:
         self._container.kill("KILL")
         super().end()
 
     def _message(self, rc: int | None) -> str:
-        said = super()._message(rc)
-        if "couldn't resolve module/action 'ansible_env.bench." in said:
-            said += f" (the image {self._engine.image} must have ansible-env: pip install ansible-env)"
-        return said
+        message = super()._message(rc)
+        if "couldn't resolve module/action 'ansible_env.bench." in message:
+            message += f" (the image {self._engine.image} must have ansible-env: pip install ansible-env)"
+        return message
 
     def isolation(self, env: Mapping[str, str]) -> dict[str, Any]:
         job = self._job
@@ -181,16 +174,20 @@ class Container:
 
     def kill(self, number: str) -> None:
         """Send a signal to its first process, ansible-playbook or what the image has before that."""
-        self._do("kill", "--signal", number, self.name)
+        self._call("kill", "--signal", number, self.name)
 
     def signal(self, pids: Sequence[int], number: int) -> None:
         """Send a signal to some of its processes."""
-        self._do("exec", self.name, "/bin/sh", "-c", f"kill -{number} {' '.join(map(str, pids))}")  # kill is built in
+        self._call("exec", self.name, "/bin/sh", "-c", f"kill -{number} {' '.join(map(str, pids))}")  # kill is built in
 
-    def _do(self, *words: str) -> None:
+    def _call(self, *words: str) -> None:
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):  # it may have ended by itself
             subprocess.run(
-                [self._program, *words], stdin=subprocess.DEVNULL, capture_output=True, timeout=ASK, check=False
+                [self._program, *words],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=QUERY_TIMEOUT,
+                check=False,
             )
 
 
@@ -201,7 +198,7 @@ class _ContainerWatch(Watch):
         super().__init__(*arguments)
         self._container = container
 
-    def _tell(self, workers: Sequence[int]) -> None:
+    def _ask(self, workers: Sequence[int]) -> None:
         if workers:
             self._container.signal(workers, int(CANCEL_SIGNAL))
 
@@ -234,19 +231,19 @@ def fetch(program: str, image: str) -> None:
     Raises:
         EngineError: the container engine does not work, or cannot get the image.
     """
-    if _ask(program, "image", "inspect", "--format", "{{.Id}}", image).returncode == 0:
+    if _query(program, "image", "inspect", "--format", "{{.Id}}", image).returncode == 0:
         return
-    working = _ask(program, "version")
+    working = _query(program, "version")
     if working.returncode:
         raise EngineError(f"{program} does not work: {_last(working.stderr or working.stdout)}")
     logger.info("%s has no image %s yet: fetching it", program, image)
-    done = _ask(program, "pull", "--quiet", image, patience=None)
+    done = _query(program, "pull", "--quiet", image, timeout=None)
     if done.returncode:
         hint = "build one with ansible-builder from examples/execution-environment.yml"
         raise EngineError(str(Problem(f"{program} cannot get the image {image}: {_last(done.stderr)}", hint=hint)))
 
 
-def _ask(program: str, *words: str, patience: float | None = ASK) -> subprocess.CompletedProcess[str]:
+def _query(program: str, *words: str, timeout: float | None = QUERY_TIMEOUT) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
             [program, *words],
@@ -254,7 +251,7 @@ def _ask(program: str, *words: str, patience: float | None = ASK) -> subprocess.
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=patience,
+            timeout=timeout,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -24,12 +25,11 @@ def make_base(parent: str | None) -> Path:
     """Make the directory of an engine, with its owner's name in it."""
     base = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
     (base / "owner").write_text(Owner.this().to_text(), encoding="utf-8")
-    (base / "cp").mkdir(mode=0o700)
     return base
 
 
 def remove_base(base: Path) -> None:
-    """End the shared ssh connections of an engine, and remove its directory."""
+    """End the shared ssh connections of an engine, whose sockets are in `cp`, and remove its directory."""
     for socket in (base / "cp").glob("*"):
         command = ["ssh", "-O", "exit", "-o", f"ControlPath={socket}", "none"]
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
@@ -37,7 +37,7 @@ def remove_base(base: Path) -> None:
     shutil.rmtree(base, ignore_errors=True)
 
 
-def sweep(parent: str | None) -> None:
+def remove_leftovers(parent: str | None) -> None:
     """End local processes and remove directories whose owner is dead.
 
     With SIGKILL: a worker that got SIGTERM would end its script on the target, and `attach` may still want that.
@@ -59,3 +59,13 @@ def _orphans() -> Iterator[int]:
         with contextlib.suppress(ValueError):
             if not Owner.of_text(variables).lives():
                 yield pid
+
+
+def short_temp() -> str | None:
+    """Return the usual directory for temporary files, or /tmp where that one's name cannot be that of a socket's.
+
+    It would be too long (a control socket's path may have 104 bytes), or hold what ssh replaces or splits at: `%h`,
+    spaces, quotes.
+    """
+    usual = tempfile.gettempdir()
+    return usual if len(usual) < 40 and re.fullmatch(r"[A-Za-z0-9_./+-]+", usual) else "/tmp"  # noqa: S108

@@ -1,4 +1,4 @@
-"""Which hosts a pattern stands for, as Ansible sees it."""
+"""The hosts that a pattern selects, as Ansible sees it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import subprocess
 from collections.abc import Mapping, Sequence
 
+from ansible_env.engine import processes
 from ansible_env.engine.forkserver.client import NOT_STARTED
 from ansible_env.errors import EngineError, InventoryError, Problem
 
@@ -36,10 +37,11 @@ def list_hosts(
             errors="replace",
             timeout=LISTING_TIMEOUT,
             check=False,
+            preexec_fn=processes.unblocking(),
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise EngineError(f"the inventory could not be read: {error}") from error
-    said = _words(done.stderr)
+    said = _one_line(done.stderr)
     if done.returncode == NOT_STARTED:
         raise NotStartedError(said)
     if done.returncode != 0:
@@ -52,7 +54,7 @@ def list_hosts(
     return hosts
 
 
-def _words(stderr: str) -> str:
-    """Return what Ansible said, on one line."""
+def _one_line(stderr: str) -> str:
+    """Return what Ansible printed, on one line."""
     text = re.sub(r"\[(WARNING|ERROR)\]: ", "", stderr)
     return " ".join(text.split())[:1000]

@@ -63,12 +63,19 @@ class PrivateDir:
         path.mkdir(mode=0o700)
         return path
 
-    def workers(self) -> list[int]:
-        """Return the pids of the processes that wait for a script: each says `+PID` and `-PID`."""
-        found: dict[str, bool] = {}
-        for line in (self.path / "workers").read_text(encoding="ascii").split():
-            found[line[1:]] = line[0] == "+"
-        return [int(pid) for pid, waits in found.items() if waits]
+    def waiting(self) -> dict[int, str]:
+        """Return the workers that have not reported the end of their script, by pid, and the host of each.
+
+        A worker writes `+PID HOST` before it starts or follows a script, and `-PID HOST` when it knows its end.
+        """
+        waiting: dict[int, str] = {}
+        for line in (self.path / "workers").read_text(encoding="utf-8").splitlines():
+            pid, _, host = line[1:].partition(" ")
+            if line[0] == "+":
+                waiting[int(pid)] = host
+            else:
+                waiting.pop(int(pid), None)
+        return waiting
 
     def remove(self) -> None:
         """Remove it, with everything in it."""

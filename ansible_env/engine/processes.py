@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from ansible_env.engine.forkserver.wire import process_name
@@ -60,6 +60,19 @@ def send(pids: Iterable[int], number: signal.Signals) -> None:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)
+
+
+def unblocking() -> Callable[[], None] | None:
+    """Return what a new process has to do first, if this thread blocks signals: the new one would block them, too.
+
+    Without SIGCHLD Ansible waits for its workers for ever, and without SIGUSR1 and SIGTERM nobody can end it.
+    """
+    return unblock if signal.pthread_sigmask(signal.SIG_BLOCK, ()) else None
+
+
+def unblock() -> None:
+    """Block no signal in this thread."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def end(run: str, *, patience: float = 3) -> None:

@@ -71,7 +71,9 @@ class EngineRun:
     stopped: str = ""
     """`canceled` or `timeout` where we ended it."""
     message: str = ""
-    """What Ansible said outside of any task, where it failed."""
+    """What Ansible reported outside of any task, where it failed."""
+    unfinished: tuple[str, ...] = ()
+    """Hosts on which a script was started, or may have been, whose end is not known: nobody follows it any more."""
 
 
 class Cancellation:

@@ -1,7 +1,8 @@
 """The pseudo-terminal that ansible-runner reads from.
 
-Two things differ from pexpect's own: no tenth of a second is slept after each run, and what is to be started by a
-client of the fork server is asked of the server from here, which saves the process and start of that client.
+It differs from pexpect's own in three things. It does not sleep for a tenth of a second after each run. It sends the
+request of a client of the fork server itself, which saves starting that client. A process that it starts blocks no
+signals.
 """
 
 from __future__ import annotations
@@ -14,34 +15,42 @@ import struct
 import termios
 import time
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ansible_runner.runner
 import pexpect
 import ptyprocess
 
+from ansible_env.engine import processes
 from ansible_env.engine.forkserver import client
 
 GRACE = 0.1
 """Seconds that ptyprocess waits for a process to end after its output has: always, while most need a millisecond."""
-PATIENCE = 60.0
+START_TIMEOUT = 60.0
 """Seconds for the fork server to load Ansible and fork."""
 SERVER_GONE = 250
 """Exit status of a process whose fork server has ended."""
 
 
 class _Spawn(pexpect.spawn):  # type: ignore[misc]
-    """`pexpect.spawn`, but `close()` looks often instead of sleeping once (ptyprocess `delayafterclose`)."""
+    """`pexpect.spawn`, but `close()` polls instead of sleeping once (ptyprocess `delayafterclose`)."""
 
     def _spawnpty(self, args: Sequence[bytes], **options: Any) -> Any:
-        asked = client.asked([os.fsdecode(arg) for arg in args])
-        if asked is not None:
-            socket_path, arguments = asked
+        request = client.parse([os.fsdecode(arg) for arg in args])
+        if request is not None:
+            socket_path, arguments = request
             forked = _fork(socket_path, arguments, options["env"] or os.environ, options["cwd"] or os.getcwd())  # noqa: PTH109
             if forked is not None:
                 return forked
-        return super()._spawnpty(args, **options)
+        before: Callable[[], None] | None = options.get("preexec_fn")
+
+        def prepare() -> None:
+            processes.unblock()
+            if before is not None:
+                before()
+
+        return super()._spawnpty(args, **{**options, "preexec_fn": prepare})
 
     def close(self, force: bool = True) -> None:
         """Close the terminal as soon as the process has ended."""
@@ -53,7 +62,7 @@ class _Spawn(pexpect.spawn):  # type: ignore[misc]
 
 
 class _Forked(ptyprocess.PtyProcess):  # type: ignore[misc]
-    """A process on a terminal of ours whose parent is the fork server: that says when and how it ended."""
+    """A process on a terminal of ours whose parent is the fork server, which reports when and how it ended."""
 
     terminated: bool
 
@@ -67,7 +76,7 @@ class _Forked(ptyprocess.PtyProcess):  # type: ignore[misc]
             return False
         if not select.select([self._connection], [], [], None if self.flag_eof else 0)[0]:
             return True
-        status = client.word(self._connection)
+        status = client.receive(self._connection)
         self.terminated = True
         if status < 0:
             self.exitstatus = SERVER_GONE
@@ -94,7 +103,7 @@ def _fork(path: str, arguments: list[str], environ: Mapping[str, str], cwd: str)
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         variables = {os.fsencode(name): os.fsencode(value) for name, value in environ.items()}
         connection = client.request(path, arguments, variables, cwd, [slave] * 3)
-        if not select.select([connection], [], [], PATIENCE)[0] or (pid := client.word(connection)) < 0:
+        if not select.select([connection], [], [], START_TIMEOUT)[0] or (pid := client.receive(connection)) < 0:
             connection.close()
             os.close(master)
             return None

@@ -1,18 +1,10 @@
-"""The warm engine: as the plain one, but ansible-playbook is forked from a process that has it loaded."""
+"""The warm engine: as the cold one, but ansible-playbook is forked from a process that has Ansible loaded."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
-import os
-import socket
 import subprocess
-import sys
-import tempfile
 import threading
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from ansible_env.common import get_logger
 from ansible_env.engine.cold import ColdEngine
@@ -21,6 +13,7 @@ from ansible_env.engine.forkserver import client
 from ansible_env.engine.inventory import Inventory
 from ansible_env.engine.listing import NotStartedError
 from ansible_env.engine.protocol import Cancellation, EngineRun, Job, Listener, Options
+from ansible_env.engine.server import ForkServer, key_of
 from ansible_env.supervisor.variables import PER_RUN
 
 logger = get_logger(__name__)
@@ -29,20 +22,21 @@ logger = get_logger(__name__)
 class WarmEngine(ColdEngine):
     """Forks each ansible-playbook from a fork server, which is started when it is first needed.
 
-    Where that fails, a run is done as the plain engine does it, and a warning says why.
+    Where that fails, a run is done as the cold engine does it, and a warning says why.
     """
 
-    _spares = 0
-    """Processes that the fork server keeps ready for the phases to come."""
+    prepared = 0
+    """Processes that the fork server prepares for the phases to come."""
 
     def __init__(self) -> None:
         super().__init__()
         self._broken = False
-        self._servers: dict[str, _Server] = {}
+        self._servers: dict[str, ForkServer] = {}
         self._servers_lock = threading.Lock()
+        self._reported: set[str] = set()
 
     def hosts(self, inventory: Inventory, pattern: str, limit: str | None, options: Options) -> Sequence[str]:
-        """Return the hosts that a pattern stands for. See `Engine.hosts`."""
+        """Return the hosts that a pattern selects. See `Engine.hosts`."""
         try:
             return super().hosts(inventory, pattern, limit, options)
         except NotStartedError as error:
@@ -51,25 +45,44 @@ class WarmEngine(ColdEngine):
 
     def run(self, job: Job, *, listener: Listener | None = None, cancel: Cancellation | None = None) -> EngineRun:
         """Run a job to its end. See `Engine.run`."""
+        self._report()
         run = super().run(job, listener=listener, cancel=cancel)
         if run.rc != client.NOT_STARTED or run.events:
             return run
         self._give_up(run.message)
         return super().run(job, listener=listener, cancel=cancel)
 
+    def close(self) -> None:
+        """End the fork servers, too."""
+        if not self._is_forked():
+            with self._servers_lock:
+                servers, self._servers = list(self._servers.values()), {}
+            for server in servers:
+                server.close()
+        super().close()
+
+    def _report(self) -> None:
+        """Log once why the servers do without a patch, or without prepared processes."""
+        for server in list(self._servers.values()):
+            for line in server.complaints() - self._reported:
+                self._reported.add(line)
+                if line.startswith(client.NOT_PREPARED):
+                    logger.warning("each phase is done as by the warm engine: %s", line)
+                else:
+                    logger.debug("%s", line)
+
     def _give_up(self, reason: object) -> None:
         """Do without a fork server from now on."""
-        words = "; ".join(server.ending() for server in self._servers.values() if not server.lives())
+        words = "; ".join(server.last_words() for server in self._servers.values() if not server.is_alive())
         logger.warning("the fork server does not work, so Ansible is started anew for each phase: %s", words or reason)
         self._broken = True
 
-    def close(self) -> None:
-        """End the fork servers, too."""
-        with self._servers_lock:
-            servers, self._servers = list(self._servers.values()), {}
+    def _after_fork(self) -> None:
+        super()._after_fork()
+        self._servers_lock = threading.Lock()
+        servers, self._servers = list(self._servers.values()), {}
         for server in servers:
-            server.close()
-        super().close()
+            server.abandon()
 
     def _command(self, program: str, env: Mapping[str, str]) -> tuple[str, Sequence[str]]:
         if self._broken:
@@ -82,89 +95,15 @@ class WarmEngine(ColdEngine):
         first, *others = client.command(str(server.socket), ansible_program(program))
         return first, others
 
-    def _server(self, env: Mapping[str, str]) -> _Server:
-        """Return the server for an environment; one that has died is replaced."""
+    def _server(self, env: Mapping[str, str]) -> ForkServer:
+        """Return the server for an environment; one that has ended, or lost its socket, is replaced."""
         shared = {name: value for name, value in env.items() if name not in PER_RUN}
-        key = _key(shared)
+        key = key_of(shared)
         with self._servers_lock:
             server = self._servers.get(key)
-            if server is None or not server.lives():
+            if server is None or not server.is_usable():
                 if server is not None:
-                    logger.warning("the fork server has ended (%s); starting another", server.ending())
+                    logger.warning("the fork server has ended (%s); starting another", server.last_words())
                     server.close()
-                server = self._servers[key] = _Server(self._directory(), shared, self._spares)
+                server = self._servers[key] = ForkServer(self._directory(), shared, self.prepared)
             return server
-
-
-class _Server:
-    """One fork server, owned by this process: it ends when our end of a pipe closes, however we end."""
-
-    def __init__(self, base: Path, env: Mapping[str, str], spares: int) -> None:
-        self._directory = Path(tempfile.mkdtemp(prefix="server-", dir=base))
-        self.socket = self._directory / "s"
-        (self._directory / "tmp").mkdir(mode=0o700)
-        self._log = self._directory / "log"
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        owner, self._owner = os.pipe()
-        try:
-            listener.bind(str(self.socket))
-            # Clients may come while Ansible is still being loaded: they wait.
-            listener.listen(64)
-            numbers = [str(number) for number in (listener.fileno(), owner, spares)]
-            command = [sys.executable, "-m", "ansible_env.engine.forkserver.server", *numbers]
-            with self._log.open("wb") as log:
-                self._process = subprocess.Popen(
-                    command,
-                    env={
-                        **{name: value for name, value in env.items() if name != "ANSIBLE_CALLBACK_PLUGINS"},
-                        "ANSIBLE_LOCAL_TEMP": str(self._directory / "tmp"),
-                    },
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    pass_fds=(listener.fileno(), owner),
-                    start_new_session=True,
-                    cwd=self._directory / "tmp",  # an empty path of plugins means here: nothing may lie here
-                )
-        except BaseException:
-            os.close(self._owner)
-            raise
-        finally:
-            listener.close()
-            os.close(owner)
-
-    def lives(self) -> bool:
-        """Whether the server is still there."""
-        return self._process.poll() is None
-
-    def ending(self) -> str:
-        """Return its last words."""
-        words = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return words[-1] if words else f"exit status {self._process.returncode}"
-
-    def complaints(self) -> set[str]:
-        """Return why it keeps no processes ready, if it should and cannot."""
-        with contextlib.suppress(OSError):
-            words = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
-            return {line for line in words if line.startswith(client.NOT_REHEARSED)}
-        return set()
-
-    def close(self) -> None:
-        """End it."""
-        with contextlib.suppress(OSError):
-            os.close(self._owner)
-        self._owner = -1
-        try:
-            self._process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-
-def _key(env: Mapping[str, str]) -> str:
-    """Return what tells environments apart that need a server each; a changed ansible.cfg is another one."""
-    state = dict(env)
-    with contextlib.suppress(OSError, KeyError):
-        stat = Path(env["ANSIBLE_CONFIG"]).stat()
-        state["ansible.cfg"] = f"{stat.st_mtime_ns} {stat.st_size}"
-    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Looks after a running job: its deadline, its cancellation, and what its scripts print."""
+"""Watches a running job: its deadline, its cancellation, and what its scripts print."""
 
 from __future__ import annotations
 
@@ -21,15 +21,7 @@ CHUNK = 256 * 1024
 class Watch:
     """Ends a job in three steps: ask the waiting workers, who end their scripts; then TERM; then KILL."""
 
-    def __init__(
-        self,
-        job: Job,
-        run: str,
-        private: PrivateDir,
-        logs: Path | None,
-        listener: Listener | None,
-        cancel: Cancellation,
-    ) -> None:
+    def __init__(self, job: Job, run: str, private: PrivateDir, cancel: Cancellation) -> None:
         self._job = job
         self._run = run
         self._private = private
@@ -37,37 +29,46 @@ class Watch:
         self._deadline = None if job.timeout is None else time.monotonic() + job.timeout
         self._next = 0.0
         self._step = 0
+        self._ending = False
         self.stopped = ""
+        """`canceled` or `timeout`, once somebody canceled the job or its deadline passed."""
         self.pid: int | None = None
-        self._tail = Tail(logs, job.hosts, listener) if listener is not None and logs is not None else None
+        """The process of ansible-playbook, once it is known."""
+        self._tail: Tail | None = None
 
-    def look(self, now: float) -> None:
+    def follow(self, logs: Path | None, listener: Listener | None) -> None:
+        """Hand what scripts write to their logs to a listener."""
+        if listener is not None and logs is not None:
+            self._tail = Tail(logs, self._job.hosts, listener)
+
+    def poll(self, now: float) -> None:
         """Do what is due. Called a few times a second."""
         if self._tail is not None:
-            self._tail.look()
-        if not self.stopped:
+            self._tail.poll()
+        if not self._ending:
             if self._cancel.requested:
                 self.stopped = self._cancel.reason
             elif self._deadline is not None and now >= self._deadline:
                 self.stopped = "timeout"
-        if self.stopped and now >= self._next:
+            self._ending = bool(self.stopped)
+        if self._ending and now >= self._next:
             self._escalate(now)
 
     def stop(self) -> None:
-        """End the job for a reason of our own, as if somebody had canceled it."""
-        self.stopped = self.stopped or self._cancel.reason
+        """End the job at the next poll, for another reason than a cancellation or deadline."""
+        self._ending = True
 
     def drain(self) -> None:
         """Hand on what was printed last."""
         if self._tail is not None:
-            self._tail.look(last=True)
+            self._tail.poll(last=True)
 
     def _escalate(self, now: float) -> None:
         self._step += 1
         if self._step == 1:
-            self._private.write("cancel", self.stopped)
-            workers = self._private.workers()
-            self._tell(workers)
+            self._private.write("cancel", self.stopped or self._cancel.reason)
+            workers = list(self._private.waiting())
+            self._ask(workers)
             # Without a script to end there is nothing to wait for.
             self._next = now + (self._job.grace + 6 if workers else 0.3)
         elif self._step == 2:
@@ -77,12 +78,13 @@ class Watch:
             self._kill()
             self._next = now + 1
 
-    def _tell(self, workers: Sequence[int]) -> None:
+    def _ask(self, workers: Sequence[int]) -> None:
         processes.send(workers, CANCEL_SIGNAL)
 
     def _terminate(self) -> None:
         # To the parent alone: it passes the signal on to its workers (ansible/executor/task_queue_manager.py).
-        processes.send([self.pid] if self.pid else processes.marked(self._run), signal.SIGTERM)
+        marked = processes.marked(self._run)
+        processes.send([self.pid] if self.pid in marked else marked, signal.SIGTERM)
 
     def _kill(self) -> None:
         processes.send(processes.marked(self._run), signal.SIGKILL)
@@ -100,7 +102,7 @@ class Tail:
             with contextlib.suppress(OSError):
                 followed.offset = path.stat().st_size
 
-    def look(self, *, last: bool = False) -> None:
+    def poll(self, *, last: bool = False) -> None:
         """Hand on what is new."""
         for path, followed in self._files.items():
             with contextlib.suppress(FileNotFoundError):

@@ -8,8 +8,6 @@ https://ansible.readthedocs.io/projects/runner/en/latest/remote_jobs/
 from __future__ import annotations
 
 import contextlib
-import logging
-import secrets
 import shlex
 import shutil
 import subprocess
@@ -23,16 +21,17 @@ from urllib.parse import urlsplit
 
 from ansible_runner.streaming import Processor, Transmitter
 
-from ansible_env.engine.cold import MAX_FORKS, POLL, ColdEngine, marked_unsafe
+from ansible_env.engine import processes
+from ansible_env.engine.arguments import playbook_arguments, write_variables
+from ansible_env.engine.cold import ColdEngine
+from ansible_env.engine.events import Events, unfinished_hosts
 from ansible_env.engine.private import PLAYBOOK, PrivateDir
-from ansible_env.engine.protocol import Cancellation, EngineRun, Event, Job, Listener
+from ansible_env.engine.protocol import Cancellation, EngineRun, Job, Listener
+from ansible_env.engine.run import POLL
 from ansible_env.errors import ConfigError, EngineError
-from ansible_env.playbook.names import SECRETS_VAR
 from ansible_env.supervisor.variables import LOG_DIR, RUN_KEY
 
 __all__ = ["WorkerEngine", "worker_command"]
-
-logger = logging.getLogger(__name__)
 
 LOGS = "../artifacts/job/logs"
 """Where the worker keeps logs, seen from its project directory: artifacts come back."""
@@ -77,13 +76,17 @@ def worker_command(target: str) -> list[str]:
 class WorkerEngine(ColdEngine):
     """Runs each job by `ansible-runner worker` at the end of a command.
 
-    What the worker needs is sent: playbook, inventory, what lies beside the environment file. Keys, known_hosts,
+    The worker is sent what it needs: playbook, inventory, the files beside the environment file. Keys, known_hosts,
     collections and the library are those of its machine. The inventory is also read here, for the names of the hosts.
-    Where a run is ended from here, the connection is; the deadlines of the scripts hold on the hosts.
+    To end a run, the engine ends the connection.
     """
 
     def __init__(self, target: str) -> None:
-        """Take where the worker is, see `worker_command`. Raises ConfigError if that is nothing we can reach."""
+        """Take the address of the worker.
+
+        Raises:
+            ConfigError: it is not one that `worker_command` knows.
+        """
         super().__init__()
         self._words = worker_command(target)
 
@@ -94,7 +97,7 @@ class WorkerEngine(ColdEngine):
             return EngineRun((), None, cancel.reason)
         private = PrivateDir(self._directory())
         try:
-            return _RemoteRun(job, private, self._words, listener, cancel).run()
+            return _RemoteRun(job, private, listener, cancel).run(self._words)
         finally:
             private.remove()
 
@@ -102,31 +105,32 @@ class WorkerEngine(ColdEngine):
 class _RemoteRun:
     """One job on its way to a worker and back."""
 
-    def __init__(
-        self, job: Job, private: PrivateDir, words: list[str], listener: Listener | None, cancel: Cancellation
-    ) -> None:
+    def __init__(self, job: Job, private: PrivateDir, listener: Listener | None, cancel: Cancellation) -> None:
         self._job = job
         self._private = private
-        self._words = words
         self._listener = listener
         self._cancel = cancel
-        # Text of a host can look like an event; genuine ones carry this number.
-        self._nonce = secrets.randbelow(2**53)
-        self._events: list[Event] = []
-        self._said: list[str] = []
+        self._events = Events()
+        self._errors: list[str] = []
         self._stopped = ""
 
-    def run(self) -> EngineRun:
+    def run(self, words: list[str]) -> EngineRun:
+        """Run the job by a command that has a worker at its other end."""
         arguments = self._prepare()
         with tempfile.TemporaryFile() as errors:
             try:
                 process = subprocess.Popen(
-                    self._words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
+                    words,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    start_new_session=True,
+                    preexec_fn=processes.unblocking(),
                 )
             except OSError as error:
-                raise EngineError(f"the worker cannot be reached: {self._words[0]}: {error.strerror}") from error
+                raise EngineError(f"the worker cannot be reached: {words[0]}: {error.strerror}") from error
             done = threading.Event()
-            watch = threading.Thread(target=self._look, args=(process, done), daemon=True)
+            watch = threading.Thread(target=self._watch, args=(process, done), daemon=True)
             watch.start()
             try:
                 status = self._talk(process, arguments)
@@ -135,69 +139,59 @@ class _RemoteRun:
                 watch.join()
                 _end(process)
             errors.seek(0)
-            self._said.append(errors.read().decode("utf-8", "replace"))
-        return EngineRun(tuple(self._events), None, self._stopped, self._message(status))
+            self._errors.append(errors.read().decode("utf-8", "replace"))
+        events = tuple(self._events.genuine)
+        return EngineRun(events, None, self._stopped, self._message(status), unfinished_hosts(events))
 
     def _prepare(self) -> dict[str, Any]:
-        """Put into the private directory all that the worker has to have, and return what it is to do."""
-        job, project = self._job, self._private.path / "project"
-        text = job.playbook
-        if job.base_dir is not None:
-            text = text.replace(
-                f"{job.base_dir}/", ""
-            )  # files beside the environment file are beside the playbook there
-        if job.beside:
-            raise EngineError(f"a worker does not have what lies beside {job.beside[0]}: put it beside the environment")
-        self._private.write_playbook(text, job.base_dir, everything=job.uses_files)
-        for link in [path for path in project.iterdir() if path.is_symlink()]:
-            _copy(link.resolve(), link)
-        options = job.options
-        words = [word for source in self._inventories() for word in ("-i", source)]
-        words += [f"--limit={job.limit}"] if job.limit else []
-        words += ["--forks", str(options.forks or min(max(len(job.hosts), 5), MAX_FORKS))]
+        """Put all that the worker needs into the private directory, and return the arguments of the transmitter."""
+        job, options = self._job, self._job.options
+        self._write_project()
         for number, path in enumerate(options.extra_vars_files):
             shutil.copy(path, self._private.path / f"env/vars{number}{path.suffix}")
-            words += ["-e", f"@../env/vars{number}{path.suffix}"]
-        given = {
-            "extra_vars": options.extra_vars,
-            "secrets": {SECRETS_VAR: marked_unsafe(job.secrets)} if job.secrets else {},
-        }
-        for name, values in given.items():
-            if values:
-                self._private.write_variables(name, values)
-                words += ["-e", f"@../env/{name}.json"]
-        words += ["--check"] * options.check + ["--diff"] * options.diff
-        words += [f"-{'v' * options.verbosity}"] if options.verbosity else []
-        env = {**SETTINGS, "JOB_ID": str(self._nonce)}
+        variables = [f"../env/vars{number}{path.suffix}" for number, path in enumerate(options.extra_vars_files)]
+        variables += [f"../env/{path.name}" for path in write_variables(job, self._private)]
+        env = {**SETTINGS, "JOB_ID": str(self._events.job_id)}
         if job.key is not None:
             env[RUN_KEY] = job.key
         return {
             "private_data_dir": str(self._private.path),
             "playbook": PLAYBOOK,
             "ident": "job",
-            "cmdline": shlex.join([*words, *options.arguments]),
+            "cmdline": shlex.join(playbook_arguments(job, self._inventories(), variables)),
             "envvars": env,
             "settings": {"suppress_env_files": True},
         }
 
+    def _write_project(self) -> None:
+        """Write the playbook, and copies of the files beside the environment file."""
+        job, text = self._job, self._job.playbook
+        if job.beside:
+            raise EngineError(f"a worker does not have what lies beside {job.beside[0]}: put it beside the environment")
+        if job.base_dir is not None:  # files beside the environment file are beside the playbook there
+            text = text.replace(f"{job.base_dir}/", "")
+        self._private.write_playbook(text, job.base_dir, everything=job.uses_files)
+        for link in [path for path in (self._private.path / "project").iterdir() if path.is_symlink()]:
+            _copy(link.resolve(), link)
+
     def _inventories(self) -> list[str]:
         """Copy the inventory with its variables, and return its sources as the worker sees them."""
-        found: list[str] = []
+        sources: list[str] = []
         for number, source in enumerate(self._job.inventory.arguments(self._private.path / "env")):
             if "," in source:
-                found.append(source)
+                sources.append(source)
                 continue
             path, place = Path(source), self._private.path / f"sources{number}"
             if path.is_dir():
                 _copy(path, place)
-                found.append(f"../{place.name}")
+                sources.append(f"../{place.name}")
                 continue
             place.mkdir()
             for name in (path.name, "group_vars", "host_vars"):
                 if (path.parent / name).exists():
                     _copy(path.parent / name, place / name)
-            found.append(f"../{place.name}/{path.name}")
-        return found
+            sources.append(f"../{place.name}/{path.name}")
+        return sources
 
     def _talk(self, process: subprocess.Popen[bytes], arguments: Mapping[str, Any]) -> str:
         assert process.stdin is not None and process.stdout is not None  # noqa: S101 - for mypy
@@ -221,31 +215,30 @@ class _RemoteRun:
         return str(status)
 
     def _on_event(self, event: dict[str, Any]) -> bool:
-        if event.get("job_id") != self._nonce:
-            if str(event.get("event", "")).startswith(("runner_", "playbook_")):
-                logger.warning("an event that Ansible did not send was ignored: somebody forged it")
+        if not self._events.add(event):
             return False
-        res = (event.get("event_data") or {}).get("res")
+        data = event.get("event_data") or {}
+        result: Any = data.get("res")
+        result = result if isinstance(result, dict) else {}
         for name in ("stdout_log", "stderr_log"):
-            if isinstance(res, dict) and name in res:
-                res[name] = str(self._job.logs / Path(res[name]).name) if self._job.logs else None
-        self._events.append(event)
+            if name in result:
+                result[name] = str(self._job.logs / Path(result[name]).name) if self._job.logs else None
         if self._listener is not None:
             self._listener.on_event(event)
             for stream in ("stdout", "stderr"):  # not before the script's end: logs come with the artifacts
-                if isinstance(res, dict) and "run_id" in res and res.get(stream):
-                    self._listener.on_output(str(event["event_data"].get("host")), stream, str(res[stream]))
+                if "run_id" in result and result.get(stream):
+                    self._listener.on_output(str(data.get("host")), stream, str(result[stream]))
         return False
 
     def _on_status(self, data: Mapping[str, Any], runner_config: Any) -> None:
         for name in ("job_explanation", "result_traceback"):
             if data.get(name):
-                self._said.append(str(data[name]))
+                self._errors.append(str(data[name]))
         if data.get("status") == "error" and not data.get("job_explanation"):
-            self._said.append("the worker could not run the job")
+            self._errors.append("the worker could not run the job")
 
-    def _look(self, process: subprocess.Popen[bytes], done: threading.Event) -> None:
-        """End the connection where somebody asks for that, or the job hangs."""
+    def _watch(self, process: subprocess.Popen[bytes], done: threading.Event) -> None:
+        """End the connection when the job is canceled or its deadline passes."""
         end = None if self._job.timeout is None else time.monotonic() + self._job.timeout
         while not done.wait(POLL):
             if self._cancel.requested:
@@ -257,16 +250,11 @@ class _RemoteRun:
                 return
 
     def _message(self, status: str) -> str:
-        """Return what was said, where Ansible did not get to its end."""
-        if self._stopped or any(event.get("event") == "playbook_on_stats" for event in self._events):
+        """Return what the worker reported, if Ansible did not reach the end of the playbook."""
+        if self._stopped or self._events.complete:
             return ""
-        words = [
-            str(event["stdout"])
-            for event in self._events
-            if event.get("event") in ("verbose", "error") and event["stdout"]
-        ]
-        said = " ".join(" ".join([*words, *self._said]).split())
-        return said[:1000] or f"the worker ended with the status {status!r}"
+        text = " ".join(" ".join([self._events.message(), *self._errors]).split())
+        return text[:1000] or f"the worker ended with the status {status!r}"
 
 
 def _send(stream: IO[bytes], arguments: Mapping[str, Any]) -> None:

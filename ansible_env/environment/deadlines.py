@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.steps import steps_of
-from ansible_env.engine.cold import MAX_FORKS
+from ansible_env.engine.arguments import MAX_FORKS
 
 __all__ = ["SLACK", "batches", "outer_deadline", "rounds"]
 

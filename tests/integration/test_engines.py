@@ -60,7 +60,7 @@ def say(engine: Engine, word: str, **more: object) -> object:
 
 
 def servers(engine: WarmEngine) -> list[int]:
-    return [server._process.pid for server in engine._servers.values()]
+    return [server.pid for server in engine._servers.values()]
 
 
 @pytest.mark.parametrize("make", [WarmEngine, ColdEngine, SessionEngine])
@@ -78,7 +78,7 @@ def test_a_server_that_dies_is_replaced(warm: WarmEngine, caplog: pytest.LogCapt
     (pid,) = servers(warm)
     os.kill(pid, signal.SIGKILL)
     for _ in range(100):
-        if warm._servers and not next(iter(warm._servers.values())).lives():
+        if warm._servers and not next(iter(warm._servers.values())).is_alive():
             break
         time.sleep(0.05)
     with caplog.at_level(logging.WARNING):
@@ -122,7 +122,7 @@ def test_the_server_ends_with_an_owner_that_is_killed(tmp_path: Path) -> None:
         "from ansible_env.engine import Inventory, Options\n"
         "engine = WarmEngine()\n"
         "engine.hosts(Inventory.of(None), 'all', None, Options())\n"
-        "print(next(iter(engine._servers.values()))._process.pid, flush=True)\n"
+        "print(next(iter(engine._servers.values())).pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

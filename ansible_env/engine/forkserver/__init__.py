@@ -1,4 +1,4 @@
 """A process that has ansible-core loaded and forks an ordinary ansible-playbook from itself on request.
 
-Apart from the engine, which asks it, so that it loads nothing but Ansible and what the phase task needs.
+It is a package apart from the engine, so that the process loads nothing but Ansible and what the phase task needs.
 """

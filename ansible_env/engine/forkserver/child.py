@@ -1,7 +1,7 @@
 # Copyright (c) the ansible_env maintainers
 # GNU General Public License v3.0 or later (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the fork server loads before it forks, and what its child does to be an ordinary ansible-playbook."""
+"""What the fork server loads before it forks, and how a forked process becomes an ordinary ansible-playbook."""
 
 from __future__ import annotations
 
@@ -26,15 +26,16 @@ from typing import Any
 
 import ansible.constants as C  # type: ignore[import-untyped]  # noqa: N812 - Ansible's own name for it
 from ansible.plugins import loader  # type: ignore[import-untyped]
+from ansible.release import __version__ as core_version  # type: ignore[import-untyped]
 
-from ansible_env.engine.forkserver.client import NOT_REHEARSED
-from ansible_env.engine.forkserver.empty_play import refresh_events, rehearse
-from ansible_env.engine.forkserver.patches import pace
+from ansible_env.engine.forkserver.client import NOT_PATCHED, NOT_PREPARED
+from ansible_env.engine.forkserver.empty_play import refresh_events, run_empty_play
+from ansible_env.engine.forkserver.patches import apply_patches
 from ansible_env.engine.forkserver.wire import Request, RequestError, process_name, receive
 from ansible_env.supervisor.variables import ENGINE_RUN
 
 READY = b"+"
-"""What a process says when it has rehearsed."""
+"""What a process sends when it is prepared."""
 IMPORTS = (
     "ansible.cli.playbook",
     "ansible.executor.playbook_executor",
@@ -69,7 +70,7 @@ PLUGINS = {
     "strategy_loader": ("linear", "free", "host_pinned"),
 }
 ALL = ("become_loader", "callback_loader", "connection_loader", "shell_loader")
-"""Loaders of which Ansible wants every plugin at each start (executor/playbook_executor.py, task_queue_manager.py)."""
+"""Loaders of which Ansible loads every plugin at each start (executor/playbook_executor.py, task_queue_manager.py)."""
 
 
 def load() -> Iterator[None]:
@@ -77,8 +78,9 @@ def load() -> Iterator[None]:
 
     Nothing here reads an inventory, or starts a thread.
     """
-    importlib.import_module("ansible.cli.adhoc")  # the first who asks wants to know the hosts of an inventory
-    pace()
+    importlib.import_module("ansible.cli.adhoc")  # the first request is usually for the hosts of an inventory
+    for reason in apply_patches(core_version):
+        print(f"{NOT_PATCHED}: {reason}", file=sys.stderr, flush=True)
     loader.init_plugin_loader()
     # A child configures the same finder with the same paths; the second time Ansible would only warn about it.
     loader._configure_collection_loader = lambda prefix_collections_path: None
@@ -87,10 +89,10 @@ def load() -> Iterator[None]:
         importlib.import_module(name)
         yield
     for kind, names in PLUGINS.items():
-        found = getattr(loader, kind)
+        plugins = getattr(loader, kind)
         for name in names:
             with contextlib.suppress(Exception):  # a plugin that is not there is looked for again when it is needed
-                found.get(name, class_only=True)
+                plugins.get(name, class_only=True)
             yield
     for kind in ALL:
         with contextlib.suppress(Exception):
@@ -101,7 +103,7 @@ def load() -> Iterator[None]:
 
 
 def _define_callback() -> None:
-    """Have the options of ansible-runner's callback known; each child imports it, as its import changes Ansible."""
+    """Load the options of ansible-runner's callback; each child imports the callback, as that changes Ansible."""
     spec = importlib.util.find_spec("ansible_runner")
     if spec is None or spec.origin is None:
         return
@@ -113,8 +115,8 @@ def _define_callback() -> None:
                 loader.callback_loader._load_config_defs("awx_display", module, str(path))
 
 
-def stand_by(connection: socket.socket, environ: Mapping[str, str], rehearsals: int) -> int:
-    """Rehearse so often, say so, wait for a request and run it; return 0 when nobody can send one any more."""
+def prepare_and_wait(connection: socket.socket, environ: Mapping[str, str], plays: int) -> int:
+    """Run so many empty plays, report that, wait for a request and run it; return 0 if none can come any more."""
     os.setsid()
     errors = os.dup(2)
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -123,13 +125,13 @@ def stand_by(connection: socket.socket, environ: Mapping[str, str], rehearsals: 
     os.close(nothing)
     _reset_signals()
     scratch = os.environ["ANSIBLE_LOCAL_TEMP"]
-    _take_over(environ)
+    _set_environment(environ)
     _add_callbacks()
     try:
-        for _ in range(rehearsals):
-            rehearse(scratch)
+        for _ in range(plays):
+            run_empty_play(scratch)
     except Exception as error:
-        os.write(errors, f"{NOT_REHEARSED}: {type(error).__name__}: {error}\n".encode())
+        os.write(errors, f"{NOT_PREPARED}: {type(error).__name__}: {error}\n".encode())
         return 1
     os.close(errors)
     try:
@@ -143,8 +145,8 @@ def stand_by(connection: socket.socket, environ: Mapping[str, str], rehearsals: 
 
 
 def run(request: Request) -> int:
-    """Be the program that a client asked for, and return its exit status."""
-    with contextlib.suppress(PermissionError):  # a process that has stood by is in a session of its own already
+    """Run the program that a client requested, and return its exit status."""
+    with contextlib.suppress(PermissionError):  # a prepared process is in a session of its own already
         os.setsid()
     for number, fd in enumerate(request.fds):
         os.dup2(fd, number)
@@ -154,20 +156,20 @@ def run(request: Request) -> int:
     _reset_signals()
     os.chdir(request.cwd)
     sys.argv = list(request.arguments)
-    _take_over(request.environ)
-    _freshen()
+    _set_environment(request.environ)
+    _renew()
     return _execute(request.arguments)
 
 
 def _reset_signals() -> None:
-    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1):
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1, signal.SIGALRM):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as pexpect starts ansible-playbook for ansible-runner
 
 
-def _take_over(environ: Mapping[str, str]) -> None:
-    """Have this environment, and streams of our own for what is behind the descriptors 0, 1 and 2."""
+def _set_environment(environ: Mapping[str, str]) -> None:
+    """Set the environment variables, and open new streams for the descriptors 0, 1 and 2."""
     os.environ.clear()
     os.environ.update(environ)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
@@ -175,8 +177,8 @@ def _take_over(environ: Mapping[str, str]) -> None:
     sys.stderr = open(2, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
 
 
-def _freshen() -> None:
-    """Replace what a process of its own would have drawn or made for itself."""
+def _renew() -> None:
+    """Replace what a new process would have made for itself: name, random numbers, directories."""
     with contextlib.suppress(OSError):
         Path("/proc/self/comm").write_text(process_name(os.environ.get(ENGINE_RUN, "")), encoding="ascii")
     utils: Any = importlib.import_module("ansible.utils.vars")
@@ -188,7 +190,7 @@ def _freshen() -> None:
 
 
 def _add_callbacks() -> None:
-    """Have ansible-runner's callback found; not known to the server, as it patches Display when it is loaded."""
+    """Make ansible-runner's callback known. Only here and not in the server: it changes Display when it is loaded."""
     for directory in os.environ.get("ANSIBLE_CALLBACK_PLUGINS", "").split(os.pathsep):
         if directory:
             loader.callback_loader.add_directory(directory)

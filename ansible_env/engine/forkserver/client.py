@@ -1,7 +1,7 @@
-"""Stands in for ansible-playbook: hands its arguments, environment, directory and terminal to the fork server.
+"""Starts a program of Ansible by the fork server: sends it arguments, environment, directory and terminal.
 
-Run as `python -I -S client.py SOCKET PROGRAM ARGUMENTS…`. Only built-in modules: a start costs a few milliseconds.
-ansible-runner's runs do without even that: see engine/terminal.py.
+Run as `python -I -S client.py SOCKET PROGRAM ARGUMENTS…`. It imports built-in modules only, so that its start takes a
+few milliseconds. For ansible-runner's runs engine/terminal.py sends the request, and no client is started.
 """
 
 import _socket
@@ -9,19 +9,21 @@ import os
 import sys
 
 NOT_STARTED = 213
-"""Exit status that says that nothing was run, so that it may be run in another way."""
-NOT_REHEARSED = "phases are not rehearsed"
-"""How a line in the server's log begins that says why no processes are kept ready."""
+"""Exit status that means that nothing was run, so that it may be run in another way."""
+NOT_PREPARED = "no processes are prepared"
+"""How a line in the server's log begins that says why the server prepares no processes."""
+NOT_PATCHED = "a patch of Ansible is left out"
+"""How a line in the server's log begins that names such a patch, and why."""
 SCM_RIGHTS, SOL_SOCKET = _socket.SCM_RIGHTS, _socket.SOL_SOCKET
 
 
 def command(socket: str, program: str) -> list[str]:
-    """Return the command that stands in for a program."""
+    """Return the command that runs a program by the fork server."""
     return [sys.executable, "-I", "-S", __file__, socket, program]
 
 
-def asked(arguments: list[str]) -> "tuple[str, list[str]] | None":
-    """Return the socket, and the command to be run, if these are the arguments of a client."""
+def parse(arguments: list[str]) -> "tuple[str, list[str]] | None":
+    """Return the socket and the command to be run, if these are the arguments of a client."""
     start = command("", "")[1:4]
     return (arguments[4], arguments[5:]) if arguments[1:4] == start else None
 
@@ -32,7 +34,7 @@ def pack(items: list[bytes]) -> bytes:
 
 
 def request(path: str, arguments: list[str], environ: dict[bytes, bytes], cwd: str, fds: list[int]) -> "_socket.socket":
-    """Send one request; the connection stays open for as long as the process lives."""
+    """Send one request; the connection stays open as long as the process lives."""
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     connection.connect(path)
     send(connection, arguments, environ, cwd, fds)
@@ -52,8 +54,8 @@ def send(
         sent += connection.send(message[sent:])
 
 
-def word(connection: "_socket.socket") -> int:
-    """Return the next number that the server says: the pid of the process, then its wait status; -1 if it is gone."""
+def receive(connection: "_socket.socket") -> int:
+    """Return the next number that the server sends: the pid of the process, then its wait status; -1 if it is gone."""
     data = b""
     while len(data) < 4:
         try:
@@ -67,16 +69,16 @@ def word(connection: "_socket.socket") -> int:
 
 
 def main() -> None:
-    """Be the process that we stand in for, as far as a parent can see."""
+    """Send the request, and end as the process ends."""
     try:
         connection = request(sys.argv[1], sys.argv[2:], dict(os.environb), os.getcwd(), [0, 1, 2])  # noqa: PTH109 - pathlib is not built in
     except OSError as error:
         os.write(2, f"ERROR! the fork server does not answer: {error}\n".encode())
         os._exit(NOT_STARTED)
-    if word(connection) < 0:
+    if receive(connection) < 0:
         os.write(2, b"ERROR! the fork server ended before the process was started\n")
         os._exit(NOT_STARTED)
-    status = word(connection)
+    status = receive(connection)
     if status < 0:
         os.write(2, b"ERROR! the fork server has ended\n")
         os._exit(250)

@@ -1,10 +1,10 @@
 # Copyright (c) the ansible_env maintainers
 # GNU General Public License v3.0 or later (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a process does before its phase comes: it plays a play in which nothing happens.
+"""Prepares a process for its phase by running an empty play.
 
-Then the phase finds loaded what Ansible loads at its first play, and memory that is the process's own already. No
-phase comes after another phase: of all that Ansible keeps in a process, only what this one play left has to be undone.
+After it, what Ansible loads at its first play is loaded, and memory is the process's own already. No phase comes after
+another phase: of all that Ansible keeps in a process, only what this one play left has to be undone.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from typing import Any
 import ansible.constants as C  # type: ignore[import-untyped]  # noqa: N812 - Ansible's own name for it
 
 PLAY = {
-    "name": "Rehearsal",
+    "name": "Empty play",
     "hosts": "all",
     "gather_facts": False,
     "strategy": "linear",
@@ -37,7 +37,7 @@ PLAY = {
     # loaded once for every action of that name, also for one beside a playbook.
     "tasks": [{"name": "Nothing", "ansible_env.bench.phase": {"script": ["true"]}, "when": False}],
 }
-INVENTORY = {"all": {"hosts": {"rehearsal": None}}}
+INVENTORY = {"all": {"hosts": {"none": None}}}
 WITHOUT_EFFECTS = {
     "BECOME_PASSWORD_FILE": None,
     "CACHE_PLUGIN": "memory",
@@ -53,22 +53,22 @@ WITHOUT_EFFECTS = {
 }
 """Settings with which a play in which nothing happens reads no password, writes no log and starts no program."""
 
-PATIENCE = 10.0
-"""Seconds for a worker that has answered to end."""
+WORKER_END = 10.0
+"""Seconds for a worker that has sent its result to end."""
 
 
 class UnsuitableError(Exception):
-    """A rehearsal would have effects, or has left something that a phase could meet."""
+    """The empty play would have effects, or has left something that a phase could meet."""
 
 
-def rehearse(scratch: str) -> None:
-    """Play it, in a directory for temporary files, and undo what it has left.
+def run_empty_play(scratch: str) -> None:
+    """Run it, with a directory of its own below `scratch`, and undo what it has left.
 
     Raises:
-        UnsuitableError: with this configuration it cannot be done without a trace.
+        UnsuitableError: with this configuration it would leave a trace.
     """
     _check_configuration()
-    directory = Path(tempfile.mkdtemp(prefix="rehearsal-", dir=scratch))
+    directory = Path(tempfile.mkdtemp(prefix="empty-play-", dir=scratch))
     try:
         os.environ |= {"ANSIBLE_LOCAL_TEMP": str(directory), "AWX_ISOLATED_DATA_DIR": str(directory)}
         refresh_events()
@@ -81,7 +81,7 @@ def rehearse(scratch: str) -> None:
         os.chdir("/")
         shutil.rmtree(directory, ignore_errors=True)
     _check_processes()
-    _forget()
+    _undo()
 
 
 def refresh_events() -> None:
@@ -111,15 +111,15 @@ def _play(directory: Path) -> None:
     playbook.write_text(json.dumps([PLAY]), encoding="utf-8")
     inventory.write_text(json.dumps(INVENTORY), encoding="utf-8")
     arguments = ["ansible-playbook", "-i", str(inventory), str(playbook)]
-    with _handlers_kept(), _bare():
+    with _signal_handlers_kept(), _without_extras():
         status = importlib.import_module("ansible.cli.playbook").PlaybookCLI(arguments).run()
     if status != 0:
         raise UnsuitableError(f"exit status {status}")
 
 
 @contextlib.contextmanager
-def _handlers_kept() -> Iterator[None]:
-    """Put back the handlers of signals: by those that Ansible sets, all of a play would be kept."""
+def _signal_handlers_kept() -> Iterator[None]:
+    """Restore the signal handlers: those that Ansible sets would keep all of the play in memory."""
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.getsignal(number) for number in numbers]
     try:
@@ -130,7 +130,7 @@ def _handlers_kept() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _bare() -> Iterator[None]:
+def _without_extras() -> Iterator[None]:
     """Leave out callbacks that the configuration adds, which may write files or send mail, and Ansible's server.
 
     The server is a thread with a socket by which workers ask for what hosts to add, since ansible-core 2.21.
@@ -143,8 +143,8 @@ def _bare() -> Iterator[None]:
         manager = importlib.import_module("ansible._internal._rpc_host").LocalManager
         replaced.append((manager, "shared_instance", lambda: None))
     before = [vars(place)[name] for place, name, _ in replaced]
-    for place, name, stand_in in replaced:
-        setattr(place, name, stand_in)
+    for place, name, replacement in replaced:
+        setattr(place, name, replacement)
     try:
         yield
     finally:
@@ -152,24 +152,24 @@ def _bare() -> Iterator[None]:
             setattr(place, name, value)
 
 
-def _forget() -> None:
-    """Undo what Ansible keeps for the rest of a process. What is not where we look for it is an error."""
+def _undo() -> None:
+    """Undo what Ansible keeps for the rest of a process. A part that is not where it is expected is an error."""
     options: Any = importlib.import_module("ansible.utils.context_objects").GlobalCLIArgs
     options._Singleton__instance = None
     vault: Any = importlib.import_module("ansible.parsing.vault")
     if hasattr(vault, "VaultSecretsContext"):  # since 2.19
         vault.VaultSecretsContext._current = None
     display: Any = importlib.import_module("ansible.utils.display").Display()
-    for said in (display._deprecations, display._warns, display._errors):
-        said.clear()
+    for shown in (display._deprecations, display._warns, display._errors):
+        shown.clear()
     gc.collect()
     gc.freeze()  # so that a collection in the phase does not go through all of it
 
 
 def _check_processes() -> None:
-    """Workers are forked in a phase: that must not happen beside threads."""
+    """Check that no thread and no process is left: workers are forked in a phase, and not beside threads."""
     for worker in multiprocessing.active_children():
-        worker.join(PATIENCE)
+        worker.join(WORKER_END)
     threads = [thread.name for thread in threading.enumerate()][1:]
     if threads:
         raise UnsuitableError(f"threads are left: {threads}")

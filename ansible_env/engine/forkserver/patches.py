@@ -1,11 +1,10 @@
 # Copyright (c) the ansible_env maintainers
 # GNU General Public License v3.0 or later (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Habits of Ansible's that cost a controller much with short tasks and many hosts, and what stands in for them.
+"""Changes to parts of Ansible that are no public interface: they save much with short tasks and many hosts.
 
-Strategies look for results a thousand times a second, and fork a worker as soon as a host's task is prepared, so that
-preparing the next one copies all the memory that it writes to once more. An inventory that is read is copied whole.
-Each host's facts are cleaned even where it has none, and ansible-runner prepares to tell what nobody wants to be told.
+PATCHES is the table of all of them. A patch is left out for an ansible-core that it is not known for, or when a part
+that it changes is not as it expects: phases are slower then, never wrong.
 """
 
 from __future__ import annotations
@@ -13,127 +12,60 @@ from __future__ import annotations
 import collections
 import contextlib
 import importlib
-import multiprocessing.util
-import threading
+import inspect
 import time
 import types
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import ansible.constants as C  # type: ignore[import-untyped]  # noqa: N812 - Ansible's own name for it
 
-SHORTEST, LONGEST = 0.001, 0.1
-"""Seconds between two looks of Ansible's strategy for a worker that has ended."""
-UNTOLD = 0.5
-"""Seconds between two looks for what nobody tells while it waits for results: that a worker was killed. Ansible's own
-0.001 costs 3 % of a core."""
-PHASE = "ansible_env.bench.phase"
-BATCH = 8
-"""Workers that are forked one right after the other: the first one waits for the others to be prepared, some 40 ms."""
+from ansible_env.engine.forkserver.batches import Batches, Results, Waiting
 
 
-class Results(collections.deque[Any]):
-    """Stands in for the `deque` where a strategy's thread puts what workers have sent, and wakes who waits for it."""
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A change to a part of Ansible, and what it relies on."""
 
-    come = threading.Event()
+    name: str
+    targets: Mapping[str, Any]
+    """`module:attribute` of each part that it changes: the names of a function's first parameters, or the object."""
+    first: tuple[int, int]
+    last: tuple[int, int]
+    """The versions of ansible-core that it is known for."""
+    saves: str
+    test: str
+    """The test in tests/unit/engine/test_patches.py that holds it."""
+    apply: Callable[[], None]
 
-    def append(self, result: Any) -> None:
-        """Add a result."""
-        super().append(result)
-        self.come.set()
-
-
-class Naps:
-    """Stands in for `time.sleep` where it is called again and again until something has come about."""
-
-    def __init__(self) -> None:
-        self._begun = self._ended = 0.0
-
-    def sleep(self, seconds: float) -> None:
-        """Sleep until there is a result.
-
-        A shorter wish than 0.001 s is for a worker to end, which is not told: for a fiftieth of the time waited so far,
-        but within bounds, so that a short wait is over at once and a long one costs next to nothing.
-        """
-        if seconds >= SHORTEST:
-            Results.come.wait(UNTOLD)
-            Results.come.clear()
-            return
-        now = time.monotonic()
-        if now - self._ended > LONGEST:  # there was work in between
-            self._begun = now
-        time.sleep(min(max((now - self._begun) / 50, SHORTEST), LONGEST))
-        self._ended = time.monotonic()
+    def mismatch(self, version: str) -> str:
+        """Return why it cannot be used with this ansible-core; empty, if it can."""
+        with contextlib.suppress(ValueError):
+            major, minor = (int(number) for number in version.split(".")[:2])
+            if self.first <= (major, minor) <= self.last:
+                return next(filter(None, (_difference(*target) for target in self.targets.items())), "")
+        return f"it is not known for ansible-core {version}"
 
 
-class Batches:
-    """Stands in for methods of `WorkerProcess`: forks several at a time, and all that are ready before anybody waits.
-
-    Only while the strategy `linear` is at work, and what is derived from it: others wait in ways of their own.
-    """
-
-    def __init__(self, worker: Any) -> None:
-        self._start, self._is_alive, self._terminate = worker.start, worker.is_alive, worker.terminate
-        self._size = 1
-        self._ready: list[Any] = []
-
-    def during(self, run: Any) -> Any:
-        """Return a strategy's `run`, during which there are batches."""
-
-        def batched(*args: Any, **kwargs: Any) -> Any:
-            self._size = BATCH
-            try:
-                return run(*args, **kwargs)
-            finally:
-                self._size = 1
-
-        return batched
-
-    def start(self, worker: Any) -> None:
-        """Fork a worker soon."""
-        _prepare(worker._task)
-        self._ready.append(worker)
-        if len(self._ready) >= self._size:
-            self.flush()
-
-    def flush(self) -> None:
-        """Fork those that are ready."""
-        while self._ready:
-            worker = self._ready.pop(0)
-            self._start(worker)
-            _forget(worker.worker_queue)
-
-    def is_alive(self, worker: Any) -> bool:
-        """Whether its place is taken."""
-        return worker in self._ready or bool(self._is_alive(worker))
-
-    def terminate(self, worker: Any) -> None:
-        """End it, or do not begin it."""
-        if worker in self._ready:
-            self._ready.remove(worker)
-        else:
-            self._terminate(worker)
+def _difference(target: str, expected: Any) -> str:
+    """Return how a part of Ansible differs from what a patch expects."""
+    try:
+        actual = _resolve(target)
+        same = actual is expected
+        if isinstance(expected, tuple):
+            same = tuple(inspect.signature(actual).parameters)[: len(expected)] == expected
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        return f"{target}: {error}"
+    return "" if same else f"{target} is not as expected"
 
 
-def _prepare(task: Any) -> None:
-    """Do once what every host's worker would do alike, for tasks of ours."""
-    if task.action != PHASE:
-        return
-    task.squash()  # what it has of its block and its play
-    pattern = task.args.get("results_stdout_pattern")
-    if isinstance(pattern, str):
-        with contextlib.suppress(ValueError):  # what is wrong with it the worker will say
-            importlib.import_module("ansible_env.results.metrics.parse").compile_pattern(str(pattern))
-
-
-def _forget(queue: Any) -> None:
-    """Have later workers not make ready what only this one uses: with many hosts they would do little else at first.
-
-    Each process looks after all the queues and locks of multiprocessing that there were when it was forked.
-    """
-    registry: Any = getattr(multiprocessing.util, "_afterfork_registry", {})
-    own = {id(queue), *map(id, vars(queue).values())}
-    for key in [key for key in registry if key[1] in own]:
-        registry.pop(key, None)
+def _resolve(target: str) -> Any:
+    module, _, path = target.partition(":")
+    found = importlib.import_module(module)
+    for name in path.split("."):
+        found = getattr(found, name)
+    return found
 
 
 def uncopied(load: Any) -> Any:
@@ -150,8 +82,8 @@ def cleaned(clean: Any) -> Any:
     return lambda facts: clean(facts) if facts else {}
 
 
-def hush(display: Any) -> None:
-    """Have `Display` do nothing for what is not shown; it is asked to some 60 times for each host.
+def skip_hidden(display: Any) -> None:
+    """Have `Display` do nothing for what is not shown; it is called some 60 times for each host.
 
     ansible-runner's callback (display_callback/callback/awx_display.py) makes a context for every call.
     """
@@ -168,45 +100,130 @@ def hush(display: Any) -> None:
     display.debug, display.verbose = shown_debug, shown_verbose
 
 
-def _hushed(load_callbacks: Any) -> Any:
-    """Return `TaskQueueManager.load_callbacks` after which it is so: ansible-runner's callback is one of them."""
-    hushed = False
-
-    def load(self: Any) -> None:
-        nonlocal hushed
-        load_callbacks(self)
-        if not hushed:
-            hush(importlib.import_module("ansible.utils.display").Display)
-        hushed = True
-
-    return load
-
-
-def pace() -> None:
-    """Have them stand in from now on, in this process and in those forked from it."""
+def _load_uncopied() -> None:
     loader: Any = importlib.import_module("ansible.parsing.dataloader").DataLoader
     loader.load_from_file = uncopied(loader.load_from_file)
+
+
+def _clean_facts_if_any() -> None:
     manager: Any = importlib.import_module("ansible.vars.manager")
     manager.clean_facts = cleaned(manager.clean_facts)
+
+
+def _skip_hidden() -> None:
+    """Patch `Display` after `TaskQueueManager.load_callbacks`: ansible-runner's callback is one of them."""
     queue: Any = importlib.import_module("ansible.executor.task_queue_manager").TaskQueueManager
-    queue.load_callbacks = _hushed(queue.load_callbacks)
+    load_callbacks = queue.load_callbacks
+    done = False
+
+    def load(self: Any) -> None:
+        nonlocal done
+        load_callbacks(self)
+        if not done:
+            skip_hidden(importlib.import_module("ansible.utils.display").Display)
+        done = True
+
+    queue.load_callbacks = load
+
+
+def _wait_for_results() -> None:
+    if C.config.get_config_value_and_origin("DEFAULT_INTERNAL_POLL_INTERVAL")[1] != "default":
+        return  # somebody has chosen an interval
+    strategy: Any = importlib.import_module("ansible.plugins.strategy")
+    strategy.deque = Results
+    waiting = Waiting()
+    _replace_sleep(lambda _: waiting.sleep)
+
+
+def _fork_in_batches() -> None:
     worker: Any = importlib.import_module("ansible.executor.process.worker").WorkerProcess
     batches = Batches(worker)
     for name in ("start", "is_alive", "terminate"):
         setattr(worker, name, _method(getattr(batches, name)))
     linear: Any = importlib.import_module("ansible.plugins.strategy.linear").StrategyModule
     linear.run = batches.during(linear.run)
-    adaptive = C.config.get_config_value_and_origin("DEFAULT_INTERNAL_POLL_INTERVAL")[1] == "default"
-    sleep = Naps().sleep if adaptive else time.sleep
 
-    def nap(seconds: float) -> None:
-        batches.flush()
-        sleep(seconds)
+    def flushing(sleep: Callable[[float], None]) -> Callable[[float], None]:
+        def flush_and_sleep(seconds: float) -> None:
+            batches.flush()
+            sleep(seconds)
 
-    strategy: Any = importlib.import_module("ansible.plugins.strategy")
-    strategy.deque = Results
-    strategy.time = types.SimpleNamespace(**{**vars(time), "sleep": nap})
+        return flush_and_sleep
+
+    _replace_sleep(flushing)
 
 
 def _method(function: Any) -> Any:
     return lambda self: function(self)
+
+
+def _replace_sleep(replacement: Callable[[Callable[[float], None]], Callable[[float], None]]) -> None:
+    """Replace `time.sleep` as strategies see it."""
+    strategy: Any = importlib.import_module("ansible.plugins.strategy")
+    strategy.time = types.SimpleNamespace(**{**vars(strategy.time), "sleep": replacement(strategy.time.sleep)})
+
+
+KNOWN = {"first": (2, 18), "last": (2, 21)}
+WORKER = "ansible.executor.process.worker:WorkerProcess"
+PATCHES = (
+    Patch(
+        "load without a copy",
+        {"ansible.parsing.dataloader:DataLoader.load_from_file": ("self", "file_name", "cache", "unsafe")},
+        **KNOWN,
+        saves="the copy of an inventory that was read: as long as to read it",
+        test="test_what_is_cached_is_still_copied_and_nothing_else",
+        apply=_load_uncopied,
+    ),
+    Patch(
+        "clean no facts",
+        {"ansible.vars.manager:clean_facts": ("facts",)},
+        **KNOWN,
+        saves="for each host without facts, a search for the files of all connection plugins",
+        test="test_facts_are_cleaned_where_there_are_any",
+        apply=_clean_facts_if_any,
+    ),
+    Patch(
+        "skip hidden messages",
+        {
+            "ansible.executor.task_queue_manager:TaskQueueManager.load_callbacks": ("self",),
+            "ansible.utils.display:Display.debug": ("self", "msg", "host"),
+            "ansible.utils.display:Display.verbose": ("self", "msg", "host", "caplevel"),
+        },
+        **KNOWN,
+        saves="some 60 contexts of ansible-runner's callback for each host",
+        test="test_what_is_not_shown_costs_no_context",
+        apply=_skip_hidden,
+    ),
+    Patch(
+        "wait for results",
+        {"ansible.plugins.strategy:deque": collections.deque, "ansible.plugins.strategy:time": time},
+        **KNOWN,
+        saves="a thousand checks for results in a second, and the wait for the next one",
+        test="test_a_result_ends_the_wait_for_one",
+        apply=_wait_for_results,
+    ),
+    Patch(
+        "fork in batches",
+        {
+            f"{WORKER}.start": ("self",),
+            f"{WORKER}.is_alive": ("self",),
+            f"{WORKER}.terminate": ("self",),
+            "ansible.plugins.strategy.linear:StrategyModule.run": ("self", "iterator", "play_context"),
+            "ansible.plugins.strategy:time": time,
+        },
+        **KNOWN,
+        saves="two thirds of the memory pages that are copied between forks of workers",
+        test="test_a_batch_is_forked_in_order_when_it_is_full_and_the_rest_when_somebody_waits",
+        apply=_fork_in_batches,
+    ),
+)
+"""In the order in which they are applied: batches are forked before the sleep that the one before has put there."""
+
+
+def apply_patches(version: str) -> Iterator[str]:
+    """Apply what fits this ansible-core, in this process and those forked from it; yield why a patch is left out."""
+    for patch, mismatch in [(patch, patch.mismatch(version)) for patch in PATCHES]:
+        if mismatch:
+            yield f"{patch.name}: {mismatch}"
+        else:
+            patch.apply()

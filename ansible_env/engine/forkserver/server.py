@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The fork server: a process of its own that has ansible-core loaded and forks an ansible-playbook on request.
 
-Run as `python -m ansible_env.engine.forkserver.server SOCKET_FD OWNER_FD SPARES`. It ends when the other end of
-OWNER_FD is closed, which also happens when its owner is killed. Each request is one process in a session of its own,
-which reads its inventory, playbook and variables afresh: what is shared is code, plugin classes and their
-documentation.
+Run as `python -m ansible_env.engine.forkserver.server SOCKET_FD OWNER_FD PREPARED`. It ends when its owner writes to
+the other end of OWNER_FD, or closes it, which also happens when the owner is killed. Each request is one process in a
+session of its own, which reads its inventory, playbook and variables afresh: what is shared is code, plugin classes and
+their documentation.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ import sys
 from typing import Any
 
 from ansible_env.engine.forkserver import child
-from ansible_env.engine.forkserver.prefork import Spares
+from ansible_env.engine.forkserver.prefork import PreparedProcesses
 from ansible_env.engine.forkserver.wire import Request, RequestError, receive
 
 
 class Server:
-    """Accepts requests, forks, and tells each client how its process ended."""
+    """Accepts requests, forks, and reports to each client how its process ended."""
 
-    def __init__(self, listener: socket.socket, owner: int, spares: int) -> None:
+    def __init__(self, listener: socket.socket, owner: int, prepared: int) -> None:
         self._listener = listener
         self._owner = owner
         self._clients: dict[int, socket.socket] = {}
-        self._spares = Spares(spares, self._leave)
+        self._prepared = PreparedProcesses(prepared, self._leave)
         self._wake, wake = os.pipe()
         os.set_blocking(wake, False)
         os.set_blocking(self._wake, False)
@@ -41,12 +41,18 @@ class Server:
 
     def serve(self, timeout: float | None = None) -> bool:
         """Wait for something to do, at most `timeout` seconds, and do it; False when the owner is gone."""
-        sources: list[Any] = [self._listener, self._owner, self._wake, *self._clients.values(), *self._spares.sockets()]
-        ready, _, _ = select.select(sources, [], [], self._spares.timeout() if timeout is None else timeout)
+        sources: list[Any] = [
+            self._listener,
+            self._owner,
+            self._wake,
+            *self._clients.values(),
+            *self._prepared.sockets(),
+        ]
+        ready, _, _ = select.select(sources, [], [], self._prepared.timeout() if timeout is None else timeout)
         if self._wake in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._wake, 4096)
-        self._spares.listen(ready)
+        self._prepared.listen(ready)
         self._reap()
         if self._owner in ready:
             self._end()
@@ -54,10 +60,10 @@ class Server:
         if self._listener in ready:
             self._accept()
         for pid, client in list(self._clients.items()):
-            if client in ready:  # a client says nothing after its request: it has gone
+            if client in ready:  # a client sends nothing after its request: it has gone
                 self._kill(pid)
         if timeout is None:  # while Ansible is being loaded, they would not have all of it
-            self._spares.replenish()
+            self._prepared.replenish()
         return True
 
     def _accept(self) -> None:
@@ -67,19 +73,19 @@ class Server:
         except (RequestError, OSError):
             client.close()
             return
-        pid = self._spares.take(request)
+        pid = self._prepared.take(request)
         if pid is None:
             pid = os.fork()
             if pid == 0:
-                self._become(request)
+                self._run(request)
         for fd in request.fds:
             os.close(fd)
         self._clients[pid] = client
         with contextlib.suppress(OSError):
             client.sendall(pid.to_bytes(4, "big"))
 
-    def _become(self, request: Request) -> None:
-        """Be the process that was asked for. Does not return."""
+    def _run(self, request: Request) -> None:
+        """Run the program that was requested. Does not return."""
         status = 250
         try:
             self._leave()
@@ -88,14 +94,14 @@ class Server:
             os._exit(status)
 
     def _leave(self) -> None:
-        """Close, in a forked process, what is the server's."""
+        """Close, in a forked process, what belongs to the server."""
         os.close(signal.set_wakeup_fd(-1))
         os.close(self._wake)
         os.close(self._owner)
         self._listener.close()
         for client in self._clients.values():
             client.close()
-        self._spares.abandon()
+        self._prepared.abandon()
 
     def _reap(self) -> None:
         while True:
@@ -107,12 +113,12 @@ class Server:
                 return
             client = self._clients.pop(pid, None)
             if client is None:
-                self._spares.reap(pid, status)
+                self._prepared.reap(pid, status)
                 continue
             with contextlib.suppress(OSError):
                 client.sendall(status.to_bytes(4, "big"))
             client.close()
-            self._spares.expect()
+            self._prepared.expect()
 
     def _kill(self, pid: int) -> None:
         """End a process that nobody waits for, as a killed controller would leave it.
@@ -124,20 +130,22 @@ class Server:
             os.killpg(pid, signal.SIGKILL)
 
     def _end(self) -> None:
-        """The owner has gone: what runs is left to the scripts' own watchdogs."""
+        """End all processes, as their owner has gone. Scripts have watchdogs on their hosts."""
         for pid in list(self._clients):
             self._kill(pid)
-        self._spares.close()
+        self._prepared.close()
 
 
 def main() -> None:
     """Load Ansible, then serve."""
+    # Of the owner: Ansible would wait for workers for ever without SIGCHLD, and nobody could end it without SIGTERM.
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     listener = socket.socket(fileno=int(sys.argv[1]))
     owner = int(sys.argv[2])
     os.set_inheritable(listener.fileno(), False)
     os.set_inheritable(owner, False)
     server = Server(listener, owner, int(sys.argv[3]))
-    for _ in child.load():  # who waits for a first process does not wait for what that one may load by itself
+    for _ in child.load():  # a first request does not wait for what its process may load by itself
         if not server.serve(timeout=0):
             return
     gc.collect()

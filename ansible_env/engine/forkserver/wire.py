@@ -1,4 +1,4 @@
-"""How a request reaches the fork server."""
+"""Requests to the fork server, as they are received."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def process_name(run: str) -> str:
 
 
 class RequestError(Exception):
-    """A request that is cut short, or none."""
+    """A request is cut short, or is not one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A process to be: its arguments, environment, directory, and standard input, output and error."""
+    """A process to be started: its arguments, environment, directory, and standard input, output and error."""
 
     arguments: list[str]
     environ: dict[str, str]

@@ -14,8 +14,7 @@ import uuid
 import pytest
 
 from ansible_env.common import Owner
-from ansible_env.engine import leftovers as sweep
-from ansible_env.engine import processes, watch
+from ansible_env.engine import leftovers, processes, watch
 from ansible_env.engine.forkserver.client import NOT_STARTED
 from ansible_env.engine.inventory import Inventory
 from ansible_env.engine.listing import NotStartedError, list_hosts
@@ -112,11 +111,11 @@ def test_the_neighbours_lie_beside_the_playbook(tmp_path, author, everything, na
     assert (author / PLAYBOOK).read_text() == "his own file of this name\n"
 
 
-def test_workers_say_that_they_wait_and_that_they_do_not_any_more(tmp_path):
+def test_workers_report_that_they_wait_and_that_they_do_not_any_more(tmp_path):
     private = PrivateDir(tmp_path)
-    assert private.workers() == []
-    private.write("workers", "+12\n+34\n+56\n-34\n+7\n-7\n+7\n")
-    assert private.workers() == [12, 56, 7]
+    assert private.waiting() == {}
+    private.write("workers", "+12 h1\n+34 h2\n+56 h 3\n-34 h2\n+7 h1\n-7 h1\n+7 h2\n")
+    assert private.waiting() == {12: "h1", 56: "h 3", 7: "h2"}
 
 
 # Which hosts
@@ -241,21 +240,21 @@ def sent(monkeypatch):
     """The signals that were sent: pids and the signal."""
     found = []
     monkeypatch.setattr(processes, "send", lambda pids, number: found.append((list(pids), number)))
-    monkeypatch.setattr(processes, "marked", lambda run: [77])
+    monkeypatch.setattr(processes, "marked", lambda run: [77, 99])
     return found
 
 
 def watched(tmp_path, *, timeout=None, grace=5.0, workers=(), cancel=None):
     private = PrivateDir(tmp_path)
-    private.write("workers", "".join(f"+{pid}\n" for pid in workers))
+    private.write("workers", "".join(f"+{pid} h\n" for pid in workers))
     job = Job("", INVENTORY, hosts=("h",), timeout=timeout, grace=grace)
-    found = watch.Watch(job, "r", private, private.path / "logs", None, cancel or Cancellation())
+    found = watch.Watch(job, "r", private, cancel or Cancellation())
     return found, private
 
 
 def test_nothing_is_done_before_its_time(tmp_path, sent):
     found, private = watched(tmp_path, timeout=1000)
-    found.look(time.monotonic())
+    found.poll(time.monotonic())
     assert (found.stopped, sent) == ("", [])
     assert not (private.path / "cancel").exists()
 
@@ -266,17 +265,17 @@ def test_a_cancel_in_three_steps(tmp_path, sent):
     found.pid = 99
     cancel.cancel()
     now = time.monotonic()
-    found.look(now)
+    found.poll(now)
     assert found.stopped == "canceled"
     assert (private.path / "cancel").read_text() == "canceled"
     assert [(sorted(pids), number) for pids, number in sent] == [([5, 6], CANCEL_SIGNAL)]
-    found.look(now + 10.9)  # grace and 6 s, for the targets to end their scripts
+    found.poll(now + 10.9)  # grace and 6 s, for the targets to end their scripts
     assert len(sent) == 1
-    found.look(now + 11.1)
+    found.poll(now + 11.1)
     assert sent[1:] == [([99], signal.SIGTERM)]
-    found.look(now + 14.2)
-    found.look(now + 15.3)
-    assert sent[2:] == [([77], signal.SIGKILL)] * 2
+    found.poll(now + 14.2)
+    found.poll(now + 15.3)
+    assert sent[2:] == [([77, 99], signal.SIGKILL)] * 2
 
 
 def test_without_a_worker_there_is_nothing_to_wait_for(tmp_path, sent):
@@ -284,23 +283,23 @@ def test_without_a_worker_there_is_nothing_to_wait_for(tmp_path, sent):
     cancel.cancel()
     found, _ = watched(tmp_path, cancel=cancel)
     now = time.monotonic()
-    found.look(now)
-    found.look(now + 0.4)
-    assert sent == [([], CANCEL_SIGNAL), ([77], signal.SIGTERM)]  # nobody said which one the parent is
+    found.poll(now)
+    found.poll(now + 0.4)
+    assert sent == [([], CANCEL_SIGNAL), ([77, 99], signal.SIGTERM)]  # the parent is not known
 
 
 def test_a_deadline_says_so(tmp_path, sent):
     found, private = watched(tmp_path, timeout=5)
-    found.look(time.monotonic() + 6)
+    found.poll(time.monotonic() + 6)
     assert (found.stopped, (private.path / "cancel").read_text()) == ("timeout", "timeout")
 
 
 def test_the_first_reason_stays(tmp_path, sent):
     cancel = Cancellation()
     found, _ = watched(tmp_path, timeout=5, cancel=cancel)
-    found.look(time.monotonic() + 6)
+    found.poll(time.monotonic() + 6)
     cancel.cancel()
-    found.look(time.monotonic() + 60)
+    found.poll(time.monotonic() + 60)
     assert found.stopped == "timeout"
 
 
@@ -322,17 +321,17 @@ def test_output_is_handed_on_as_it_comes(tmp_path):
     (tmp_path / "h.stdout").write_bytes(b"of an earlier trial\n")
     heard = Heard()
     tail = watch.Tail(tmp_path, ("h", "../i"), heard)
-    tail.look()
+    tail.poll()
     assert heard.text == []
     with (tmp_path / "h.stdout").open("ab") as file:
         file.write("1 ü".encode()[:-1])
-    tail.look()
+    tail.poll()
     with (tmp_path / "h.stdout").open("ab") as file:
         file.write("ü".encode()[-1:] + b"\n")
     (tmp_path / "..%2Fi.stderr").write_bytes(b"\xff\n")
-    tail.look(last=True)
+    tail.poll(last=True)
     assert heard.text == [("h", "stdout", "1 "), ("h", "stdout", "ü\n"), ("../i", "stderr", "\ufffd\n")]
-    tail.look(last=True)
+    tail.poll(last=True)
     assert len(heard.text) == 3
 
 
@@ -340,9 +339,9 @@ def test_much_output_is_handed_on_in_pieces(tmp_path):
     heard = Heard()
     tail = watch.Tail(tmp_path, ("h",), heard)
     (tmp_path / "h.stdout").write_bytes(b"x" * (2 * watch.CHUNK + 1))
-    tail.look()
+    tail.poll()
     assert [len(text) for _, _, text in heard.text] == [watch.CHUNK]
-    tail.look(last=True)
+    tail.poll(last=True)
     assert sum(len(text) for _, _, text in heard.text) == 2 * watch.CHUNK + 1
 
 
@@ -352,16 +351,16 @@ DEAD = Owner(2**22 + 1, "of long ago").to_text()
 
 
 def test_a_base_is_private_and_names_its_owner(tmp_path):
-    base = sweep.make_base(str(tmp_path))
-    assert (mode(base), mode(base / "cp")) == (0o700, 0o700)
+    base = leftovers.make_base(str(tmp_path))
+    assert mode(base) == 0o700
     assert Owner.of_text((base / "owner").read_text()) == Owner.this()
-    sweep.remove_base(base)
+    leftovers.remove_base(base)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_only_what_the_dead_left_is_removed(tmp_path, monkeypatch):
     monkeypatch.setattr(processes, "environments", lambda variable: iter(()))
-    alive, dead, unknown = (sweep.make_base(str(tmp_path)) for _ in range(3))
+    alive, dead, unknown = (leftovers.make_base(str(tmp_path)) for _ in range(3))
     (dead / "owner").write_text(DEAD)
     (unknown / "owner").write_text("x")
     elsewhere = tmp_path / "elsewhere"
@@ -369,17 +368,17 @@ def test_only_what_the_dead_left_is_removed(tmp_path, monkeypatch):
     (elsewhere / "owner").write_text(DEAD)
     (tmp_path / "ae-link").symlink_to(elsewhere)
     (tmp_path / "ae-file").write_text(DEAD)
-    sweep.sweep(str(tmp_path))
+    leftovers.remove_leftovers(str(tmp_path))
     assert set(tmp_path.iterdir()) == {alive, unknown, elsewhere, tmp_path / "ae-link", tmp_path / "ae-file"}
 
 
 def test_a_directory_of_another_user_is_left_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(processes, "environments", lambda variable: iter(()))
-    base = sweep.make_base(str(tmp_path))
+    base = leftovers.make_base(str(tmp_path))
     (base / "owner").write_text(DEAD)
     other = os.geteuid() + 1
     monkeypatch.setattr(os, "geteuid", lambda: other)
-    sweep.sweep(str(tmp_path))
+    leftovers.remove_leftovers(str(tmp_path))
     assert base.is_dir()
 
 
@@ -391,7 +390,7 @@ def test_processes_of_the_dead_are_killed(tmp_path, started, monkeypatch):
     monkeypatch.setattr(
         processes, "environments", lambda name: (item for item in real(name) if item[0] in (orphan.pid, ours.pid))
     )
-    sweep.sweep(str(tmp_path))
+    leftovers.remove_leftovers(str(tmp_path))
     assert orphan.wait(10) == -signal.SIGKILL
     assert ours.poll() is None
 

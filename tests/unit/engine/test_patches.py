@@ -1,7 +1,9 @@
-"""What stands in for Ansible's way of forking workers and of waiting for them."""
+"""Patches of Ansible: what each one does, and when it is left out."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import multiprocessing.util
 import subprocess
 import sys
@@ -14,8 +16,11 @@ from typing import Any
 import pytest
 from ansible.parsing.dataloader import DataLoader  # type: ignore[import-untyped]
 
-from ansible_env.engine.forkserver import patches as pacing
-from ansible_env.engine.forkserver.patches import BATCH, Batches, Naps, Results, cleaned, hush, uncopied
+from ansible_env import RemoteEnv, Status, WarmEngine
+from ansible_env.engine.forkserver import batches as batches_module
+from ansible_env.engine.forkserver import patches
+from ansible_env.engine.forkserver.batches import BATCH, Batches, Results, Waiting
+from ansible_env.engine.forkserver.patches import PATCHES, cleaned, skip_hidden, uncopied
 from ansible_env.results.metrics.pattern import compile_pattern
 
 pytestmark = pytest.mark.smoke
@@ -171,19 +176,19 @@ def test_what_is_not_shown_costs_no_context(
 ) -> None:
     """The levels of `-v` at which Ansible shows or logs something, and no other (ansible.utils.display)."""
 
-    class Hushed(Display):
+    class Quiet(Display):
         pass
 
-    hush(Hushed)
-    display = Hushed(verbosity, log)
+    skip_hidden(Quiet)
+    display = Quiet(verbosity, log)
     display.verbose("one", "h1", caplevel=1)
     display.verbose("two", host="h2")
     display.verbose("five", caplevel=5)
     assert [level for *_, level in display.said] == said
     display.said.clear()
-    monkeypatch.setattr(pacing.C, "DEFAULT_DEBUG", False)
+    monkeypatch.setattr(patches.C, "DEFAULT_DEBUG", False)
     display.debug("nobody asks")
-    monkeypatch.setattr(pacing.C, "DEFAULT_DEBUG", True)
+    monkeypatch.setattr(patches.C, "DEFAULT_DEBUG", True)
     display.debug("somebody does", host="h1")
     assert display.said == [("somebody does", "h1")]
 
@@ -209,40 +214,43 @@ def test_what_is_cached_is_still_copied_and_nothing_else(tmp_path: Path) -> None
 
 
 def test_a_result_ends_the_wait_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "UNTOLD", 60)
+    monkeypatch.setattr(batches_module, "CHECK", 60)
     results = Results()
     begun = time.monotonic()
     results.append("one that is there before somebody waits")
-    Naps().sleep(0.001)
+    Waiting().sleep(0.001)
     timer = threading.Timer(0.2, results.append, ["one that comes while somebody waits"])
     timer.start()
-    Naps().sleep(0.001)
+    Waiting().sleep(0.001)
     timer.join()
     assert time.monotonic() - begun < 30
     assert len(results) == 2
 
 
-def test_what_nobody_tells_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_wakes_nobody_is_checked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Such as a worker that was killed; and a worker's end, of which Ansible asks with a shorter wish."""
-    monkeypatch.setattr(pacing, "UNTOLD", 0.01)
-    naps = Naps()
+    monkeypatch.setattr(batches_module, "CHECK", 0.01)
+    waiting = Waiting()
     Results().append("for somebody else")
-    naps.sleep(0.0001)
-    assert Results.come.is_set()
-    naps.sleep(0.001)
-    naps.sleep(0.001)
-    assert not Results.come.is_set()
+    waiting.sleep(0.0001)
+    assert Results.arrived.is_set()
+    waiting.sleep(0.001)
+    waiting.sleep(0.001)
+    assert not Results.arrived.is_set()
 
 
 def test_a_strategy_keeps_its_results_where_they_wake() -> None:
-    """In a process of its own, as nobody takes back what `pace` does."""
+    """In a process of its own, as nobody undoes patches."""
     program = """
 import queue
 from unittest.mock import MagicMock
 from ansible import context
 from ansible.utils.context_objects import CLIArgs
-from ansible_env.engine.forkserver.patches import Results, pace
-pace()
+from ansible.release import __version__
+from ansible_env.engine.forkserver.batches import Results
+from ansible_env.engine.forkserver.patches import apply_patches
+left_out = list(apply_patches(__version__))
+assert not left_out, left_out
 from ansible.plugins.strategy import StrategyBase
 context.CLIARGS = CLIArgs({})
 strategy = StrategyBase(MagicMock(_final_q=queue.Queue()))
@@ -251,3 +259,48 @@ print(type(strategy._results) is Results)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.stdout == "True\n", done.stderr
+
+
+def test_the_table_names_a_test_for_each_patch() -> None:
+    for patch in PATCHES:
+        assert patch.test in globals(), patch.name
+    assert len({patch.name for patch in PATCHES}) == len(PATCHES)
+
+
+@pytest.mark.parametrize("version", ["2.17.9", "2.22.0.dev0", "3.0.0", "unknown"])
+def test_a_patch_is_left_out_for_a_core_that_it_is_not_known_for(version: str) -> None:
+    assert list(patches.apply_patches(version)) == [
+        f"{patch.name}: it is not known for ansible-core {version}" for patch in PATCHES
+    ]
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("ansible.vars.manager:clean_facts", ("facts", "more")),
+        ("ansible.plugins.strategy:deque", list),
+        ("ansible.vars.manager:no_such_function", ("facts",)),
+        ("ansible.no_such_module:clean_facts", ("facts",)),
+    ],
+)
+def test_a_patch_is_left_out_where_a_part_of_ansible_is_not_as_expected(target: str, expected: object) -> None:
+    patch = dataclasses.replace(PATCHES[0], targets={target: expected})
+    assert target.partition(":")[0] in patch.mismatch("2.19.0")
+
+
+def test_without_patches_phases_run_and_a_debug_line_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    """The fork server meets an ansible-core that nobody has tried yet."""
+    (tmp_path / "sitecustomize.py").write_text("import ansible.release\nansible.release.__version__ = '2.99.0'\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    caplog.set_level("DEBUG", logger="ansible_env")
+    with (
+        contextlib.closing(WarmEngine()) as engine,
+        RemoteEnv(config={"name": "x", "run": "true"}, engine=engine) as env,
+    ):
+        env.setup()
+        assert [env.run()[0] for _ in range(2)] == [Status.SUCCEEDED] * 2
+    lines = [record for record in caplog.records if "a patch of Ansible is left out" in record.getMessage()]
+    assert [record.levelname for record in lines] == ["DEBUG"] * len(PATCHES)
+    assert "ansible-core 2.99.0" in lines[0].getMessage()

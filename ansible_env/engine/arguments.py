@@ -1,0 +1,59 @@
+"""The arguments that Ansible's programs are called with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible_env.engine.private import PrivateDir
+from ansible_env.engine.protocol import Job, Options
+from ansible_env.playbook.names import SECRETS_VAR
+
+MAX_FORKS = 50
+
+
+def playbook_arguments(job: Job, sources: Iterable[str], variables: Iterable[str | Path]) -> list[str]:
+    """Return the arguments of ansible-playbook, with inventory sources and variable files as Ansible sees them."""
+    options = job.options
+    arguments = inventory_arguments(sources)
+    arguments += [f"--limit={job.limit}"] if job.limit else []
+    arguments += ["--forks", str(options.forks or min(max(len(job.hosts), 5), MAX_FORKS))]
+    arguments += [word for path in variables for word in ("-e", f"@{path}")]
+    arguments += ["--check"] * options.check + ["--diff"] * options.diff
+    arguments += [f"-{'v' * options.verbosity}"] if options.verbosity else []
+    return [*arguments, *options.arguments]
+
+
+def inventory_arguments(sources: Iterable[str]) -> list[str]:
+    """Return an option `-i` for each inventory source."""
+    return [word for source in sources for word in ("-i", source)]
+
+
+def vault_arguments(options: Options) -> list[str]:
+    """Return those arguments for ansible-playbook that reading an inventory needs, too."""
+    selected: list[str] = []
+    names = ("--vault-id", "--vault-password-file", "--vault-pass-file")
+    arguments = iter(options.arguments)
+    for argument in arguments:
+        if argument in names:
+            selected += [argument, next(arguments, "")]
+        elif argument.startswith(tuple(f"{name}=" for name in names)):
+            selected.append(argument)
+    return selected
+
+
+def write_variables(job: Job, private: PrivateDir) -> list[Path]:
+    """Write the job's extra variables and secrets to files that only their owner can read, and return the files."""
+    files = {
+        "extra_vars": job.options.extra_vars,
+        "secrets": {SECRETS_VAR: marked_unsafe(job.secrets)} if job.secrets else {},
+    }
+    return [private.write_variables(name, values) for name, values in files.items() if values]
+
+
+def marked_unsafe(value: Any) -> Any:
+    """Mark each string in JSON data as not to be templated (ansible/parsing/ajson.py)."""
+    if isinstance(value, Mapping):
+        return {key: marked_unsafe(item) for key, item in value.items()}
+    return {"__ansible_unsafe": str(value)}

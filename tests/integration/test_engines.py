@@ -119,7 +119,7 @@ def test_the_server_ends_with_an_owner_that_is_killed(tmp_path: Path) -> None:
     program = (
         "import os, signal\n"
         "from ansible_env import WarmEngine\n"
-        "from ansible_env.engine import Inventory, Options\n"
+        "from ansible_env import Inventory, Options\n"
         "engine = WarmEngine()\n"
         "engine.hosts(Inventory.of(None), 'all', None, Options())\n"
         "print(next(iter(engine._servers.values())).pid, flush=True)\n"

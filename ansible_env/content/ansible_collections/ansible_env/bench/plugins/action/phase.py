@@ -1,15 +1,13 @@
 # Copyright (c) the ansible_env maintainers
 # GNU General Public License v3.0 or later (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action plugin of ansible_env.bench.phase: everything happens here and in /bin/sh on the target."""
+"""Action plugin of ansible_env.bench.phase: it does all of the work, with /bin/sh on the target."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import time
-from pathlib import Path
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -19,6 +17,7 @@ from ansible.utils.display import Display
 
 try:
     from ansible_collections.ansible_env.bench.plugins.plugin_utils.channel import Channel
+    from ansible_collections.ansible_env.bench.plugins.plugin_utils.engine import EngineDirectory
     from ansible_collections.ansible_env.bench.plugins.plugin_utils.scripts import exported, problem_of, script_of
 
     from ansible_env.results.outcomes import Kind
@@ -39,7 +38,7 @@ try:
     from ansible_env.supervisor.script import Script
     from ansible_env.supervisor.telemetry import read_samples
     from ansible_env.supervisor.transport import NeverConnected, Stop, wait_for_host
-    from ansible_env.supervisor.variables import LOG_DIR, PRIVATE_DIR, RESULTS_DIR
+    from ansible_env.supervisor.variables import LOG_DIR, RESULTS_DIR
     from ansible_env.supervisor.verdict import unreachable, verdict
 except ImportError as error:  # the collection was installed without the library
     LIBRARY_ERROR = error
@@ -87,8 +86,8 @@ VALIDATOR = ArgumentSpecValidator(ARGUMENTS)  # here, where it is made once for 
 
 
 @contextlib.contextmanager
-def _hushed(secret):
-    """Keep connection plugins from saying, with -vvv, all that comes from the host: no secret is masked in that."""
+def _not_shown(secret):
+    """Keep connection plugins from showing, with -vvv, all that the host sends: no secret is masked in that."""
     display = Display()
     before = {name: getattr(display, name) for name in ("verbosity", "log_verbosity") if hasattr(display, name)}
     try:
@@ -152,35 +151,24 @@ class ActionModule(ActionBase):
             return refused(Kind.REJECTED, problem)
         host = task_vars.get("inventory_hostname", "host")
         script = script_of(arguments, host)
-        if arguments["run_id"]:
-            script = dataclasses.replace(script, run_id=arguments["run_id"])
         record = Record(os.environ.get(RESULTS_DIR), script.run_id)
-        known = record.result()
-        if known is not None:
-            return known
-        private = os.environ.get(PRIVATE_DIR)
-        capture = Capture(_logs(private), host, list(arguments["secret_env"].values()))
-        result = self._run_script(arguments, script, capture, record)
+        result = record.result()
+        if result is not None:
+            return result
+        capture = Capture(EngineDirectory().logs(), host, list(arguments["secret_env"].values()))
+        result = self._run_script(arguments, script, capture, record, host)
         if arguments["background"]:
             return result  # how the script ended is not known yet
         record.write_result(result)
-        if result.get("metrics") and not private:
+        if result.get("metrics") and not EngineDirectory():
             # Run by hand, a task that is ok would show nothing of what it measured.
             self._display.display(f"{host}: {one_line(result['metrics'])}")
         return result
 
-    def _run_script(self, arguments, script, capture, record):
-        private = os.environ.get(PRIVATE_DIR)
-        deadline = None if script.timeout is None else script.timeout + script.grace + 1
+    def _run_script(self, arguments, script, capture, record, host):
+        """Start or follow the script, and return the result of the task."""
         try:
-            with (
-                Interrupts(deadline, lambda: _reason(private)) as interrupts,
-                Registered(private),
-                _hushed(bool(arguments["secret_env"])),
-            ):
-                if private and Path(private, "cancel").exists():
-                    raise Stop(_reason(private))
-                channel = Channel(self, interrupts)
+            with self._channel(script, host, bool(arguments["secret_env"])) as channel:
                 if arguments["wait_boot"]:
                     wait_for_host(channel, arguments["wait_boot"])
                 if arguments["script"] is None:
@@ -191,46 +179,29 @@ class ActionModule(ActionBase):
                 if arguments["background"]:
                     launched = _launched(follower.launch(), script, capture)
                     return {**launched, **_staged(follower)} if arguments["hold"] else launched
-                if arguments["attach"] and arguments["end"]:
-                    ending = follower.end(arguments["end"], record.boot_id())
-                else:
-                    ending = follower.resume(record.boot_id()) if arguments["attach"] else follower.start()
+                ending = _follow(follower, arguments, record)
         except NeverConnected as never:
             return _never(str(never))
-        except Stop as stop:  # before the follower began; later ones are its own affair
+        except Stop as stop:  # before the follower began; it handles later ones itself
             kind = Kind.TIMEOUT if stop.reason == "timeout" else Kind.CANCELED
             return refused(kind, "the phase was ended before the script was started")
         finally:
             capture.close()
-        kind, message = verdict(ending, script, may_reboot=arguments["may_reboot"], attached=arguments["attach"])
-        ended = kind is Kind.CANCELED and arguments["end"] == "over" and ending.reply.why == "over"
-        if ended:
-            kind, message = Kind.OK, "ended when the others were done"
-        kind, message, metrics = judge_metrics(
-            kind,
-            message,
-            capture.out.pieces() if arguments["results_stdout_pattern"] or arguments["results_json"] else (),
-            pattern=arguments["results_stdout_pattern"],
-            json_line=arguments["results_json"],
-            required=arguments["required_metrics"],
-        )
-        exports = {name: str(value) for name, value in arguments["export_values"].items()}
-        if arguments["export_patterns"]:
-            kind, message, found = judge_exports(kind, message, capture.out.pieces, arguments["export_patterns"])
-            exports |= found
-        keep_logs = LOG_DIR in os.environ
-        samples = Masker(list(arguments["secret_env"].values())).feed(ending.samples, last=True)
-        result = task_result(
-            kind,
-            message,
-            script,
-            ending,
-            capture,
-            metrics=metrics,
-            keep_logs=keep_logs,
-            telemetry=read_samples(samples, script.probes, script.run_id),
-        )
-        return {**result, **({"exports": exports} if exports else {}), **({"ended": True} if ended else {})}
+        return _judged(arguments, script, ending, capture)
+
+    @contextlib.contextmanager
+    def _channel(self, script, host, secret):
+        """Yield the connection to the host, while signals and the script's deadline can interrupt it."""
+        engine = EngineDirectory()
+        deadline = None if script.timeout is None else script.timeout + script.grace + 1
+        with (
+            Interrupts(deadline, engine.reason) as interrupts,
+            engine.waiting(host),
+            _not_shown(secret),
+        ):
+            if engine.is_stopped:
+                raise Stop(engine.reason())
+            yield Channel(self, interrupts)
 
     def _release(self, arguments):
         """Let a script that was staged start."""
@@ -249,9 +220,9 @@ class ActionModule(ActionBase):
         return nothing_to_run()
 
     def _host_values(self, arguments, task_vars):
-        """Put the values of the host's own variables among the environment variables; return what is wrong."""
+        """Add the values of the host's own variables to the environment variables; return what is wrong with them."""
         for source, into in (("host_env", "env"), ("secret_host_env", "secret_env")):
-            found = {}
+            values = {}
             for name, variable in arguments[source].items():
                 if variable not in task_vars:
                     return f"the host has no variable {variable!r}, which {name} is made from"
@@ -261,9 +232,45 @@ class ActionModule(ActionBase):
                     return f"the variable {variable!r} cannot be read: {problem}"
                 if isinstance(value, (dict, list, tuple)) or value is None:
                     return f"the variable {variable!r} is no text or number"
-                found[name] = str(value)
-            arguments[into] = {**arguments[into], **found}
+                values[name] = str(value)
+            arguments[into] = {**arguments[into], **values}
         return None
+
+
+def _follow(follower, arguments, record):
+    """Start the script and follow it, or follow or end one that was started before; return how it ended."""
+    if not arguments["attach"]:
+        return follower.start()
+    if arguments["end"]:
+        return follower.end(arguments["end"], record.boot_id())
+    return follower.resume(record.boot_id())
+
+
+def _judged(arguments, script, ending, capture):
+    """Return the result of a script that was followed to its end."""
+    kind, message = verdict(ending, script, may_reboot=arguments["may_reboot"], attached=arguments["attach"])
+    ended = kind is Kind.CANCELED and arguments["end"] == "over" and ending.reply.why == "over"
+    if ended:
+        kind, message = Kind.OK, "ended when the others were done"
+    kind, message, metrics = judge_metrics(
+        kind,
+        message,
+        capture.out.pieces() if arguments["results_stdout_pattern"] or arguments["results_json"] else (),
+        pattern=arguments["results_stdout_pattern"],
+        json_line=arguments["results_json"],
+        required=arguments["required_metrics"],
+    )
+    exports = {name: str(value) for name, value in arguments["export_values"].items()}
+    if arguments["export_patterns"]:
+        kind, message, values = judge_exports(kind, message, capture.out.pieces, arguments["export_patterns"])
+        exports |= values
+    samples = Masker(list(arguments["secret_env"].values())).feed(ending.samples, last=True)
+    telemetry = read_samples(samples, script.probes, script.run_id)
+    keep_logs = LOG_DIR in os.environ
+    result = task_result(
+        kind, message, script, ending, capture, metrics=metrics, keep_logs=keep_logs, telemetry=telemetry
+    )
+    return {**result, **({"exports": exports} if exports else {}), **({"ended": True} if ended else {})}
 
 
 def _launched(ending, script, capture):
@@ -276,48 +283,13 @@ def _launched(ending, script, capture):
 
 
 def _staged(follower):
-    """Return what has to be known to let scripts start together: the clock of the host, and when it was ready."""
+    """Return what is needed to let scripts start together: the clock of the host, and when the script was staged."""
     offset, error = follower.clock() or (0.0, 0.0)
     return {"clock_offset": offset, "clock_error": error, "staged": time.time()}
 
 
-class Registered:
-    """Tells the engine which process to signal for this host."""
-
-    def __init__(self, private):
-        self._file = Path(private, "workers") if private else None
-
-    def __enter__(self):
-        self._note("+")
-
-    def __exit__(self, *_):
-        with contextlib.suppress(FileNotFoundError):  # the run has been given up
-            self._note("-")
-
-    def _note(self, sign):
-        if self._file:
-            file = os.open(self._file, os.O_WRONLY | os.O_APPEND)  # one write each, so that none gets lost
-            os.write(file, f"{sign}{os.getpid()}\n".encode())
-            os.close(file)
-
-
-def _reason(private):
-    """Return why the engine ends the run; a signal from elsewhere is somebody's Ctrl-C."""
-    path = Path(private or os.devnull, "cancel")
-    return (path.read_text(encoding="utf-8") if path.is_file() else "") or "canceled"
-
-
-def _logs(private):
-    """Return the directory for what the script prints, if somebody keeps or follows it."""
-    kept = os.environ.get(LOG_DIR)
-    if kept:
-        Path(kept).mkdir(mode=0o700, exist_ok=True)
-        return Path(kept)
-    followed = Path(private, "logs") if private else None
-    return followed if followed and followed.is_dir() else None
-
-
 def _never(text):
+    """Return the result for a host that could not be reached."""
     kind, message = unreachable(text)
     if kind is Kind.UNREACHABLE and text.startswith("no answer from"):
         kind, message = Kind.INTERPRETER, text

@@ -57,7 +57,7 @@ tar -xpf %(payload)s -C "$p" || fail 5 'tar could not write all of it'
 printf 'ansible_env:done made=%%s\\n' "$made"
 """
 )
-# What another user is to read here lies in a directory that nobody can list, under a name that nobody can guess.
+# A copy for another user to read lies in a directory that nobody can list, under a name that nobody can guess.
 DOWNLOAD = (
     PATH
     + """\
@@ -87,7 +87,7 @@ fi
 
 
 class Refused(Exception):
-    """The host says why it cannot be done."""
+    """The host reports why it cannot be done: the number of an error, as errno.h has it, and a message."""
 
     def __init__(self, rc, message):
         self.rc = rc
@@ -129,13 +129,13 @@ class ActionModule(ActionBase):
                 "payload": payload,
             }
             quoted = {name: shlex.quote(value) for name, value in values.items()}
-            # A file of the user who logged in would stay his if it were moved.
+            # A moved file would still belong to the user who logged in.
             take = 'cat -- %(payload)s >"$new"' if self._connection.become else 'mv -f -- %(payload)s "$new"'
             script = UPLOAD_DIRECTORY if arguments["archive"] else UPLOAD_FILE
-            said = self._shell(script % {**quoted, "take": take % quoted, "merge": int(arguments["merge"])})
+            answer = self._shell(script % {**quoted, "take": take % quoted, "merge": int(arguments["merge"])})
         finally:
             self._remove_tmp_path(directory, force=True)
-        return {"changed": True, "made": said["made"] == "1", "archive": arguments["archive"]}
+        return {"changed": True, "made": answer["made"] == "1", "archive": arguments["archive"]}
 
     def _fetch(self, arguments):
         become = bool(self._connection.become)
@@ -151,24 +151,24 @@ class ActionModule(ActionBase):
             "copy": int(become),
         }
         try:
-            said = self._shell(DOWNLOAD % values)
-            archive = said["archive"] == "1"
-            self._connection.fetch_file(payload if archive else said["path"], arguments["fetch"])
+            answer = self._shell(DOWNLOAD % values)
+            archive = answer["archive"] == "1"
+            self._connection.fetch_file(payload if archive else answer["path"], arguments["fetch"])
         finally:
             self._run(f"rm -rf -- {base}\n")
-        return {"changed": False, "archive": archive, "mode": said["mode"]}
+        return {"changed": False, "archive": archive, "mode": answer["mode"]}
 
     def _shell(self, script):
         done = self._run(script)
         output = done["stdout"]
         failed = re.search(r"^ansible_env:failed rc=(\d+) ([^\r\n]*)", output, re.MULTILINE)
         if failed:
-            words = " ".join((done.get("stderr") or "").split())[:300]
-            raise Refused(int(failed[1]), f"{failed[2]} ({words})" if words else failed[2])
+            text = " ".join((done.get("stderr") or "").split())[:300]
+            raise Refused(int(failed[1]), f"{failed[2]} ({text})" if text else failed[2])
         return _answer(output, done)
 
     def _run(self, script):
-        """Have the host's shell run a script, without a terminal where the connection can do without."""
+        """Have the host's shell run a script, without a terminal if the connection carries stdin."""
         if takes_stdin(self):
             return feed(self, script)
         return self._low_level_execute_command(script, executable="/bin/sh")
@@ -177,18 +177,18 @@ class ActionModule(ActionBase):
 def _answer(output, done):
     line = re.search(r"^ansible_env:done (.*)", output, re.MULTILINE | re.DOTALL)
     if not line:
-        said = " ".join((done.get("stderr") or output).split())[:300]
+        text = " ".join((done.get("stderr") or output).split())[:300]
         raise AnsibleError(
-            f"no answer from /bin/sh on the host (exit status {done['rc']}): {said or 'it said nothing'}"
+            f"no answer from /bin/sh on the host (exit status {done['rc']}): {text or 'it printed nothing'}"
         )
-    found = re.match(
+    match = re.match(
         r"(?:archive=(?P<archive>\d) mode=(?P<mode>\S+) path=(?P<path>.*?)|made=(?P<made>\d))\r?\n?\Z",
         line[1],
         re.DOTALL,
     )
-    if not found:
+    if not match:
         raise AnsibleError(f"an answer that was not understood: {line[1][:100]!r}")
-    answer = found.groupdict()
+    answer = match.groupdict()
     if answer["mode"]:
         answer["mode"] = _mode(answer["mode"])
     return answer

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 from ansible.errors import AnsibleFilterError
 
 try:
+    from ansible_env.config.fields import PHASES
     from ansible_env.config.model import EnvironmentConfig
     from ansible_env.environment.role import group_result, judge
     from ansible_env.errors import AnsibleEnvError
     from ansible_env.results import aggregate as aggregates
+    from ansible_env.results import phase_result
     from ansible_env.results.metrics.parse import parse
     from ansible_env.results.metrics.pattern import compile_pattern
+    from ansible_env.results.status import Status
 except ImportError as error:  # the collection was installed without the library
     LIBRARY_ERROR = error
 else:
@@ -29,7 +33,7 @@ def _plain(value):
 
 
 def _checked(function):
-    """Return a filter that says what is wrong in Ansible's way."""
+    """Return a filter that raises Ansible's error for the library's errors."""
 
     def checked(*arguments, **named):
         if LIBRARY_ERROR is not None:
@@ -44,7 +48,7 @@ def _checked(function):
 
 @_checked
 def metrics(text, pattern=None, json_line=False):
-    """Return the metrics in what a script has printed."""
+    """Return the metrics in what a script printed."""
     return parse(str(text), compile_pattern(str(pattern)) if pattern else None, json_line=bool(json_line))
 
 
@@ -60,37 +64,51 @@ def aggregate(sets, how=None):
 
 @_checked
 def outcome(results, phase, host, failure=None, file=None):
-    """Return what a phase came to on a host."""
+    """Return the result of a phase on a host."""
     required = EnvironmentConfig.load(Path(str(file))).required_metrics if file else ()
     return judge(str(host), [_plain(item) for item in results], _plain(failure), _plain(phase), required)
 
 
 @_checked
-def group(hosts, hostvars, phase):
-    """Return what a phase came to on a group of hosts that the role has run on."""
-    seen = {host: hostvars[host] for host in hosts if "environment_trial" in hostvars[host]}
-    found = {host: told for host in seen if (told := _told(host, seen[host], str(phase)))}
-    if not found:
+def group(hosts, hostvars, phase=None):
+    """Return the result of a phase, or of the one that decides, on a group of hosts that the role has run on."""
+    begun = {host: hostvars[host] for host in hosts if "environment_trial" in hostvars[host]}
+    if not begun:
         return {}
-    file = Path(str(next(iter(seen.values()))["environment_trial"]["file"]))
-    brief = {
-        host: {key: told.get(key) for key in ("status", "kind", "message", "metrics")} for host, told in found.items()
-    }
-    return {**group_result(EnvironmentConfig.load(file), str(phase), found), "hosts": brief}
+    config = EnvironmentConfig.load(Path(str(next(iter(begun.values()))["environment_trial"]["file"])))
+    groups = {}
+    for name in [str(phase)] if phase else PHASES:
+        results = {host: result for host in begun if (result := _result_of(host, begun[host], name))}
+        if results:
+            groups[name] = {"phase": name, **group_result(config, name, results), "hosts": _brief(results)}
+    return groups.get(deciding_phase(groups), {})
 
 
-def _told(host, variables, phase):
+@_checked
+def deciding_phase(results):
+    """Return the name of the phase that decides the status and the metrics of a trial, or None."""
+    phases = {name: SimpleNamespace(name=name, status=Status[result["status"]]) for name, result in results.items()}
+    decisive = phase_result.deciding_phase(phases)
+    return decisive.name if decisive else None
+
+
+def _brief(results):
+    keys = ("status", "kind", "message", "metrics")
+    return {host: {key: result.get(key) for key in keys} for host, result in results.items()}
+
+
+def _result_of(host, variables, phase):
     """Return the result of a host, also of one that Ansible lost on the way; that of setup, if it had failed."""
     results = variables.get("environment_results", {})
     for name in dict.fromkeys(["setup" if phase == "run" else phase, phase]):
         if name in results:
-            told = _plain(results[name])
+            result = _plain(results[name])
         else:
             trial = variables["environment_trial"]["roles"].get(name)
-            registered = [variables.get(v, {}) for v in (trial["registers"] if trial else ())]
-            told = judge(host, [_plain(item) for item in registered], None, _plain(trial)) if any(registered) else None
-        if told and (name == phase or told["status"] != "SUCCEEDED"):
-            return told
+            tasks = [variables.get(v, {}) for v in (trial["registers"] if trial else ())]
+            result = judge(host, [_plain(item) for item in tasks], None, _plain(trial)) if any(tasks) else None
+        if result and (name == phase or result["status"] != "SUCCEEDED"):
+            return result
     return None
 
 
@@ -98,4 +116,10 @@ class FilterModule:
     """The filters, by name."""
 
     def filters(self):
-        return {"metrics": metrics, "aggregate": aggregate, "outcome": outcome, "group": group}
+        return {
+            "metrics": metrics,
+            "aggregate": aggregate,
+            "outcome": outcome,
+            "group": group,
+            "deciding_phase": deciding_phase,
+        }

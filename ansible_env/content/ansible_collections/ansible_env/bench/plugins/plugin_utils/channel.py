@@ -1,7 +1,7 @@
 # Copyright (c) the ansible_env maintainers
 # GNU General Public License v3.0 or later (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The way from a task to its target's /bin/sh, for the supervisor's conversation."""
+"""The connection from a task to its target's /bin/sh, by which the supervisor exchanges payloads."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pathlib import Path
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.ansible_env.bench.plugins.plugin_utils.shell import feed, takes_stdin
 
-with contextlib.suppress(ImportError):  # without the library: the action plugin says so
+with contextlib.suppress(ImportError):  # without the library: the action plugin reports that
     from ansible_env.results.outcomes import Kind, connection_kind, never_connected
     from ansible_env.supervisor.transport import Disconnected, NeverConnected, Stop
 
 
 class Channel:
-    """Brings payloads to the target's /bin/sh over the task's connection, whatever that is."""
+    """Sends payloads to the target's /bin/sh over the task's connection, whatever that is."""
 
     def __init__(self, action, interrupts):
         self._action = action
@@ -69,9 +69,10 @@ class Channel:
         raise (NeverConnected if never_connected(text) else Disconnected)(text)
 
     def _no_answer(self, result):
-        said = " ".join((result.get("stderr") or result["stdout"]).split())[:500]
-        text = f"no answer from /bin/sh on the host (exit status {result['rc']}): {said or 'it said nothing'}"
-        raise NeverConnected(text)
+        text = " ".join((result.get("stderr") or result["stdout"]).split())[:500]
+        raise NeverConnected(
+            f"no answer from /bin/sh on the host (exit status {result['rc']}): {text or 'it printed nothing'}"
+        )
 
 
 def _end_clients():

@@ -12,7 +12,7 @@ import re
 import uuid
 from collections.abc import Mapping
 
-with contextlib.suppress(ImportError):  # without the library: the action plugin says so
+with contextlib.suppress(ImportError):  # without the library: the action plugin reports that
     from ansible_env.results.exports import join_exports
     from ansible_env.supervisor.script import Script
     from ansible_env.supervisor.telemetry import probes_of
@@ -24,11 +24,11 @@ NOT_FOR_SCRIPTS = re.compile(r"(ANSIBLE|AWX|RUNNER)_\w+\Z|(JOB_ID|PROJECT_UPDATE
 
 
 def script_of(arguments, host):
-    """Return the script that the arguments of a phase task stand for."""
+    """Return the script that the arguments of a phase task describe."""
     text = arguments["script"] or ""
     return Script(
         text=f"set -e\n{text}" if arguments["fail_fast"] else text,
-        run_id=_run_id(host, arguments["step"]),
+        run_id=arguments["run_id"] or _run_id(host, arguments["step"]),
         env={**arguments["env"], **arguments["secret_env"]},
         shell=arguments["shell"],
         timeout=arguments["timeout"],
@@ -43,19 +43,19 @@ def script_of(arguments, host):
 
 
 def exported(arguments, task_vars):
-    """Return what earlier tasks of the playbook have found out, or an earlier try, as PhaseResult.exports has it."""
-    found = {host: dict(values) for host, values in arguments["exports_known"].items()}
+    """Return what earlier tasks of the playbook, or an earlier attempt, exported, as PhaseResult.exports has it."""
+    exports = {host: dict(values) for host, values in arguments["exports_known"].items()}
     hostvars, groups = task_vars.get("hostvars", {}), task_vars.get("groups", {})
     for task in arguments["exports_from"]:
         pattern = task["hosts"]
-        # A pattern that is more than a name stands for any: who has not run the task has no such variable.
+        # A pattern that is more than a name selects any host: one that has not run the task has no such variable.
         for host in groups.get(pattern) or ([pattern] if pattern in hostvars else groups.get("all", ())):
             variables = hostvars.raw_get(host)  # no value is templated on the way
             result = variables.get(task["register"]) if isinstance(variables, Mapping) else None
             if isinstance(result, Mapping) and isinstance(result.get("exports"), Mapping):
-                found.setdefault(host, {}).update({name: str(value) for name, value in result["exports"].items()})
+                exports.setdefault(host, {}).update({name: str(value) for name, value in result["exports"].items()})
     order = {host: number for number, host in enumerate(groups.get("all", ()))}
-    return join_exports(found[host] for host in sorted(found, key=lambda host: order.get(host, -1)))
+    return join_exports(exports[host] for host in sorted(exports, key=lambda host: order.get(host, -1)))
 
 
 def _run_id(host, step):

@@ -6,20 +6,22 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import yaml
 
 from ansible_env.cli.files import write_whole
-from ansible_env.cli.initial import ENVIRONMENT, EXAMPLE, LOCAL, PATTERN, SSH, YOURS
 from ansible_env.cli.options import Common, argument, option
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.errors import ConfigError, MetricsPatternError, Problem
 from ansible_env.results.metrics.pattern import compile_pattern
 from ansible_env.storage.bundle.place import slug
 
+PATTERN = r"^(\w+)=(\S+)$"
+"""Lines as `score=12.5`."""
 FILES = ("environment.yml", "inventory.yml")
 _ANSWERS = "Instead of the questions"
 _HOST = re.compile(r"[\w.:\[\]@-]+")
@@ -156,24 +158,23 @@ def _metrics(text: str) -> str:
 
 def environment_text(answers: Answers) -> str:
     """Return the environment file."""
-    if not answers.command:
-        return ENVIRONMENT.format(name=_scalar(answers.name), body=EXAMPLE, metrics=_pattern(PATTERN))
-    command = "\n".join(f"    {line}".rstrip() for line in answers.command.splitlines())
-    found = {"lines": _pattern(PATTERN), "json": "results_json: true"}.get(answers.metrics) or _pattern(answers.metrics)
-    return ENVIRONMENT.format(name=_scalar(answers.name), body=YOURS.format(command=command), metrics=found)
+    pattern = {"lines": PATTERN, "json": ""}.get(answers.metrics, answers.metrics)
+    metrics = f"results_stdout_pattern: {_scalar(pattern)}" if pattern else "results_json: true"
+    command = "\n".join(line.rstrip() for line in answers.command.splitlines())
+    return _render("environment.yml.j2", name=_scalar(answers.name), command=command, metrics=metrics)
 
 
 def inventory_text(answers: Answers) -> str:
     """Return the inventory."""
-    if not answers.hosts:
-        return LOCAL
-    hosts = "\n".join(f"    {_scalar(host)}:" for host in answers.hosts)
-    user = f"    ansible_user: {_scalar(answers.user)}" if answers.user else "    # ansible_user: bench"
-    return SSH.format(hosts=hosts, user=user)
+    hosts, user = [_scalar(host) for host in answers.hosts], answers.user and _scalar(answers.user)
+    return _render("inventory.yml.j2", hosts=hosts, user=user)
 
 
-def _pattern(pattern: str) -> str:
-    return f"results_stdout_pattern: {_scalar(pattern)}"
+def _render(template: str, **values: Any) -> str:
+    jinja2 = import_module("jinja2")  # no other command needs it at its start
+    loader = jinja2.PackageLoader("ansible_env.cli")
+    environment = jinja2.Environment(loader=loader, keep_trailing_newline=True, trim_blocks=True)
+    return str(environment.get_template(template).render(values))
 
 
 def _scalar(text: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ansible_env.cli import ansible_call, doctor, findings
+from ansible_env.cli import ansible_call, doctor
 from ansible_env.cli.app import app
 from ansible_env.cli.progress import LONGEST_LINE, MOST_LINES, Progress
 from ansible_env.errors import InventoryError
@@ -166,12 +166,12 @@ def test_doctor_on_a_bad_inventory(monkeypatch):
 
 
 def test_doctor_on_this_machine():
-    levels = {finding.subject: finding.level for finding in findings.controller_findings()}
+    levels = {finding.subject: finding.level for finding in doctor.controller_findings()}
     assert {"python", "ansible-core", "ansible-playbook", "collection", "locale", "control path"} <= levels.keys()
-    assert findings.Level.FAIL not in levels.values()
+    assert doctor.Level.FAIL not in levels.values()
 
 
 def test_doctor_knows_the_supported_versions():
     project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
-    low, high = (".".join(map(str, version)) for version in findings.SUPPORTED)
+    low, high = (".".join(map(str, version)) for version in doctor.SUPPORTED)
     assert f"ansible-core>={low},<{high}" in project["dependencies"]

@@ -12,10 +12,8 @@ from ansible_env.errors import ConfigError, Problem
 from ansible_env.storage.bundle.bundle import Bundle
 from ansible_env.storage.bundle.files import to_json, write_private
 from ansible_env.storage.bundle.origin import Origin
-from ansible_env.storage.bundle.place import new_call
+from ansible_env.storage.bundle.place import CALL_FILE, new_call
 from ansible_env.storage.database.connection import without_password
-
-CALL_FILE = "call.json"
 
 
 class Artifacts:

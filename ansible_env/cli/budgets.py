@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from ansible_env.cli.options import Judged
-from ansible_env.cli.selection import select
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.text import nearest
 from ansible_env.errors import ConfigError, Problem
@@ -24,6 +23,7 @@ from ansible_env.results.assertions import (
 )
 from ansible_env.storage.bundle.bundle import MANIFEST, RESULT, Bundle
 from ansible_env.storage.bundle.reading import read_result
+from ansible_env.storage.selection import select
 from ansible_env.storage.store import Store
 
 _TEXT = re.compile(r"\s*(.+?)\s*((?:>=|<=|==|!=|>|<).*)", re.DOTALL)

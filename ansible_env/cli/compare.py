@@ -12,7 +12,6 @@ from ansible_env.cli import console
 from ansible_env.cli.options import argument, option
 from ansible_env.cli.replay import recover
 from ansible_env.cli.results import StoreOptions
-from ansible_env.cli.selection import select
 from ansible_env.cli.tabular import RowOutput, rows_as_table, write_rows
 from ansible_env.config.text import nearest
 from ansible_env.errors import ConfigError, Problem
@@ -21,6 +20,7 @@ from ansible_env.report.comparison import Comparison, Side
 from ansible_env.report.formatting import number, plural, some, visible
 from ansible_env.storage.database.records import StoredTrial
 from ansible_env.storage.fingerprint_differences import MACHINE, Difference, differences
+from ansible_env.storage.selection import select
 from ansible_env.storage.store import Store
 
 Values = dict[str, list[float]]

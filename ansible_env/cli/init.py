@@ -13,11 +13,11 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from ansible_env.cli.files import write_whole
 from ansible_env.cli.options import Common, argument, option
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.errors import ConfigError, MetricsPatternError, Problem
 from ansible_env.results.metrics.pattern import compile_pattern
+from ansible_env.storage.bundle.files import write_whole
 from ansible_env.storage.bundle.place import slug
 
 PATTERN = r"^(\w+)=(\S+)$"

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ansible_env.cli.files import write_whole
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.report.junit import Check, Suite, junit
 from ansible_env.results.assertions import AssertionResult
+from ansible_env.storage.bundle.files import write_whole
 from ansible_env.trials.record import Trial
 
 

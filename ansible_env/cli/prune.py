@@ -1,37 +1,23 @@
-"""`prune`: old trials go, their bundles and what the store knows of them.
-
-A bundle is whole or gone: it gets a name that is no trial's first. The store forgets a trial only when its bundle is
-gone, so that the next prune finds by the store what a killed one has left.
-"""
+"""`prune`: removes old trials, their bundles and their rows in the store."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
 import socket
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
+from rich.filesize import decimal
+
 from ansible_env.cli import console
-from ansible_env.cli.artifacts import CALL_FILE
 from ansible_env.cli.options import Common, Experiment, StoreUrl, option
 from ansible_env.cli.replay import recover
 from ansible_env.cli.results import check_experiment, since, with_status
-from ansible_env.errors import ConfigError
 from ansible_env.report.formatting import plural, visible
 from ansible_env.results.status import Status
-from ansible_env.storage.bundle.bundle import Bundle
-from ansible_env.storage.bundle.place import root
 from ansible_env.storage.database.records import StoredTrial
+from ansible_env.storage.removal import remove_trials
 from ansible_env.storage.store import Store
-
-AT_ONCE = 100
-"""Trials that the store forgets in one transaction."""
-_UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 @dataclass(kw_only=True)
@@ -69,111 +55,40 @@ def prune(options: PruneOptions) -> str:
         recover(store)
         if options.experiment:
             check_experiment(store, options.experiment)
-        names = [options.experiment] if options.experiment else [found.name for found in store.experiments()]
+        names = [options.experiment] if options.experiment else [e.name for e in store.experiments()]
         lines, total, freed = [], 0, 0
         for name in names:
             chosen = _chosen(store, name, before, options)
-            size = _removed(store, chosen, dry_run=options.dry_run)
+            size = remove_trials(store, chosen, dry_run=options.dry_run, warn=_warn)
             if chosen:
-                lines.append(f"{visible(name)}: {plural(len(chosen), 'trial')}, {_in_bytes(size)}\n")
+                lines.append(f"{visible(name)}: {plural(len(chosen), 'trial')}, {decimal(size)}\n")
             total, freed = total + len(chosen), freed + size
     verb = "would be removed" if options.dry_run else "removed"
-    return "".join(lines) + f"{plural(total, 'trial')} {verb}, {_in_bytes(freed)} of bundles\n"
+    return "".join(lines) + f"{plural(total, 'trial')} {verb}, {decimal(freed)} of bundles\n"
 
 
 def _chosen(store: Store, experiment: str, before: datetime, options: PruneOptions) -> list[StoredTrial]:
-    """Return the trials of an experiment that are to go."""
+    """Return the trials of an experiment that the options select."""
     every = store.trials(experiment, newest=True)
     kept = {trial.id for trial in every[: options.keep_last]}
     if options.keep_best:
         kept |= {trial.id for trial in store.trials(experiment, best=options.keep_best, limit=options.keep)}
     old = [trial for trial in every if trial.started < before and trial.id not in kept]
-    old = [trial for trial in with_status(old, options.status or []) if _is_over(trial)]
+    old = [trial for trial in with_status(old, options.status or []) if _has_ended(trial)]
     here = socket.gethostname()
-    found = [trial for trial in old if trial.controller == here or not trial.artifacts]
-    if len(found) < len(old):
-        far = sorted({visible(trial.controller) for trial in old if trial not in found})
+    chosen = [trial for trial in old if trial.controller == here or not trial.artifacts]
+    if len(chosen) < len(old):
+        elsewhere = sorted({visible(trial.controller) for trial in old if trial not in chosen})
         console.say_error(
-            f"{visible(experiment)}: {plural(len(old) - len(found), 'trial')} left alone, as their bundles are on "
-            f"{', '.join(far)}: prune there"
+            f"{visible(experiment)}: {plural(len(old) - len(chosen), 'trial')} left alone, as their bundles are on "
+            f"{', '.join(elsewhere)}: prune there"
         )
-    return found
+    return chosen
 
 
-def _is_over(trial: StoredTrial) -> bool:
+def _has_ended(trial: StoredTrial) -> bool:
     return trial.status is not Status.RUNNING or trial.interrupted
 
 
-def _removed(store: Store, trials: Sequence[StoredTrial], *, dry_run: bool) -> int:
-    """Remove trials, unless it is only to be said, and return how large their bundles are."""
-    size = 0
-    for start in range(0, len(trials), AT_ONCE):
-        part = trials[start : start + AT_ONCE]
-        gone = []
-        for trial in part:
-            found = list(_directories(trial))
-            size += sum(map(_size, found))
-            if dry_run or _remove(trial, found):
-                gone.append(trial)
-        if not dry_run:
-            store.delete(gone)
-    return size
-
-
-def _directories(trial: StoredTrial) -> Iterator[Path]:
-    """Yield the bundle of a trial, if what is there is its bundle, and what a killed prune has left of it."""
-    if not trial.artifacts:
-        return
-    directory = Path(trial.artifacts)
-    with contextlib.suppress(ConfigError):  # there is none
-        if not directory.is_symlink() and Bundle.open(directory).uid == trial.uid:
-            yield directory
-    if (left := _doomed(trial)).is_dir() and not left.is_symlink():
-        yield left
-
-
-def _doomed(trial: StoredTrial) -> Path:
-    return Path(trial.artifacts or "").parent / f".pruned-{trial.uid}"
-
-
-def _remove(trial: StoredTrial, directories: Iterable[Path]) -> bool:
-    """Remove directories of a trial; False, and it is told, where that cannot be done."""
-    doomed = _doomed(trial)
-    try:
-        for directory in reversed(list(directories)):  # what was left first: its name is needed again
-            if directory != doomed:
-                directory.rename(doomed)
-            shutil.rmtree(doomed)
-            _remove_call(directory.parent)
-    except OSError as error:
-        console.say_error(f"warning: {error.filename or doomed} cannot be removed: {error.strerror}")
-        return False
-    return True
-
-
-def _remove_call(call: Path) -> None:
-    """Remove the directory of a call of which nothing is left but how it was made, and that of its experiment."""
-    if {path.name for path in call.iterdir()} <= {CALL_FILE}:
-        (call / CALL_FILE).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # another trial has come, or there are other calls
-            call.rmdir()
-            if call.parent.parent == root():  # else the user has made it
-                call.parent.rmdir()
-
-
-def _size(directory: Path) -> int:
-    """Return the bytes in a directory."""
-    found = 0
-    for place, _, names in os.walk(directory):
-        for name in names:
-            with contextlib.suppress(OSError):
-                found += (Path(place) / name).lstat().st_size
-    return found
-
-
-def _in_bytes(size: float) -> str:
-    for unit in _UNITS[:-1]:
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} {_UNITS[-1]}"
+def _warn(text: str) -> None:
+    console.say_error(f"warning: {text}")

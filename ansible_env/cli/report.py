@@ -9,9 +9,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
-from ansible_env.cli.files import write_whole
 from ansible_env.cli.options import Common, StoreUrl, argument, option
 from ansible_env.errors import ConfigError, Problem
+from ansible_env.storage.bundle.files import write_whole
 from ansible_env.storage.store import Store
 
 

@@ -1,13 +1,16 @@
-"""How files of a bundle are written: for their owner alone, and whole."""
+"""How files are written: whole or not at all, and those of a bundle for their owner alone."""
 
 from __future__ import annotations
 
 import json
 import math
 import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from ansible_env.errors import ConfigError, Problem
 
 
 def write_private(path: Path, text: str) -> None:
@@ -16,6 +19,28 @@ def write_private(path: Path, text: str) -> None:
     with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123
         file.write(text)
     new.replace(path)
+
+
+def write_whole(path: Path, text: str, option: str) -> None:
+    """Write a file that was asked for by an option.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", delete=False) as file:
+            temporary = Path(file.name)
+            try:
+                file.write(text)
+            except BaseException:
+                temporary.unlink()
+                raise
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        temporary.replace(path)
+    except OSError as error:
+        raise ConfigError(Problem(f"cannot be written: {error.strerror}", option, path)) from error
 
 
 def to_json(data: Any, *, indent: int | None = None) -> str:

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT_VARIABLE = "ANSIBLE_ENV_ARTIFACTS"
+CALL_FILE = "call.json"
+"""The options of a call, beside the directories of its trials."""
 
 
 def root() -> Path:

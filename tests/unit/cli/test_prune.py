@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import update
 from typer.testing import CliRunner
 
-from ansible_env.cli import prune
 from ansible_env.cli.app import app
 from ansible_env.config.model import EnvironmentConfig
+from ansible_env.storage import removal
 from ansible_env.storage.bundle.bundle import Bundle
 from ansible_env.storage.bundle.origin import Origin
 from ansible_env.storage.database.records import Sample, TrialInfo
@@ -114,7 +114,7 @@ def test_bundles_of_another_machine_are_left_alone(kept):
 def test_a_prune_that_is_killed_is_finished_by_the_next(kept, monkeypatch, step):
     """At each of its steps a trial is whole, or its bundle is gone and the store still knows whose it was."""
     directories = [kept(40, score) for score in (1, 2, 3)]
-    real = prune.shutil.rmtree
+    real = removal.shutil.rmtree
 
     def half(path):
         (path / "result.json").unlink()
@@ -127,14 +127,14 @@ def test_a_prune_that_is_killed_is_finished_by_the_next(kept, monkeypatch, step)
         if step == "rename":
             context.setattr(Path, "rename", killed)
         elif step == "rmtree":
-            context.setattr(prune.shutil, "rmtree", half)
+            context.setattr(removal.shutil, "rmtree", half)
         else:
             context.setattr(Store, "delete", killed)
         assert CliRunner().invoke(app, ["prune", "--older-than", "30d"]).exit_code != 0
     assert scores(kept.store) == [1, 2, 3]
     for directory in directories:  # whole or gone
         assert not directory.exists() or (directory / "result.json").is_file()
-    assert prune.shutil.rmtree is real
+    assert removal.shutil.rmtree is real
     call("--older-than", "30d")
     assert scores(kept.store) == []
     assert not any(directory.parent.exists() for directory in directories)
@@ -154,7 +154,9 @@ def test_only_a_trials_own_bundle_is_removed(kept, tmp_path):
 
 def test_a_bundle_that_cannot_be_removed_keeps_its_row(kept, monkeypatch):
     kept(40, 1)
-    monkeypatch.setattr(prune.shutil, "rmtree", lambda path: (_ for _ in ()).throw(PermissionError(13, "denied", "f")))
+    monkeypatch.setattr(
+        removal.shutil, "rmtree", lambda path: (_ for _ in ()).throw(PermissionError(13, "denied", "f"))
+    )
     done = CliRunner().invoke(app, ["prune", "--older-than", "1d"])
     assert "warning: f cannot be removed: denied" in done.stderr
     assert scores(kept.store) == [1]

@@ -76,12 +76,15 @@ test-docs: venv packages ## each command of README and docs, and the report in C
 docs: venv ## the documentation as a site in site/; a broken link or an undocumented public name fails
 	@$(IN_VENV) NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict
 
-check: venv ## the quick static checks: ruff, mypy, import layers, yamllint
+check: venv ## the quick static checks: ruff, mypy, import layers, yamllint, shellcheck, codespell
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(IN_VENV) lint-imports
 	$(BIN)/yamllint --strict .
+	$(BIN)/shellcheck --severity=warning --shell=sh ansible_env/supervisor/*.sh
+	$(BIN)/shellcheck --severity=warning .ci/run tests/hosts/guest/*.sh
+	$(BIN)/codespell
 
 lint: check docs ## also the documentation and the Ansible content: ansible-lint, ansible-doc, ansible-test sanity, the collection's build
 	$(IN_VENV) ansible-lint
@@ -124,6 +127,9 @@ bench: venv packages ## what a phase costs, beside other ways to run it (BENCH='
 	  .bench/mitogen/bin/pip install --quiet --disable-pip-version-check mitogen==0.3.54 \
 	  "$$($(BIN)/pip freeze | grep -i '^ansible-core==')"; }
 	$(BIN)/python -m tests.benchmarks --json .bench/report.json $(BENCH)
+
+changelog: venv ## move the fragments of changelog.d/ into CHANGELOG.md: VERSION=0.1.0
+	$(BIN)/towncrier build --yes --version '$(VERSION)'
 
 format: venv ## let ruff put the code in order
 	$(BIN)/ruff check --fix .
@@ -174,5 +180,5 @@ packages: ## programs for the tests that start real ssh servers; installs them w
 	echo "make: not installed:$$missing. Tests that need one of them will be skipped." >&2
 
 clean: ## remove what was made here, .venv too
-	rm -rf $(VENV) .bench .nox build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .ansible
+	rm -rf $(VENV) .bench .nox .coverage .coverage.* build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .ansible
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,23 +1,22 @@
-"""One phase on its way: from a playbook through an engine to a result."""
+"""`PhaseRunner`: runs one phase, from its playbook through the engine to its result."""
 
 from __future__ import annotations
 
 import json
 import secrets as random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from ansible_env.common import about, get_logger
-from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.steps import has_tasks
-from ansible_env.engine.inventory import Inventory
-from ansible_env.engine.protocol import Cancellation, Engine, EngineRun, Job, Listener, Options
+from ansible_env.engine.protocol import Cancellation, EngineRun, Job
 from ansible_env.environment.deadlines import SLACK, outer_deadline, rounds
-from ansible_env.environment.stop_on_failure import HaltOnFailure
-from ansible_env.environment.target_hosts import Members
+from ansible_env.environment.phase_events import PhaseCall, PhaseEvents
+from ansible_env.environment.stop_on_failure import StopOnFailure
+from ansible_env.environment.target import Target
+from ansible_env.environment.target_hosts import TargetHosts
 from ansible_env.playbook.playbook import Playbook
 from ansible_env.results.fold.added_hosts import AddedHost, added_hosts, is_censored
 from ansible_env.results.fold.events import left_in_background
@@ -31,267 +30,260 @@ from ansible_env.storage.journal import Journal
 logger = get_logger(__name__)
 
 RETRY_PAUSE = 1.0
-"""Seconds before hosts are tried again; each time more by as much."""
+"""Seconds before the first retry; each further retry waits so much longer."""
 
 
-OnPlaybook = Callable[[str, str], object]
-"""Is called with the name of a phase and the text of its playbook, just before the engine runs that text."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a phase leaves what outlives it."""
-
-    logs: Path | None = None
-    journal: Journal | None = None
-    on_playbook: OnPlaybook | None = None
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Phase:
-    """What the attempts at one phase have in common."""
+    """One phase while it is run."""
 
     playbook: Playbook
-    secrets: Mapping[str, Any]
-    place: Place
+    text: str
+    """The playbook as YAML."""
+    call: PhaseCall
     key: str | None
-    cancel: Cancellation
-    listener: Listener | None
+    events: PhaseEvents
+    stop: StopOnFailure | None
+    """Ends the phase when a host fails, where the environment asks for that."""
+    expected: Expected
     due: Mapping[str, int]
-    """How many phase tasks each host has to get through, where they have steps of their own."""
+    """How many phase tasks each host must complete, where steps have hosts of their own."""
     swept: list[str] = field(default_factory=list)
     """Hosts on which scripts in the background had to be ended."""
     added: list[AddedHost] = field(default_factory=list)
     """Hosts that tasks have added to the inventory."""
 
+    @property
+    def name(self) -> str:
+        return self.playbook.phase
+
+    @property
+    def cancel(self) -> Cancellation:
+        return self.stop or self.call.cancel
+
 
 class PhaseRunner:
     """Runs the playbooks of one environment on its hosts."""
 
-    def __init__(
-        self,
-        config: EnvironmentConfig,
-        engine: Engine,
-        inventory: Inventory,
-        limit: str | None,
-        options: Options,
-        listener: Listener | None,
-        hosts: Sequence[str] | None = None,
-    ) -> None:
-        """Take what all phases have in common; `hosts` are those of the environment, if they are known already."""
-        self._config = config
-        self._engine = engine
-        self._options = replace(options, forks=options.forks or config.forks)
-        self._listener = listener
-        self._members = Members(config, engine, inventory, limit, self._options, hosts)
+    def __init__(self, target: Target) -> None:
+        options = replace(target.options, forks=target.options.forks or target.config.forks)
+        self._target = replace(target, options=options)
+        self._config = target.config
+        self._hosts = TargetHosts(self._target)
         self._dropped: dict[str, dict[str, HostResult]] = {}
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The hosts that the environment stands for, in the inventory's order.
+        """The hosts of the environment, in the order of the inventory.
 
         Raises:
             InventoryError: the inventory cannot be read, or no host matches.
         """
-        return self._members.hosts
+        return self._hosts.hosts
 
     def begin_trial(self) -> None:
-        """Count every host in again, but none that the last trial has added."""
-        self._members.begin_trial()
+        """Begin with all hosts of the environment, without those that the last trial has added."""
+        self._hosts.begin_trial()
         self._dropped = {}
 
     def resume_trial(self, journal: Journal) -> None:
-        """Know of the hosts what another controller has written down of a trial."""
+        """Restore from a journal what another controller knew about the hosts of a trial."""
         added = [AddedHost(**host) for host in journal.recall("added") or ()]
-        self._members.begin_trial(journal.recall("hosts"), added)
+        self._hosts.begin_trial(journal.recall("hosts"), added)
         dropped = journal.recall("dropped") or ()
         lost = {host: HostResult(host, Kind.NOT_RUN, "dropped out in setup") for host in dropped}
         self._dropped = {"setup": lost} if lost else {}
 
-    def run(
-        self,
-        playbook: Playbook,
-        *,
-        secrets: Mapping[str, Any],
-        place: Place,
-        cancel: Cancellation,
-        key: str | None = None,
-    ) -> PhaseResult:
-        """Run a playbook and judge what came of it; with a key, take up what was started under it.
+    def run(self, playbook: Playbook, call: PhaseCall) -> PhaseResult:
+        """Run a playbook and return its result; with a key in the call, resume what was started under it.
 
-        Hosts that failed in setup are not asked to run. Teardown asks all of them.
+        Hosts that failed in an earlier phase do not take part in setup and run. All hosts take part in teardown.
         """
-        name, config = playbook.phase, self._config
+        name, known = playbook.phase, self.hosts
         earlier = {"boot": (), "setup": ("boot",), "run": ("boot", "setup")}.get(name, ())
-        dropped = {host: result for phase in earlier for host, result in self._dropped.get(phase, {}).items()}
-        due = self._due(playbook)
-        asked = tuple(host for host in self.hosts if host not in dropped and due.get(host, 1))
-        logger.info("%s: %s on %d hosts", config.name, name, len(asked))
-        if place.journal is not None and key is None:
-            key = place.journal.begin_phase(name)
-        if (config.retries or playbook.has_background) and key is None:
-            key = random.token_hex(16)  # by which a script that runs on is found again, and not started twice
-        halt = (
-            HaltOnFailure(cancel, self._listener) if config.on_host_failure == "stop" and name != "teardown" else None
-        )
-        phase = _Phase(playbook, secrets, place, key, halt or cancel, halt or self._listener, due)
-        found, message = self._attempts(phase, asked)
+        dropped = {host: result for before in earlier for host, result in self._dropped.get(before, {}).items()}
+        phase = self._phase(playbook, call)
+        hosts = tuple(host for host in known if host not in dropped and phase.due.get(host, 1))
+        logger.info("%s: %s on %d hosts", self._config.name, name, len(hosts))
+        phase.events.started(phase.text, hosts)
+        results, message = self._attempts(phase, hosts)
         if phase.added and name != "teardown":
-            logger.info("%s: %s added %s", config.name, name, ", ".join(host.name for host in phase.added))
-            self._members.add(phase.added)
-        halted = halt is not None and halt.halted
-        swept = bool(phase.swept) and not cancel.requested
-        if halted:
-            words = f"ended because {halt.host} had failed" if halt else ""
-            found = {n: replace(r, message=words) if r.kind is Kind.CANCELED else r for n, r in found.items()}
-        result = phase_result(
-            name, found.values(), message, policy=config.group_policy, dropped=dropped, stopped=halted or swept
-        )
+            logger.info("%s: %s added %s", self._config.name, name, ", ".join(host.name for host in phase.added))
+            self._hosts.add(phase.added)
+        result = self._result(phase, results, message, dropped)
         if name in ("boot", "setup"):
             self._dropped[name] = {host.host: host for host in result.failed_hosts}
-        for host in result.hosts.values():
-            with about(host=host.host):
-                logger.info("%s: %s%s", name, host.kind, f": {host.message}" if host.message else "")
-        if place.journal is not None:
-            place.journal.remember("added", [host.without_secrets() for host in self._members.added])
-            place.journal.remember("dropped", [host for phase in self._dropped.values() for host in phase])
-            place.journal.end_phase(name, result.status.name)
+        self._record(phase, result)
         return result
 
-    def _attempts(self, phase: _Phase, asked: tuple[str, ...]) -> tuple[dict[str, HostResult], str]:
-        """Run a phase, and again on the hosts that a retry may help; also return what Ansible said as a whole."""
-        hosts = dict.fromkeys(asked)
-        found: dict[str, HostResult] = {}
+    def _phase(self, playbook: Playbook, call: PhaseCall) -> _Phase:
+        name, config, key = playbook.phase, self._config, call.key
+        due = self._due(playbook)
+        if call.journal is not None and key is None:
+            key = call.journal.begin_phase(name)
+        if (config.retries or playbook.has_background) and key is None:
+            key = random.token_hex(16)  # by which a script that runs on is found again, and not started twice
+        expected = Expected(
+            due or playbook.scripts,
+            playbook.finish,
+            config.required_metrics if name == "run" else (),
+            None if playbook.measured is None else self._hosts.of(playbook.measured),
+        )
+        events = PhaseEvents(call, name, expected)
+        stops = config.on_host_failure == "stop" and name != "teardown"
+        stop = StopOnFailure(call.cancel, events) if stops else None
+        return _Phase(playbook, playbook.to_yaml(), call, key, events, stop, expected, due)
+
+    def _result(
+        self, phase: _Phase, results: dict[str, HostResult], message: str, dropped: Mapping[str, HostResult]
+    ) -> PhaseResult:
+        """Return the result of the group."""
+        stopped = phase.stop is not None and phase.stop.stopped
+        if phase.stop is not None and stopped:
+            reason = f"ended because {phase.stop.host} had failed"
+            results = {n: replace(r, message=reason) if r.kind is Kind.CANCELED else r for n, r in results.items()}
+        swept = bool(phase.swept) and not phase.call.cancel.requested
+        return phase_result(
+            phase.name,
+            results.values(),
+            message,
+            policy=self._config.group_policy,
+            dropped=dropped,
+            stopped=stopped or swept,
+        )
+
+    def _record(self, phase: _Phase, result: PhaseResult) -> None:
+        """Log the results of the hosts, and write into the journal what later phases need."""
+        for host in result.hosts.values():
+            with about(host=host.host):
+                logger.info("%s: %s%s", phase.name, host.kind, f": {host.message}" if host.message else "")
+        if (journal := phase.call.journal) is not None:
+            journal.remember("added", [host.without_secrets() for host in self._hosts.added])
+            journal.remember("dropped", [host for hosts in self._dropped.values() for host in hosts])
+            journal.end_phase(phase.name, result.status.name)
+
+    def _attempts(self, phase: _Phase, hosts: tuple[str, ...]) -> tuple[dict[str, HostResult], str]:
+        """Run a phase, and again on the hosts that a retry may help; also return Ansible's message as a whole."""
+        pending = hosts
+        results: dict[str, HostResult] = {}
         message = ""
         for attempt in range(1, self._config.retries + 2):
-            run, results = self._attempt(phase, tuple(hosts), first=attempt == 1 and asked == self.hosts)
-            found |= {result.host: replace(result, attempts=attempt) for result in results}
-            message = controller_message(results, run.message) or message
-            hosts = self._again(tuple(hosts), found)
-            if not hosts or run.stopped or attempt > self._config.retries or not _pause(phase.cancel, attempt):
+            run, found = self._attempt(phase, pending, first=attempt == 1 and hosts == self.hosts)
+            results |= {result.host: replace(result, attempts=attempt) for result in found}
+            message = controller_message(found, run.message) or message
+            pending = self._again(pending, results)
+            if not pending or run.stopped or attempt > self._config.retries or not _pause(phase.cancel, attempt):
                 break
-            logger.info("%s: %s again on %s", self._config.name, phase.playbook.phase, ", ".join(hosts))
-            self._forget(phase)
-            exports = {result.host: result.exports for result in found.values() if result.exports}
-            phase = replace(phase, playbook=phase.playbook.with_exports(exports)) if exports else phase
-        others = {name: result for name, result in found.items() if name not in asked}
-        return {**{host: found[host] for host in asked}, **others}, message
+            logger.info("%s: %s again on %s", self._config.name, phase.name, ", ".join(pending))
+            self._prepare_retry(phase, results)
+        others = {name: result for name, result in results.items() if name not in hosts}
+        return {**{host: results[host] for host in hosts}, **others}, message
 
-    def _again(self, hosts: tuple[str, ...], found: Mapping[str, HostResult]) -> dict[str, None]:
-        """Return the hosts that another try may help: also those that had to wait for them, and were not asked."""
+    def _again(self, hosts: tuple[str, ...], results: Mapping[str, HostResult]) -> tuple[str, ...]:
+        """Return the hosts that a retry may help, and those that did not run because they had to wait for these."""
         retry_on = self._config.retry_on
-        if not any(found[host].kind in retry_on for host in hosts):
-            return {}
-        return {host: None for host in hosts if found[host].kind in (*retry_on, Kind.NOT_RUN)}
+        if not any(results[host].kind in retry_on for host in hosts):
+            return ()
+        return tuple(host for host in hosts if results[host].kind in (*retry_on, Kind.NOT_RUN))
+
+    def _prepare_retry(self, phase: _Phase, results: Mapping[str, HostResult]) -> None:
+        """Remove the results of scripts that are retried, and give the playbook what hosts have exported so far."""
+        journal = phase.call.journal
+        for path in journal.results(phase.name).glob("*.json") if journal is not None else ():
+            if json.loads(path.read_text(encoding="utf-8")).get("kind") in self._config.retry_on:
+                path.unlink()
+        if exports := {result.host: result.exports for result in results.values() if result.exports}:
+            phase.playbook = phase.playbook.with_exports(exports)
+            phase.text = phase.playbook.to_yaml()
 
     def _attempt(self, phase: _Phase, hosts: tuple[str, ...], *, first: bool) -> tuple[EngineRun, list[HostResult]]:
         if not hosts:
             return EngineRun(()), []
-        job = self._job(phase, hosts, self._members.limit if first and not phase.due else ",".join(hosts))
-        if phase.place.on_playbook is not None:
-            phase.place.on_playbook(phase.playbook.phase, job.playbook)
-        run = self._engine.run(job, listener=phase.listener, cancel=phase.cancel)
+        phase.events.attempt()
+        job = self._job(phase, phase.text, hosts, self._hosts.limit if first and not phase.due else ",".join(hosts))
+        run = self._target.engine.run(job, listener=phase.stop or phase.events, cancel=phase.cancel)
         events = [*run.events, *self._end_background(phase, run.events)]
-        measured = phase.playbook.measured
         self._note_added(phase, run.events)
-        if phase.place.journal is not None:
-            hidden = [str(value) for values in phase.secrets.values() for value in values.values()]
+        if (journal := phase.call.journal) is not None:
+            hidden = [str(value) for values in phase.call.secrets.values() for value in values.values()]
             hidden += [secret for host in phase.added for secret in host.secrets]
-            append_events(phase.place.journal.directory / "events" / f"{phase.playbook.phase}.jsonl", events, hidden)
-        return run, fold_hosts(
-            events,
-            hosts,
-            Expected(
-                phase.due or phase.playbook.scripts,
-                phase.playbook.finish,
-                self._config.required_metrics if phase.playbook.phase == "run" else (),
-                None if measured is None else self._members.of(measured),
-            ),
-            stopped=run.stopped,
-            message=run.message,
-        )
+            append_events(journal.directory / "events" / f"{phase.name}.jsonl", events, hidden)
+        return run, fold_hosts(events, hosts, phase.expected, stopped=run.stopped, message=run.message)
 
     def _due(self, playbook: Playbook) -> dict[str, int]:
-        """Return how many phase tasks each host has to get through; empty where it is the same for all.
+        """Return how many phase tasks each host must complete; empty where it is the same for all.
 
         Raises:
             InventoryError: no host of the environment matches the pattern of a step.
         """
         if not playbook.host_tasks:
             return {}
-        found = dict.fromkeys(self.hosts, playbook.scripts)
-        for each in playbook.host_tasks:
-            for host in self._members.of(each.hosts):
-                found[host] += each.scripts
-        return found
+        due = dict.fromkeys(self.hosts, playbook.scripts)
+        for tasks in playbook.host_tasks:
+            for host in self._hosts.of(tasks.hosts):
+                due[host] += tasks.scripts
+        return due
 
     def _note_added(self, phase: _Phase, events: Sequence[Mapping[str, Any]]) -> None:
         """Note the hosts that tasks have added to Ansible's inventory, which ends with its run."""
         phase.added.extend(added_hosts(events))
         if any(map(is_censored, events)):
             words = "%s: a task of %s adds a host and has no_log: later phases do not know the host"
-            logger.warning(words, self._config.name, phase.playbook.phase)
+            logger.warning(words, self._config.name, phase.name)
 
     def _end_background(self, phase: _Phase, events: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-        """End the scripts in the background of which the phase has not seen the end; return what came of them."""
+        """End scripts in the background that the phase has not seen end; return the events of that."""
         if not phase.playbook.has_background or not (left := left_in_background(events)):
             return ()
         phase.swept.extend(left)
         logger.info("%s: ending what runs in the background on %s", self._config.name, ", ".join(left))
-        job = self._job(replace(phase, playbook=phase.playbook.for_ending()), left, ",".join(left))
-        ended = self._engine.run(job, cancel=Cancellation()).events
+        job = self._job(phase, phase.playbook.for_ending().to_yaml(), left, ",".join(left))
+        ended = self._target.engine.run(job, cancel=Cancellation()).events
         # They come after the others, whose numbers they would repeat.
         return [{**event, "counter": 10**9 + index} for index, event in enumerate(ended)]
 
     def ask(self, playbook: Playbook, timeout: float) -> dict[str, str]:
-        """Run a playbook of one script that nobody watches and nothing is kept of; return what it prints, by host."""
+        """Run a playbook of one script that nobody follows and nothing is kept of; return its output, by host."""
+        options = self._target.options
         job = Job(
             playbook=playbook.to_yaml(),
-            inventory=self._members.inventory,
+            inventory=self._hosts.inventory,
             hosts=self.hosts,
-            limit=self._members.limit,
-            timeout=rounds(self._options.forks, [len(self.hosts)]) * (timeout + SLACK),
-            options=self._options,
+            limit=self._hosts.limit,
+            timeout=rounds(options.forks, [len(self.hosts)]) * (timeout + SLACK),
+            options=options,
         )
-        run = self._engine.run(job)
+        run = self._target.engine.run(job)
         results = fold_hosts(run.events, self.hosts, stopped=run.stopped, message=run.message)
         return {result.host: result.stdout for result in results if result.kind is Kind.OK}
 
-    def _forget(self, phase: _Phase) -> None:
-        """Remove what was written down of scripts that are to be tried again."""
-        journal = phase.place.journal
-        for path in journal.results(phase.playbook.phase).glob("*.json") if journal is not None else ():
-            if json.loads(path.read_text(encoding="utf-8")).get("kind") in self._config.retry_on:
-                path.unlink()
-
-    def _job(self, phase: _Phase, hosts: tuple[str, ...], limit: str | None) -> Job:
-        name, config, place = phase.playbook.phase, self._config, phase.place
+    def _job(self, phase: _Phase, playbook: str, hosts: tuple[str, ...], limit: str | None) -> Job:
+        name, config, call, options = phase.name, self._config, phase.call, self._target.options
         logs = None
-        if place.logs is not None:
-            logs = (place.logs / name).absolute()
+        if call.logs is not None:
+            logs = (call.logs / name).absolute()
             logs.mkdir(mode=0o700, parents=True, exist_ok=True)
-        items = config.start_host if name == "boot" else getattr(config, name)
-        tasks = has_tasks(items)
+        tasks = has_tasks(config.start_host if name == "boot" else getattr(config, name))
         return Job(
-            playbook=phase.playbook.to_yaml(),
-            inventory=self._members.inventory,
+            playbook=playbook,
+            inventory=self._hosts.inventory,
             hosts=hosts,
             limit=limit,
-            secrets=phase.secrets,
+            secrets=call.secrets,
             key=phase.key,
-            results=place.journal.results(name) if place.journal is not None else None,
-            timeout=outer_deadline(config, name, len(hosts), self._options.forks, tasks=tasks),
+            results=call.journal.results(name) if call.journal is not None else None,
+            timeout=outer_deadline(config, name, len(hosts), options.forks, tasks=tasks),
             grace=config.timeouts.grace,
             base_dir=config.source.parent.absolute() if config.source else None,
             beside=phase.playbook.import_dirs,
             uses_files=tasks,
             logs=logs,
-            options=self._options,
+            options=options,
         )
 
 
 def _pause(cancel: Cancellation, attempt: int) -> bool:
-    """Wait before another attempt; return whether there is to be one."""
+    """Wait before a retry; return whether nobody has requested the end meanwhile."""
     until = time.monotonic() + RETRY_PAUSE * attempt
     while time.monotonic() < until and not cancel.requested:
         time.sleep(0.1)

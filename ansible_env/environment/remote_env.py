@@ -6,8 +6,10 @@ The life cycle and the return values are those of mlos_bench's RemoteEnv
 
 from __future__ import annotations
 
+import copy
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -22,16 +24,21 @@ from ansible_env.engine.inventory import Inventory, Source
 from ansible_env.engine.protocol import Cancellation, Engine, Listener, Options
 from ansible_env.engine.session import SessionEngine
 from ansible_env.engine.warm import WarmEngine
-from ansible_env.environment.parameters import Assignment
-from ansible_env.environment.phase_runner import OnPlaybook, PhaseRunner, Place
-from ansible_env.environment.tracing import TrialTrace
+from ansible_env.environment.phase_events import PhaseCall
+from ansible_env.environment.phase_runner import PhaseRunner
+from ansible_env.environment.target import Target
+from ansible_env.environment.tracing_observer import TracingObserver
+from ansible_env.environment.trial_parameters import TrialParameters
 from ansible_env.errors import ConfigError, LifecycleError
 from ansible_env.playbook.playbook import Playbook
 from ansible_env.playbook.plays import render, render_boot, render_script
 from ansible_env.results.metrics.parse import Value
+from ansible_env.results.observer import TrialObserver, notify
 from ansible_env.results.phase_result import PhaseResult
 from ansible_env.results.status import Status
+from ansible_env.results.trial import Trial, TrialRequest
 from ansible_env.storage import fingerprint
+from ansible_env.storage.bundle.origin import versions
 from ansible_env.storage.journal import Journal
 
 logger = get_logger(__name__)
@@ -67,9 +74,10 @@ class RemoteEnv:
         logs: Path | None = None,
         journal: Journal | None = None,
         listener: Listener | None = None,
+        observers: Iterable[TrialObserver] = (),
         cancel: threading.Event | None = None,
     ) -> None:
-        """Take an environment and check it, and its parameters, as far as that can be done without a host.
+        """Check an environment and its parameters, as far as that is possible without a host.
 
         Args:
             config: the environment, loaded or as a mapping in either form of the file.
@@ -79,42 +87,58 @@ class RemoteEnv:
             inventory: a file, directory, script or plugin configuration, `host1,host2`, a mapping, or several of
                 these; without one, the controller itself.
             limit: a pattern that limits the hosts further, as --limit.
-            hosts: the names of those that are meant, where they are known already; the pattern is not looked up then.
+            hosts: the names of the hosts, where they are known already; the pattern is not looked up then.
             engine: what runs the playbooks: an engine that is shared, or the name of one of its own, which is closed
                 with the environment.
-            options: how ansible-playbook is to be called.
-            logs: directory in which the full output of each phase is kept.
-            journal: where the state of a trial is written down, so that `attach` can take it up elsewhere.
-            listener: is told of events and output as they come.
+            options: how ansible-playbook is called.
+            logs: directory for the full output of each phase.
+            journal: where the state of a trial is recorded, so that `attach` can resume it elsewhere.
+            listener: receives events and output as they come.
+            observers: follow the trials.
             cancel: an event that ends setup and run when it is set.
 
         Raises:
-            ConfigError: something in this is wrong, with everything that is.
+            ConfigError: the environment or an argument is wrong; it names everything that is.
         """
         self.config = (
             config if isinstance(config, EnvironmentConfig) else EnvironmentConfig.from_mapping(config, name=name)
         )
         self.name = name or self.config.name
-        self._assignment = Assignment(self.config, self.name, global_config, tunables)
+        self._parameters = TrialParameters(self.config, self.name, global_config, tunables)
         if isinstance(engine, str) and engine not in ENGINES:
             raise ConfigError(f"there is no engine {engine!r}: {', '.join(ENGINES)}, or an engine of your own")
         self._own_engine = isinstance(engine, str)
-        self._engine: Engine = ENGINES[engine]() if isinstance(engine, str) else engine
-        self._place = Inventory.of(inventory), options or Options()
-        self._runner = PhaseRunner(self.config, self._engine, self._place[0], limit, self._place[1], listener, hosts)
-        self._given_hosts = None if hosts is None else list(hosts)
+        self._target = Target(
+            self.config,
+            ENGINES[engine]() if isinstance(engine, str) else engine,
+            Inventory.of(inventory),
+            limit,
+            options or Options(),
+            None if hosts is None else tuple(hosts),
+        )
         self.logs = logs
         """Where the full output goes; may be changed between two phases."""
         self.journal = journal
-        """Where the state of the next trial is written down."""
-        self.on_playbook: OnPlaybook | None = None
-        """Is called with the name of a phase and the text of its playbook, just before the engine runs that text."""
+        """Where the state of the next trial is recorded."""
+        self.observers = tuple(observers)
+        """Those that follow the trials; may be changed between two trials."""
+        self._tracing = TracingObserver()
+        self._open(listener, cancel)
+
+    def _open(self, listener: Listener | None, cancel: threading.Event | None) -> None:
+        """Set the state of an environment that has run nothing yet."""
+        self._runner = PhaseRunner(self._target)
+        self._listener = listener
         self._event = cancel
         self._cancel = Cancellation(cancel)
         self._teardown_cancel = Cancellation()
         self._in_context = False
         self._ready = False
-        self._trace = TrialTrace(self.name)
+        self._trial: Trial | None = None
+        self._explicit = False
+        """Whether the trial was begun by `start_trial`, so that only `finish_trial` ends it."""
+        self.phase = ""
+        """The phase that is under way."""
         self.results: dict[str, PhaseResult] = {}
         """The last result of each phase."""
 
@@ -137,13 +161,14 @@ class RemoteEnv:
     ) -> None:
         self._in_context = False
         self._ready = False
-        self._trace.end()
+        if self._trial is not None:
+            self.finish_trial(error=str(value) if self._explicit and value is not None else "")
         if self._own_engine:
-            self._engine.close()
+            self._target.engine.close()
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The hosts that the environment stands for now, in the inventory's order.
+        """The hosts of the environment, in the order of the inventory.
 
         Raises:
             InventoryError: the inventory cannot be read, or no host matches.
@@ -158,10 +183,25 @@ class RemoteEnv:
     @property
     def params(self) -> dict[str, Any]:
         """The parameters of the trial, secrets masked."""
-        return self._assignment.public
+        return self._parameters.public
+
+    @property
+    def experiment(self) -> str:
+        """The name under which the trials are stored."""
+        return str(self.params.get("experiment_id") or self.name)
+
+    @property
+    def is_canceled(self) -> bool:
+        """Whether the end of the trial was requested."""
+        return self._cancel.requested
+
+    @property
+    def is_teardown_canceled(self) -> bool:
+        """Whether the end of its teardown was requested, too."""
+        return self._teardown_cancel.requested
 
     def setup(self, tunables: Any = None, global_config: Mapping[str, Any] | None = None) -> bool:
-        """Set the hosts up for a trial with these values of the tunables; True if they are ready.
+        """Set the hosts up for a trial with these values of the tunables; return whether they are ready.
 
         Raises:
             ParameterError: a value cannot be used; no host has been touched.
@@ -169,14 +209,15 @@ class RemoteEnv:
         """
         self._check_context("setup")
         self._ready = False
-        self.results.clear()
-        self._cancel, self._teardown_cancel = Cancellation(self._event), Cancellation()
+        if not self._explicit:
+            self._reset()
         self._runner.begin_trial()
-        self._trace.end()
-        self._assignment.begin_trial(tunables, global_config)
+        self._parameters.begin_trial(tunables, global_config)
         if self.journal is not None:
-            self.journal.begin_trial(*self._assignment.for_journal(tunables, global_config))
-            self.journal.remember("hosts", self._given_hosts)
+            self.journal.begin_trial(*self._parameters.for_journal(tunables, global_config))
+            self.journal.remember("hosts", self._target.hosts and list(self._target.hosts))
+        if self._trial is None:
+            self._begin(TrialRequest(_number(self.params), _values(tunables), dict(global_config or {})))
         if self.config.wait_boot and not self._run_playbook(render_boot(self.config)).status.is_succeeded():
             return False
         if not self.config.setup:
@@ -216,15 +257,16 @@ class RemoteEnv:
         return (Status.READY if self._ready else Status.PENDING), datetime.now(UTC), telemetry
 
     def assign(self, tunables: Any = None, global_config: Mapping[str, Any] | None = None) -> None:
-        """Work out the parameters of the next trial, as setup does: for phases that are run alone, and for render.
+        """Compute the parameters of the next trial, as setup does: for phases that are run alone, and for render.
 
         Only setup counts a trial: until then, the next trial keeps its number.
 
         Raises:
             ParameterError: a value cannot be used.
         """
-        self._trace.end()
-        self._assignment.assign(tunables, global_config)
+        if not self._explicit:
+            self._end_trial()
+        self._parameters.assign(tunables, global_config)
 
     def check_values(self, tunables: Any = None, global_config: Mapping[str, Any] | None = None) -> None:
         """Check values as setup does, and change nothing.
@@ -232,7 +274,7 @@ class RemoteEnv:
         Raises:
             ParameterError: a value cannot be used.
         """
-        self._assignment.check_values(tunables, global_config)
+        self._parameters.check_values(tunables, global_config)
 
     def run_phase(self, phase: str) -> PhaseResult:
         """Run one phase, whatever came before, and return all that is known of it.
@@ -244,8 +286,45 @@ class RemoteEnv:
         self._check_context("run_phase")
         return self._run_playbook(self._render(phase))
 
+    def start_trial(self, request: TrialRequest, directory: Path | None = None, **known: Any) -> Trial:
+        """Start a trial that only `finish_trial` ends; no host is touched. See `ansible_env.trials.run_trial`.
+
+        `known` are fields of a trial that is resumed.
+
+        Raises:
+            LifecycleError: outside the context.
+            ParameterError: a value cannot be used.
+            InventoryError: there is no host.
+        """
+        self._check_context("start_trial")
+        self._reset()
+        self._parameters.assign(request.values, request.globals)
+        self._explicit = True
+        return self._begin(request, directory=directory, **known)
+
+    def finish_trial(
+        self, *, canceled: bool = False, complete: Callable[[Trial], Trial] | None = None, **changes: Any
+    ) -> Trial:
+        """Finish the current trial, pass it to the observers and return it.
+
+        Args:
+            canceled: see `Trial.finish`.
+            complete: adds to the finished trial before the observers see it.
+            changes: fields of the trial.
+
+        Raises:
+            LifecycleError: there is no trial.
+        """
+        if self._trial is None:
+            raise LifecycleError(f"{self.name}: there is no trial to finish")
+        trial = replace(self._trial, **changes).finish(canceled=canceled)
+        self._trial, self._explicit, self.phase = None, False, ""
+        trial = complete(trial) if complete is not None else trial
+        notify(self._everyone, lambda observer: observer.on_trial_finished(trial))
+        return trial
+
     def attach(self) -> PhaseResult | None:
-        """Take up the phase that a killed controller was in, follow it to its end, and return its true result.
+        """Resume the phase that a killed controller was in, follow it to its end, and return its true result.
 
         None where the trial was between two phases. Afterwards the environment is where it would have been.
 
@@ -256,12 +335,12 @@ class RemoteEnv:
         if self.journal is None:
             raise LifecycleError(f"{self.name}: attach() needs the journal of a trial")
         self.assign(*self.journal.trial)
-        self._assignment.exports = dict(self.journal.recall("exports") or {})
+        self._parameters.exports = dict(self.journal.recall("exports") or {})
         self._runner.resume_trial(self.journal)
-        found = self.journal.interrupted()
+        interrupted = self.journal.interrupted()
         result = None
-        if found is not None:
-            phase, key = found
+        if interrupted is not None:
+            phase, key = interrupted
             playbook = render_boot(self.config) if phase == "boot" else self._render(phase).for_attaching()
             result = self._run_playbook(playbook, key)
         proof = "setup" if self.config.setup else "boot" if self.config.wait_boot else None
@@ -277,17 +356,16 @@ class RemoteEnv:
         """
         self._check_context("fingerprints")
         playbook = render_script(self.config, "Fingerprint", fingerprint.SCRIPT, fingerprint.TIMEOUT)
-        found = {
-            host: fingerprint.parse(text) for host, text in self._runner.ask(playbook, fingerprint.TIMEOUT).items()
-        }
-        return {host: facts for host, facts in found.items() if facts}
+        outputs = self._runner.ask(playbook, fingerprint.TIMEOUT)
+        facts = {host: fingerprint.parse(text) for host, text in outputs.items()}
+        return {host: values for host, values in facts.items() if values}
 
     def render(self, phase: str) -> str:
         """Return the playbook of a phase as YAML."""
         return self._render(phase).to_yaml()
 
     def cancel(self) -> None:
-        """End setup or run of the trial in hand; from any thread, any number of times. A teardown runs all the same.
+        """End setup or run of the current trial; from any thread, any number of times. A teardown runs all the same.
 
         The next setup begins another trial. The event that was given to the constructor counts for as long as it is
         set.
@@ -301,20 +379,17 @@ class RemoteEnv:
     def on(
         self, hosts: Sequence[str], *, cancel: threading.Event | None = None, listener: Listener | None = None
     ) -> RemoteEnv:
-        """Return the same environment on some of its hosts, with the same engine: for trials side by side."""
-        inventory, options = self._place
-        return RemoteEnv(
-            config=self.config,
-            name=self.name,
-            global_config=self._assignment.globals,
-            tunables=self._assignment.tunables,
-            inventory=inventory,
-            hosts=hosts,
-            engine=self._engine,
-            options=options,
-            listener=listener,
-            cancel=cancel,
-        )
+        """Return the same environment on some of its hosts, with the same engine and observers: for trials side by side.
+
+        It has no logs and no journal of its own yet.
+        """
+        clone = copy.copy(self)
+        clone._own_engine = False
+        clone._parameters = self._parameters.copy()
+        clone._target = replace(self._target, hosts=tuple(hosts))
+        clone.logs = clone.journal = None
+        clone._open(listener, cancel)
+        return clone
 
     def begin_trials(self) -> threading.Event:
         """Begin trials on single hosts (`on`); return the event that `cancel()` sets for all of them.
@@ -332,31 +407,69 @@ class RemoteEnv:
             raise ConfigError(f"there is no phase {phase!r}: {', '.join(PHASES)}")
         if not getattr(self.config, phase):
             raise ConfigError(f"{self.name}: the environment file has no {phase!r}")
-        return render(self.config, phase, self._assignment.params, self._assignment.env)
+        return render(self.config, phase, self._parameters.params, self._parameters.env)
 
     def _check_context(self, method: str) -> None:
         if not self._in_context:
             raise LifecycleError(f"{self.name}: {method}() outside of the context: use `with RemoteEnv(...) as env:`")
 
+    def _reset(self) -> None:
+        """Leave the trial before behind."""
+        self._end_trial()
+        self._ready = False
+        self.results.clear()
+        self._cancel, self._teardown_cancel = Cancellation(self._event), Cancellation()
+
+    def _begin(self, request: TrialRequest, **fields: Any) -> Trial:
+        self._trial = trial = Trial(
+            self.name, request, self.experiment, hosts=self.hosts, params=self.params, versions=versions(), **fields
+        )
+        notify(self._everyone, lambda observer: observer.on_trial_started(trial))
+        return trial
+
+    def _end_trial(self) -> None:
+        """Finish the current trial, if there is one."""
+        if self._trial is not None:
+            self.finish_trial()
+
+    @property
+    def _everyone(self) -> tuple[TrialObserver, ...]:
+        return (*self.observers, self._tracing)
+
     def _run_playbook(self, playbook: Playbook, key: str | None = None) -> PhaseResult:
         phase, params = playbook.phase, self.params
-        with (
-            about(environment=self.name, trial=params.get("trial_id", ""), phase=phase),
-            self._trace.phase(phase, params) as traced,
-        ):
-            result = self._runner.run(
-                playbook,
-                secrets=self._assignment.secrets,
-                # A phase that is resumed keeps the playbook by which it was started.
-                place=Place(self.logs, self.journal, self.on_playbook if key is None else None),
-                cancel=self._teardown_cancel if phase == "teardown" else self._cancel,
-                key=key,
-            )
-            traced.end(result)
-        if phase == "teardown":
-            self._trace.end()
+        trial = self._trial or self._begin(TrialRequest(_number(params)))
+        call = PhaseCall(
+            self._teardown_cancel if phase == "teardown" else self._cancel,
+            self._parameters.secrets,
+            self.logs,
+            self.journal,
+            key,
+            self._listener,
+            trial,
+            self._everyone,
+        )
+        self.phase = phase
+        with about(environment=self.name, trial=params.get("trial_id", ""), phase=phase):
+            result = self._runner.run(playbook, call)
+        self.phase = ""
         self.results[phase] = result
-        self._assignment.exports |= result.exports
+        self._trial = trial = replace(trial, phases={**trial.phases, phase: result})
+        self._parameters.exports |= result.exports
         if self.journal is not None:
-            self.journal.remember("exports", self._assignment.exports)
+            self.journal.remember("exports", self._parameters.exports)
+        notify(self._everyone, lambda observer: observer.on_phase_finished(trial, result))
+        if phase == "teardown" and not self._explicit:
+            self._end_trial()
         return result
+
+
+def _number(params: Mapping[str, Any]) -> int:
+    """Return the number of a trial; 0 where its `trial_id` is something else."""
+    value = params.get("trial_id")
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def _values(tunables: Any) -> dict[str, Any]:
+    """Return the values of tunables; also out of a TunableGroups of mlos_bench."""
+    return dict(tunables.get_param_values() if hasattr(tunables, "get_param_values") else tunables or {})

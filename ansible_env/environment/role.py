@@ -33,13 +33,13 @@ from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import OUTCOMES, Kind
 from ansible_env.results.phase_result import phase_result
 
-__all__ = ["PlayEnvironment", "group_result", "judge"]
+__all__ = ["RoleEnvironment", "group_result", "judge"]
 
 _OF_A_ROLE = {"tasks", "handlers", "vars", "defaults", "meta"}
 
 
 @dataclass(frozen=True, slots=True)
-class PlayEnvironment:
+class RoleEnvironment:
     """An environment with its parameters for one trial."""
 
     config: EnvironmentConfig
@@ -47,7 +47,7 @@ class PlayEnvironment:
     env: ShellEnv
 
     @classmethod
-    def load(cls, path: Path, params: Mapping[str, Any]) -> PlayEnvironment:
+    def load(cls, path: Path, params: Mapping[str, Any]) -> RoleEnvironment:
         """Read an environment file, for a trial with these parameters.
 
         Raises:
@@ -133,7 +133,7 @@ def judge(
         host: its name in the inventory.
         results: of the phase's own tasks, as far as they were run, in their order.
         failure: `task`, `action` and `result` of the task that failed, if one did.
-        phase: what `PlayEnvironment.roles` says of the phase.
+        phase: what `RoleEnvironment.roles` says of the phase.
         required_metrics: names without which a success is none.
     """
     names = [""] * (len(phase["registers"]) - 1) + [str(phase["finish"])]

@@ -1,4 +1,4 @@
-"""Ends a phase on all of its hosts as soon as one of them has failed."""
+"""`StopOnFailure`: ends a phase on all of its hosts as soon as one of them has failed."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from ansible_env.engine.protocol import Cancellation, Event, Listener
 from ansible_env.results.fold.events import failure_of
 
 
-class HaltOnFailure(Cancellation, Listener):
-    """Between an engine and those who listen to it and may cancel it: a failure that passes through is a request, too.
+class StopOnFailure(Cancellation, Listener):
+    """A listener that requests the end of a run when a host fails, and passes everything on to another listener.
 
-    What the caller asks for goes on to his own cancellation, so that the two can be told apart afterwards.
+    A request of the caller goes to his own cancellation, so that both reasons can be distinguished afterwards.
     """
 
-    def __init__(self, caller: Cancellation, listener: Listener | None) -> None:
+    def __init__(self, caller: Cancellation, listener: Listener) -> None:
         super().__init__(threading.Event())
         self._caller = caller
         self._listener = listener
@@ -22,27 +22,25 @@ class HaltOnFailure(Cancellation, Listener):
         """The host that failed first."""
 
     def cancel(self) -> None:
-        """Ask for the end, as the caller would."""
+        """Request the end, as the caller does."""
         self._caller.cancel()
 
     @property
     def requested(self) -> bool:
-        """Whether the caller has asked, or a host has failed."""
+        """Whether the caller has requested the end, or a host has failed."""
         return bool(self.host) or self._caller.requested
 
     @property
-    def halted(self) -> bool:
-        """Whether a host's failure was the reason."""
+    def stopped(self) -> bool:
+        """Whether the failure of a host was the reason."""
         return bool(self.host) and not self._caller.requested
 
     def on_event(self, event: Event) -> None:
-        """Look for a failure, and hand the event on."""
+        """Look for a failure, and pass the event on."""
         if not self.host:
             self.host = failure_of(event)
-        if self._listener is not None:
-            self._listener.on_event(event)
+        self._listener.on_event(event)
 
     def on_output(self, host: str, stream: str, text: str) -> None:
-        """Hand it on."""
-        if self._listener is not None:
-            self._listener.on_output(host, stream, text)
+        """Pass the output on."""
+        self._listener.on_output(host, stream, text)

@@ -1,56 +1,42 @@
-"""Which hosts an environment and its steps stand for, also when the tasks of a trial add some."""
+"""`TargetHosts`: the hosts of an environment and of its steps, those that its tasks add included."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.steps import has_tasks
 from ansible_env.engine.inventory import Inventory
-from ansible_env.engine.protocol import Engine, Options
+from ansible_env.environment.target import Target
 from ansible_env.errors import InventoryError, Problem
 from ansible_env.results.fold.added_hosts import AddedHost, inventory_of
 
-__all__ = ["Members"]
+__all__ = ["TargetHosts"]
 
 
-class Members:
-    """The hosts of an environment, of one trial after the other."""
+class TargetHosts:
+    """The hosts of an environment in its current trial."""
 
-    def __init__(
-        self,
-        config: EnvironmentConfig,
-        engine: Engine,
-        inventory: Inventory,
-        limit: str | None,
-        options: Options,
-        chosen: Sequence[str] | None = None,
-    ) -> None:
-        """Take what says which they are; `chosen` are their names, if these are known already."""
-        self._config = config
-        self._engine = engine
-        self._inventory = inventory
-        self._limit = limit
-        self._options = options
-        self._chosen = None if chosen is None else tuple(chosen)
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._chosen = target.hosts
         self._listed: tuple[str, ...] | None = None
         self._with_added: tuple[str, ...] | None = None
         self._patterns: dict[str, frozenset[str]] = {}
         self.added: tuple[AddedHost, ...] = ()
-        """Those that tasks of this trial have added."""
+        """The hosts that tasks of this trial have added."""
 
     def begin_trial(self, chosen: Sequence[str] | None = None, added: Iterable[AddedHost] = ()) -> None:
-        """Forget what another trial has added.
+        """Begin with the hosts of the target, or with those of a trial that is resumed.
 
-        `chosen` are the hosts of the trial, where it was run on some of them only.
+        `chosen` are the hosts it ran on, where these were only some of them; `added` are those that its tasks had added.
         """
         if chosen is not None:
             self._chosen = tuple(chosen)
         self._set_added(tuple(added))
 
     def add(self, hosts: Iterable[AddedHost]) -> None:
-        """Count in what tasks have added, as far as the environment's own pattern and the limit let it."""
+        """Add hosts that tasks have added, if they match the pattern of the environment and the limit."""
         self._set_added(tuple({host.name: host for host in (*self.added, *hosts)}.values()))
 
     def _set_added(self, added: tuple[AddedHost, ...]) -> None:
@@ -60,37 +46,37 @@ class Members:
 
     @property
     def inventory(self) -> Inventory:
-        """The one that was given, and what was added."""
+        """The given inventory, and the added hosts."""
         if not self.added:
-            return self._inventory
-        return replace(self._inventory, data=(*self._inventory.data, inventory_of(self.added)))
+            return self._target.inventory
+        return replace(self._target.inventory, data=(*self._target.inventory.data, inventory_of(self.added)))
 
     @property
     def limit(self) -> str | None:
-        """What a pattern is limited to. Hosts that were chosen for a trial may bring others into it."""
+        """The limit of patterns. Hosts that were chosen for a trial may add others to it."""
         if self._chosen is None:
-            return self._limit
+            return self._target.limit
         return ",".join(dict.fromkeys([*self._chosen, *(host.name for host in self.added)]))
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The hosts that the environment stands for, in the inventory's order.
+        """The hosts of the environment, in the order of the inventory.
 
         Raises:
             InventoryError: the inventory cannot be read, or no host matches.
         """
         if self.added:
             if self._with_added is None:
-                self._with_added = self._list(self._config.hosts, self.limit)
+                self._with_added = self._list(self._target.config.hosts, self.limit)
             return self._with_added
         if self._chosen is not None:
             return self._chosen
         if self._listed is None:
-            self._listed = self._list(self._config.hosts, self.limit)
+            self._listed = self._list(self._target.config.hosts, self.limit)
         return self._listed
 
     def of(self, pattern: str) -> frozenset[str]:
-        """Return the hosts of the environment that a step's pattern stands for.
+        """Return the hosts of the environment that a step's pattern matches.
 
         Raises:
             InventoryError: there are none.
@@ -99,13 +85,13 @@ class Members:
             try:
                 self._patterns[pattern] = frozenset(self._list(pattern, ",".join(self.hosts)))
             except InventoryError as error:
-                if not any(has_tasks(getattr(self._config, phase)) for phase in self._config.phases):
+                if not any(has_tasks(getattr(self._target.config, phase)) for phase in self._target.config.phases):
                     raise
                 raise InventoryError([_hinted(problem) for problem in error.problems]) from None
         return self._patterns[pattern] & set(self.hosts)
 
     def _list(self, pattern: str, limit: str | None) -> tuple[str, ...]:
-        return tuple(self._engine.hosts(self.inventory, pattern, limit, self._options))
+        return tuple(self._target.engine.hosts(self.inventory, pattern, limit, self._target.options))
 
 
 def _hinted(problem: Problem) -> Problem:

@@ -19,8 +19,8 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """The hosts of one call."""
+class HostSelection:
+    """The hosts that a call of mlos_bench selects."""
 
     inventory: Inventory
     pattern: str
@@ -30,7 +30,7 @@ class Target:
 
 def find_target(
     settings: Settings, params: Mapping[str, Any], global_config: Mapping[str, Any], resolve: Callable[[str], str]
-) -> Target:
+) -> HostSelection:
     """Return the hosts that a call means.
 
     The parameters go before the service's configuration, and that goes before the globals of the experiment: a
@@ -61,19 +61,19 @@ def _expanded(value: str | None, global_config: Mapping[str, Any]) -> str | None
     return None if value is None else string.Template(value).safe_substitute(global_config)
 
 
-def _inventory_hosts(settings: Settings, key: str, value: str, resolve: Callable[[str], str]) -> Target:
+def _inventory_hosts(settings: Settings, key: str, value: str, resolve: Callable[[str], str]) -> HostSelection:
     inventory = read_inventory(settings, resolve)
     if inventory is None:
         if value in ("localhost", "127.0.0.1"):
-            return Target(Inventory.of(), "localhost", ("localhost",))
+            return HostSelection(Inventory.of(), "localhost", ("localhost",))
         hint = "set 'inventory' in the service's config, or name the host as ssh_hostname"
         raise ConfigError(Problem(f"{value!r} is to be found in an inventory, and there is none", key, hint=hint))
     if key == "ansible_host_pattern":
-        return Target(inventory, value)
+        return HostSelection(inventory, value)
     if not _NAME.match(value):  # a value from outside: `all` of a pattern's syntax would select other hosts
         hint = "a host pattern goes into ansible_host_pattern"
         raise ParameterError(Problem(f"{value!r} is not the name of one host", key, hint=hint))
-    return Target(inventory, value)
+    return HostSelection(inventory, value)
 
 
 def read_inventory(settings: Settings, resolve: Callable[[str], str]) -> Inventory | None:
@@ -88,7 +88,7 @@ def read_inventory(settings: Settings, resolve: Callable[[str], str]) -> Invento
     return Inventory.of(found)
 
 
-def _ssh_host(settings: Settings, address: str, resolve: Callable[[str], str]) -> Target:
+def _ssh_host(settings: Settings, address: str, resolve: Callable[[str], str]) -> HostSelection:
     """Make a host of the parameters that mlos_bench's SSH services take."""
     if address.startswith("-") or any(char.isspace() for char in address):
         raise ParameterError(Problem("cannot be the name of a host", "ssh_hostname"))
@@ -104,7 +104,7 @@ def _ssh_host(settings: Settings, address: str, resolve: Callable[[str], str]) -
     variables |= {key: _untemplated(value) for key, value in named.items() if value}
     inventory = read_inventory(settings, resolve) or Inventory()
     made = {"all": {"hosts": {name: variables}}}
-    return Target(Inventory(inventory.sources, (*inventory.data, made)), name, (name,))
+    return HostSelection(Inventory(inventory.sources, (*inventory.data, made)), name, (name,))
 
 
 def _untemplated(value: Any) -> Any:

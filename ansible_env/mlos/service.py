@@ -21,7 +21,7 @@ from ansible_env.config.shell_env import ShellEnv
 from ansible_env.engine.protocol import Cancellation, Options
 from ansible_env.errors import EngineError
 from ansible_env.mlos import operations, share
-from ansible_env.mlos.hosts import Target, find_target
+from ansible_env.mlos.hosts import HostSelection, find_target
 from ansible_env.mlos.runtime import Execution, end, runtime
 from ansible_env.mlos.schemas import register_schemas
 from ansible_env.mlos.settings import PHASES, Settings
@@ -210,7 +210,7 @@ class AnsibleService(
             env=env or ShellEnv({}, {}),
         )
 
-    def _target(self, settings: Settings, params: Mapping[str, Any]) -> Target:
+    def _target(self, settings: Settings, params: Mapping[str, Any]) -> HostSelection:
         return find_target(settings, params, self._globals, self._resolved)
 
     def _resolved(self, path: str) -> str:

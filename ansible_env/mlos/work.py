@@ -15,10 +15,12 @@ from mlos_bench.environments.status import Status as MlosStatus
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.shell_env import ShellEnv
 from ansible_env.engine.protocol import Cancellation, Listener, Options
-from ansible_env.environment.phase_runner import PhaseRunner, Place
+from ansible_env.environment.phase_events import PhaseCall
+from ansible_env.environment.phase_runner import PhaseRunner
+from ansible_env.environment.target import Target
 from ansible_env.errors import EngineError
 from ansible_env.mlos.compat import to_mlos
-from ansible_env.mlos.hosts import Target
+from ansible_env.mlos.hosts import HostSelection
 from ansible_env.mlos.runtime import Listed
 from ansible_env.mlos.settings import Settings
 from ansible_env.playbook.playbook import Playbook
@@ -39,7 +41,7 @@ class Work:
     name: str
     """For people: mlos_bench's name of the command."""
     settings: Settings
-    target: Target
+    target: HostSelection
     engine: Listed
     options: Options
     phase: str = "run"
@@ -90,12 +92,12 @@ class Work:
             EngineError: Ansible could not be started.
         """
         target = self.target
-        runner = PhaseRunner(config, self.engine, target.inventory, None, self.options, listener, target.hosts)
+        runner = PhaseRunner(Target(config, self.engine, target.inventory, None, self.options, target.hosts))
         playbook = playbook or render(config, self.phase, {}, self.env)
         secrets = {"env": dict(self.env.secret), "params": {}} if self.env.secret else {}
         logs = Path(tempfile.mkdtemp(prefix="ansible_env-mlos-"))
         try:
-            result = runner.run(playbook, secrets=secrets, place=Place(logs), cancel=cancel)
+            result = runner.run(playbook, PhaseCall(cancel, secrets, logs, listener=listener))
             if self.settings.logs:
                 shutil.copytree(logs, Path(self.settings.logs).expanduser() / logs.name, dirs_exist_ok=True)
             return _with_output(result)

@@ -12,7 +12,6 @@ server that it knows.
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,8 +22,8 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.results.assertions import AssertionResult
-from ansible_env.results.phase_result import deciding_phase
 from ansible_env.results.status import Status
+from ansible_env.results.trial import Trial
 from ansible_env.storage.bundle.place import root
 from ansible_env.storage.database import schema
 from ansible_env.storage.database.connection import Database, parse_url, shown
@@ -46,8 +45,6 @@ from ansible_env.storage.database.records import (
     StoredExperiment,
     StoredHost,
     StoredTrial,
-    TrialInfo,
-    TrialLike,
 )
 from ansible_env.storage.database.rows import trial_row
 from ansible_env.storage.database.schema import PARTS, assertions, telemetry, trials
@@ -56,7 +53,6 @@ from ansible_env.storage.database.write import (
     assertion_rows,
     fingerprint_rows,
     host_rows,
-    is_infrastructure,
     metric_rows,
     param_rows,
     phase_rows,
@@ -71,8 +67,6 @@ __all__ = [
     "StoredExperiment",
     "StoredHost",
     "StoredTrial",
-    "TrialInfo",
-    "TrialLike",
     "default_url",
 ]
 
@@ -125,70 +119,56 @@ class Store:
 
     # Writing
 
-    def begin_trial(self, experiment: str, info: TrialInfo | None = None) -> str:
-        """Write down that a trial begins, and return its uid. Until it is finished, it is one that RUNS.
+    def begin_trial(self, trial: Trial) -> str:
+        """Write that a trial has begun, and return its uid. Its status is RUNNING until `add_trial`.
 
         Raises:
-            StoreError: it cannot be written.
+            StoreError: the database cannot be written.
         """
-        info = info or TrialInfo()
-        uid = info.uid or uuid.uuid4().hex
         with self._database.writing() as connection:
-            trial_row(connection, experiment, info, uid)
-        return uid
+            trial_row(connection, trial)
+        return trial.uid
 
-    def add_trial(
-        self,
-        experiment: str,
-        trial: TrialLike,
-        info: TrialInfo | None = None,
-        *,
-        error: str = "",
-        finished: datetime | None = None,
-        fingerprints: Mapping[str, Mapping[str, Any]] | None = None,
-        telemetry: Iterable[Sample] = (),
-    ) -> str:
+    def add_trial(self, trial: Trial, *, telemetry: Iterable[Sample] = ()) -> str:
         """Write a finished trial, whole or not at all, and return its uid.
 
-        Telemetry is that of the hosts' results, and what is given. One with the uid of a trial that is there, begun
-        or finished, takes its place. So a trial may be written
-        again after an error, from any process.
+        A trial replaces the one with the same uid, begun or finished. So it may be written again after an error, from
+        any process. `telemetry` is stored beside the samples in the results of the hosts.
 
         Raises:
-            StoreError: it cannot be written.
+            StoreError: the database cannot be written.
         """
-        info = info or TrialInfo()
-        uid = info.uid or uuid.uuid4().hex
-        finished = finished or datetime.now(UTC)
+        finished = trial.finished or datetime.now(UTC)
+        samples = [*telemetry, *samples_of(trial)]
         with self._database.writing() as connection:
-            trial_id, started = trial_row(connection, experiment, info, uid)
-            seen = [*telemetry, *samples_of(trial)]
-            deciding = deciding_phase(trial.phases)
+            trial_id = trial_row(connection, trial)
             for table in PARTS:
-                if table is not schema.telemetry or seen:
+                if table is not schema.telemetry or samples:
                     connection.execute(table.delete().where(table.c.trial_id == trial_id))
             values = {
                 "status": trial.status.name,
-                "infrastructure": is_infrastructure(trial),
-                "phase": deciding.phase if deciding else None,
+                "infrastructure": trial.is_infrastructure_failure,
+                "phase": trial.deciding.phase if trial.deciding else None,
                 "finished": finished,
-                "elapsed": (finished - started).total_seconds(),
-                "error": clean(error),
+                "elapsed": (finished - trial.started).total_seconds(),
+                "error": clean(trial.error),
                 "owner": None,
             }
             connection.execute(update(trials).where(trials.c.id == trial_id).values(values))
-            rows = (
-                param_rows(trial_id, info.params),
+            parts = (
+                param_rows(trial_id, trial.params),
                 phase_rows(trial_id, trial.phases),
                 host_rows(trial_id, trial.phases),
                 metric_rows(trial_id, trial.phases),
-                telemetry_rows(trial_id, seen),
-                fingerprint_rows(trial_id, fingerprints or {}),
+                telemetry_rows(trial_id, samples),
+                fingerprint_rows(trial_id, trial.fingerprints),
             )
-            for table, found in zip(PARTS, rows, strict=True):
-                if found:
-                    connection.execute(insert(table), found)
-        return uid
+            for table, rows in zip(PARTS, parts, strict=True):
+                if rows:
+                    connection.execute(insert(table), rows)
+            if trial.assertions:
+                _replace_assertions(connection, trial_id, trial.assertions)
+        return trial.uid
 
     def add_telemetry(self, uid: str, samples: Iterable[Sample]) -> None:
         """Write telemetry of a trial, which may be running still.
@@ -202,18 +182,15 @@ class Store:
             if rows := telemetry_rows(trial_id, samples):
                 connection.execute(insert(telemetry), rows)
 
-    def add_assertions(self, uid: str, verdicts: Sequence[AssertionResult]) -> None:
-        """Write whether a trial kept its budgets, in place of what was written about that before.
+    def add_assertions(self, uid: str, results: Sequence[AssertionResult]) -> None:
+        """Write the results of assertions about a trial, in place of earlier ones.
 
         Raises:
             ConfigError: there is no such trial.
             StoreError: it cannot be written.
         """
         with self._database.writing() as connection:
-            trial_id = self._id_of(connection, uid)
-            connection.execute(delete(assertions).where(assertions.c.trial_id == trial_id))
-            if rows := assertion_rows(trial_id, verdicts):
-                connection.execute(insert(assertions), rows)
+            _replace_assertions(connection, self._id_of(connection, uid), results)
 
     def delete(self, found: Iterable[StoredTrial]) -> None:
         """Forget trials, with all that belongs to them: all of them or none. Their bundles stay where they are.
@@ -319,3 +296,9 @@ class Store:
             ConfigError: pandas is not installed.
         """
         return as_frame(self.rows(experiment, level=level, **query))
+
+
+def _replace_assertions(connection: Connection, trial_id: int, results: Sequence[AssertionResult]) -> None:
+    connection.execute(delete(assertions).where(assertions.c.trial_id == trial_id))
+    if rows := assertion_rows(trial_id, results):
+        connection.execute(insert(assertions), rows)

@@ -1,7 +1,7 @@
-"""Many trials at once: each on hosts of its own, all through one engine.
+"""`Pool`: runs many trials at once, each on hosts of its own, all through one engine.
 
-Every trial is an environment of its own on some of the hosts, in a thread of its own. A host that is free takes the
-next trial of the queue, so a slow one takes fewer.
+Every trial has an environment of its own on some of the hosts, in a thread of its own. An idle host gets the next trial
+of the source, so a slow host gets fewer.
 """
 
 from __future__ import annotations
@@ -15,56 +15,53 @@ from dataclasses import replace
 
 from ansible_env.common import get_logger
 from ansible_env.environment.remote_env import RemoteEnv
-from ansible_env.errors import AnsibleEnvError
-from ansible_env.results.status import Status
-from ansible_env.trials.schedule import Request, Source
-from ansible_env.trials.trial import Measured, Prepare, TrialResult, run_trial
+from ansible_env.errors import AnsibleEnvError, ConfigError
+from ansible_env.results.observer import notify
+from ansible_env.results.trial import Trial, TrialRequest
+from ansible_env.trials.run_trial import RunTrial, run_trial
+from ansible_env.trials.schedule import Source
 
 __all__ = ["Pool", "observed"]
 
 logger = get_logger(__name__)
 
 MAX_ATTEMPTS = 3
-"""How often a trial is begun before what came of it last counts, whoever was to blame."""
+"""Attempts at a trial. The result of the last one counts, whatever it is."""
 REST = 5.0
-"""Seconds for which a host is left alone after the machinery has failed on it."""
+"""Seconds for which a host gets no trial after an infrastructure failure."""
 STRIKES = 2
-"""Failures of the machinery in a row after which a host gets no more trials."""
+"""Infrastructure failures in a row after which a host gets no more trials."""
 
 
 class Pool:
     """Hosts that work through a source of trials."""
 
     def __init__(
-        self,
-        open_env: Callable[[Sequence[str]], RemoteEnv],
-        hosts: Sequence[str],
-        *,
-        hosts_per_trial: int = 1,
-        cancel: threading.Event | None = None,
-        prepare: Prepare | None = None,
-        on_lost: Callable[[TrialResult], object] | None = None,
-        measured: Measured | None = None,
+        self, env: RemoteEnv, hosts: Sequence[str] | None = None, *, hosts_per_trial: int = 1, run: RunTrial = run_trial
     ) -> None:
-        """Take hosts, and how an environment on some of them is made.
+        """Take an environment that is entered.
 
         Args:
-            open_env: returns an environment on these hosts, not entered yet, that ends its phases for `cancel`.
-            hosts: all of them, in the inventory's order.
-            hosts_per_trial: how many of them each trial needs.
-            cancel: ends the trials under way, and lets none begin.
-            prepare: called, in the trial's own thread, when its parameters are known and before it touches a host.
-            on_lost: called with the result of an attempt that was in vain: the trial goes back to the queue.
-            measured: called, in the trial's own thread, after a run that succeeded and before the teardown.
+            env: the environment. `cancel()` ends the trials under way, and no other starts.
+            hosts: some of its hosts; all of them otherwise.
+            hosts_per_trial: how many hosts each trial needs.
+            run: runs a trial, in a thread of its own, with an environment on the hosts of the trial.
+
+        Raises:
+            LifecycleError: outside the context.
+            ConfigError: a host is not one of the environment's, or there are too few.
         """
-        self._open_env = open_env
-        self._idle = list(hosts)
+        self._cancel = env.begin_trials()
+        wanted = tuple(hosts) if hosts is not None else env.hosts
+        if unknown := [host for host in wanted if host not in env.hosts]:
+            raise ConfigError(f"{env.name}: {unknown[0]!r} is none of its hosts: {', '.join(env.hosts)}")
+        if not 1 <= hosts_per_trial <= len(wanted):
+            raise ConfigError(f"{env.name}: {hosts_per_trial} hosts for each trial, and there are {len(wanted)}")
+        self._env = env
+        self._idle = list(wanted)
         self._per_trial = hosts_per_trial
-        self._cancel = cancel or threading.Event()
-        self._prepare = prepare
-        self._on_lost = on_lost
-        self._measured = measured
-        self._done: queue.SimpleQueue[tuple[TrialResult, BaseException | None]] = queue.SimpleQueue()
+        self._run = run
+        self._done: queue.SimpleQueue[tuple[Trial, BaseException | None]] = queue.SimpleQueue()
         self._running: dict[int, RemoteEnv | None] = {}
         self._threads: dict[int, threading.Thread] = {}
         self._strikes: dict[str, int] = {}
@@ -73,8 +70,8 @@ class Pool:
         """Hosts that get no more trials."""
         self._abandoned = False
 
-    def run(self, source: Source) -> Generator[TrialResult, None, None]:
-        """Yield the results as trials are finished, each once. Whoever stops asking cancels what is under way."""
+    def run(self, source: Source) -> Generator[Trial, None, None]:
+        """Yield each trial when its last attempt has ended. A caller that stops iterating cancels those under way."""
         try:
             while True:
                 self._fill(source)
@@ -82,21 +79,21 @@ class Pool:
                     break
                 if (finished := self._next()) is None:
                     continue
-                result, error = finished
+                trial, error = finished
                 if error is not None:
                     raise error
-                again = self._judge(result, source)
+                again = self._free(trial, source)
                 if source.eager or again:
                     self._fill(source)
                 if not again:
-                    yield result
+                    yield trial
             if not self._cancel.is_set():
                 yield from self._left(source)
         finally:
             self._end()
 
     def abandon(self) -> None:
-        """Do not wait for anything any more, teardowns included."""
+        """Stop waiting for the trials under way, their teardowns included."""
         self._cancel.set()
         self._abandoned = True
         for env in list(self._running.values()):
@@ -104,7 +101,7 @@ class Pool:
                 env.cancel_teardown()
 
     def _fill(self, source: Source) -> None:
-        """Give the hosts that are free something to do."""
+        """Start trials on idle hosts."""
         now = time.monotonic()
         for host in [host for host, until in self._resting.items() if until <= now]:
             del self._resting[host]
@@ -123,24 +120,36 @@ class Pool:
         if not self._running and (self._cancel.is_set() or not source.waiting):
             self._resting.clear()
 
-    def _work(self, request: Request, hosts: Sequence[str]) -> None:
+    def _work(self, request: TrialRequest, hosts: Sequence[str]) -> None:
         failure = None
-        result = TrialResult(request, tuple(hosts), Status.FAILED)
         try:
-            with self._open_env(hosts) as env:
+            with self._env.on(hosts, cancel=self._cancel) as env:
                 self._running[request.number] = env
-                prepare = self._prepare
-                told = None if prepare is None else lambda env: prepare(env, request, hosts)
-                result = run_trial(env, request, hosts, told, self._measured)
-                result = replace(result, attempts=request.attempt)
+                trial = self._run(env, request, complete=self._mark)
         except AnsibleEnvError as error:
-            result = replace(result, error=str(error), attempts=request.attempt)
+            trial = self._not_run(request, hosts, str(error))
         except BaseException as error:
-            failure = error
-        self._done.put((result, failure))
+            trial, failure = Trial(self._env.name, request, hosts=tuple(hosts)), error
+        teardown = trial.phases.get("teardown")
+        if teardown is not None and not teardown.status.is_succeeded():
+            logger.warning("%s: %s", self._env.name, teardown.summary())
+        self._done.put((trial, failure))
 
-    def _next(self) -> tuple[TrialResult, BaseException | None] | None:
-        """Wait for a trial to end, or for a host to have rested; None for the second."""
+    def _mark(self, trial: Trial) -> Trial:
+        """Mark a trial of which another attempt follows."""
+        again = trial.is_lost and trial.attempts < MAX_ATTEMPTS and not self._cancel.is_set()
+        return replace(trial, repeated=again)
+
+    def _not_run(self, request: TrialRequest, hosts: Sequence[str], error: str) -> Trial:
+        """Return a trial that was not started, when its observers have seen it."""
+        trial = Trial(
+            self._env.name, request, self._env.experiment, hosts=tuple(hosts), params=dict(request.values), error=error
+        ).finish()
+        notify(self._env.observers, lambda observer: observer.on_trial_finished(trial))
+        return trial
+
+    def _next(self) -> tuple[Trial, BaseException | None] | None:
+        """Wait for a trial to end, or for a host to have rested; return None for the second."""
         try:
             until = min(self._resting.values(), default=None)
             wait = None if until is None else max(0.0, until - time.monotonic())
@@ -148,17 +157,17 @@ class Pool:
         except queue.Empty:
             return None
 
-    def _finished(self, wait: float | None) -> tuple[TrialResult, BaseException | None]:
-        """Return what came of a trial, when its thread is gone, too."""
-        result, error = self._done.get(timeout=wait)
-        del self._running[result.request.number]
-        self._threads.pop(result.request.number).join()
-        return result, error
+    def _finished(self, wait: float | None) -> tuple[Trial, BaseException | None]:
+        """Return a trial that has ended, when its thread has, too."""
+        trial, error = self._done.get(timeout=wait)
+        del self._running[trial.number]
+        self._threads.pop(trial.number).join()
+        return trial, error
 
-    def _judge(self, result: TrialResult, source: Source) -> bool:
-        """Free the hosts of a trial, but broken ones; return whether it goes back to the queue."""
-        broken = result.broken_hosts if result.is_lost else ()
-        for host in result.hosts:
+    def _free(self, trial: Trial, source: Source) -> bool:
+        """Free the hosts of a trial, but broken ones; return whether it goes back to the source."""
+        broken = trial.broken_hosts if trial.is_lost else ()
+        for host in trial.hosts:
             if host not in broken:
                 self._strikes.pop(host, None)
                 self._idle.append(host)
@@ -169,44 +178,38 @@ class Pool:
             else:
                 self.lost.append(host)
                 logger.warning("%s gets no more trials: the machinery failed on it %d times in a row", host, STRIKES)
-        again = result.is_lost and result.attempts < MAX_ATTEMPTS and not self._cancel.is_set()
+        again = trial.repeated and not self._cancel.is_set()
         if again:
-            logger.warning(
-                "trial %d goes back to the queue: %s", result.request.number, "; ".join(_reasons(result)) or "lost"
-            )
-            if self._on_lost is not None:
-                self._on_lost(result)
-            source.put_back(replace(result.request, attempt=result.attempts + 1))
+            logger.warning("trial %d goes back to the queue: %s", trial.number, "; ".join(_reasons(trial)) or "lost")
+            source.put_back(replace(trial.request, attempt=trial.attempts + 1))
         return again
 
-    def _left(self, source: Source) -> Iterator[TrialResult]:
+    def _left(self, source: Source) -> Iterator[Trial]:
         """Yield the trials for which there were no hosts left."""
         for request in source.rest():
             lost = f": {', '.join(self.lost)} got lost" if self.lost else ""
             error = f"there were not enough hosts left for it{lost}"
-            yield TrialResult(request, (), Status.FAILED, attempts=request.attempt - 1, error=error)
+            yield self._not_run(replace(request, attempt=request.attempt - 1), (), error)
 
     def _end(self) -> None:
-        """Let nothing go on unseen."""
+        """Cancel the trials under way, and wait for them."""
         self._cancel.set()
         while self._running and not self._abandoned:
             with contextlib.suppress(queue.Empty):
                 self._finished(1)
 
 
-def _reasons(result: TrialResult) -> Iterator[str]:
-    for phase in result.phases.values():
+def _reasons(trial: Trial) -> Iterator[str]:
+    for phase in trial.phases.values():
         for host in phase.failed_hosts:
             if host.is_infrastructure_failure and phase.phase != "teardown":
                 yield f"{host.host}: {host.message}"
 
 
-def observed(
-    results: Generator[TrialResult, None, None], on_result: Callable[[TrialResult], None] | None
-) -> Iterator[TrialResult]:
-    """Hand results on, and each to somebody else as well."""
-    with contextlib.closing(results):
-        for result in results:
+def observed(trials: Generator[Trial, None, None], on_result: Callable[[Trial], None] | None) -> Iterator[Trial]:
+    """Yield trials, and call a function with each."""
+    with contextlib.closing(trials):
+        for trial in trials:
             if on_result is not None:
-                on_result(result)
-            yield result
+                on_result(trial)
+            yield trial

@@ -1,56 +1,37 @@
-"""Which trial a free host gets next. Pure."""
+"""The order of trials: which one an idle host gets next."""
 
 from __future__ import annotations
 
 import itertools
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 from ansible_env.errors import ConfigError
+from ansible_env.results.trial import TrialRequest
 
-__all__ = ["Asked", "Planned", "Request", "Source", "grid", "numbered", "plan", "plan_calibration"]
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A trial that is to be run."""
-
-    number: int
-    values: Mapping[str, Any] = field(default_factory=dict)
-    """Values of tunables."""
-    globals: Mapping[str, Any] = field(default_factory=dict)
-    """Parameters from outside, the number of the trial among them."""
-    configuration: int = 0
-    """Which set of values this is; repetitions share it. From 0."""
-    repeat: int = 1
-    """Which repetition of it this is, from 1."""
-    hosts: frozenset[str] = frozenset()
-    """Where it has to run; anywhere if empty."""
-    asked: Any = None
-    """What an optimizer gave, to tell it the result by."""
-    attempt: int = 1
+__all__ = ["Asked", "Planned", "Source", "grid", "numbered", "plan", "plan_calibration"]
 
 
 class Source(Protocol):
-    """Where trials come from. Called from one thread."""
+    """A source of trials. Called from one thread."""
 
     eager: bool
-    """Whether a trial may begin before the result of the last one has been looked at."""
+    """Whether a trial may start before the last one has been yielded."""
 
-    def take(self, idle: Sequence[str], count: int) -> tuple[Request, tuple[str, ...]] | None:
-        """Return a trial and which `count` of the idle hosts it gets; None if there is none for them now."""
+    def take(self, idle: Sequence[str], count: int) -> tuple[TrialRequest, tuple[str, ...]] | None:
+        """Return a trial and the `count` idle hosts that it gets; None if there is none for them now."""
 
-    def put_back(self, request: Request) -> None:
-        """Take a trial back whose hosts got lost."""
+    def put_back(self, request: TrialRequest) -> None:
+        """Take a trial back whose hosts were lost."""
 
     @property
     def waiting(self) -> bool:
-        """Whether there is a trial to be run, on whatever hosts."""
+        """Whether there is a trial to run, on any hosts."""
 
-    def rest(self) -> Iterable[Request]:
-        """Return the trials that were not run, when no host is left for them."""
+    def rest(self) -> Iterable[TrialRequest]:
+        """Return the trials that were not run."""
 
 
 class Planned:
@@ -58,13 +39,13 @@ class Planned:
 
     eager = True
 
-    def __init__(self, requests: Iterable[Request]) -> None:
+    def __init__(self, requests: Iterable[TrialRequest]) -> None:
         self._queue = list(requests)
         self._seen: set[tuple[int, str]] = set()
 
-    def take(self, idle: Sequence[str], count: int) -> tuple[Request, tuple[str, ...]] | None:
+    def take(self, idle: Sequence[str], count: int) -> tuple[TrialRequest, tuple[str, ...]] | None:
         """Return the first trial that is new to these hosts; if there is none, the one that is new to most of them."""
-        best: tuple[int, Request, tuple[str, ...]] | None = None
+        best: tuple[int, TrialRequest, tuple[str, ...]] | None = None
         for request in self._queue:
             usable = [host for host in idle if not request.hosts or host in request.hosts]
             if len(usable) < count:
@@ -83,7 +64,7 @@ class Planned:
         self._seen.update((request.configuration, host) for host in hosts)
         return request, hosts
 
-    def put_back(self, request: Request) -> None:
+    def put_back(self, request: TrialRequest) -> None:
         """Let it be the next one."""
         self._queue.insert(0, request)
 
@@ -92,7 +73,7 @@ class Planned:
         """Whether the queue holds anything."""
         return bool(self._queue)
 
-    def rest(self) -> Iterable[Request]:
+    def rest(self) -> Iterable[TrialRequest]:
         """Return what is left of the queue."""
         return tuple(self._queue)
 
@@ -102,7 +83,7 @@ class Asked:
 
     eager = False
 
-    def __init__(self, ask: Callable[[], Any], make: Callable[[int, Any], Request], most: int | None) -> None:
+    def __init__(self, ask: Callable[[], Any], make: Callable[[int, Any], TrialRequest], most: int | None) -> None:
         """Take what to ask, how a numbered trial is made of an answer, and how many trials there may be.
 
         `ask` ends the trials with None or StopIteration.
@@ -111,11 +92,11 @@ class Asked:
         self._make = make
         self._numbers = itertools.count(1)
         self._most = most
-        self._back: list[Request] = []
+        self._back: list[TrialRequest] = []
         self._asked = 0
         self._over = False
 
-    def take(self, idle: Sequence[str], count: int) -> tuple[Request, tuple[str, ...]] | None:
+    def take(self, idle: Sequence[str], count: int) -> tuple[TrialRequest, tuple[str, ...]] | None:
         """Return a trial that came back, or ask for another."""
         if self._back:
             return self._back.pop(0), tuple(idle[:count])
@@ -131,7 +112,7 @@ class Asked:
         self._asked += 1
         return self._make(next(self._numbers), answer), tuple(idle[:count])
 
-    def put_back(self, request: Request) -> None:
+    def put_back(self, request: TrialRequest) -> None:
         """Run it again before anybody is asked."""
         self._back.append(request)
 
@@ -140,7 +121,7 @@ class Asked:
         """Whether a trial came back, or another may be asked for."""
         return bool(self._back) or not (self._over or self._asked == self._most)
 
-    def rest(self) -> Iterable[Request]:
+    def rest(self) -> Iterable[TrialRequest]:
         """Return the trials that came back and were not run again."""
         return tuple(self._back)
 
@@ -150,7 +131,9 @@ def grid(axes: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
 
 
-def plan(configurations: Sequence[Mapping[str, Any]], *, repeat: int = 1, seed: int | None = None) -> list[Request]:
+def plan(
+    configurations: Sequence[Mapping[str, Any]], *, repeat: int = 1, seed: int | None = None
+) -> list[TrialRequest]:
     """Return the trials of some configurations: in each pass every one once, in an order that the seed decides.
 
     Passes keep a drift of the hosts from being taken for an effect of the parameters. Without a seed the order is the
@@ -164,18 +147,18 @@ def plan(configurations: Sequence[Mapping[str, Any]], *, repeat: int = 1, seed: 
             chance.shuffle(indices)
         order += [(index, number) for index in indices]
     return [
-        Request(number, dict(configurations[index]), configuration=index, repeat=time)
+        TrialRequest(number, dict(configurations[index]), configuration=index, repeat=time)
         for number, (index, time) in enumerate(order, 1)
     ]
 
 
-def numbered(requests: Iterable[Request]) -> Iterator[Request]:
+def numbered(requests: Iterable[TrialRequest]) -> Iterator[TrialRequest]:
     """Give each trial its number as `trial_id`, unless it has one."""
     for request in requests:
         yield replace(request, globals={"trial_id": request.number, **request.globals})
 
 
-def plan_calibration(hosts: Sequence[str], values: Mapping[str, Any], *, repeat: int = 1) -> Iterator[Request]:
+def plan_calibration(hosts: Sequence[str], values: Mapping[str, Any], *, repeat: int = 1) -> Iterator[TrialRequest]:
     """Yield trials of one configuration for every host, as often for each.
 
     Raises:
@@ -185,4 +168,4 @@ def plan_calibration(hosts: Sequence[str], values: Mapping[str, Any], *, repeat:
         raise ConfigError(f"a calibration compares hosts, and there is only {len(hosts)}")
     pairs = itertools.product(range(1, repeat + 1), hosts)
     for number, (time, host) in enumerate(pairs, 1):
-        yield Request(number, dict(values), repeat=time, hosts=frozenset({host}))
+        yield TrialRequest(number, dict(values), repeat=time, hosts=frozenset({host}))

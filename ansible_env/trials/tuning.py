@@ -18,10 +18,10 @@ from typing import Any
 from ansible_env.config.text import kind_of
 from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ParameterError, Problem
-from ansible_env.trials.pool import observed
-from ansible_env.trials.run_trials import open_pool
-from ansible_env.trials.schedule import Asked, Request
-from ansible_env.trials.trial import TrialResult, kept_in
+from ansible_env.results.trial import Trial, TrialRequest
+from ansible_env.trials.pool import Pool, observed
+from ansible_env.trials.run_trial import run_in
+from ansible_env.trials.schedule import Asked
 
 __all__ = ["Runner", "values_of"]
 
@@ -36,7 +36,7 @@ class Runner:
         hosts: Sequence[str] | None = None,
         hosts_per_trial: int = 1,
         artifacts: Path | None = None,
-        on_result: Callable[[TrialResult], None] | None = None,
+        on_result: Callable[[Trial], None] | None = None,
     ) -> None:
         """Take an environment that is entered.
 
@@ -59,7 +59,7 @@ class Runner:
         *,
         trials: int | None = None,
         values: Callable[[Any], Mapping[str, Any]] | None = None,
-    ) -> Iterator[TrialResult]:
+    ) -> Iterator[Trial]:
         """Yield the results of what is asked for, as they come; `result.asked` is what `ask` returned.
 
         Leaving the loop cancels the trials under way. A trial whose host got lost is run again on another one, and
@@ -77,13 +77,12 @@ class Runner:
         """
         read = values or values_of
 
-        def make(number: int, answer: Any) -> Request:
-            request = Request(number, dict(read(answer)), {"trial_id": number}, configuration=number, asked=answer)
+        def make(number: int, answer: Any) -> TrialRequest:
+            request = TrialRequest(number, dict(read(answer)), {"trial_id": number}, configuration=number, asked=answer)
             self._env.check_values(request.values, request.globals)
             return request
 
-        prepare = kept_in(self._artifacts) if self._artifacts is not None else None
-        pool = open_pool(self._env, self._hosts, hosts_per_trial=self._per_trial, prepare=prepare)
+        pool = Pool(self._env, self._hosts, hosts_per_trial=self._per_trial, run=run_in(self._artifacts))
         return observed(pool.run(Asked(ask, make, trials)), self._on_result)
 
 

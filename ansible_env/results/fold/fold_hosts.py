@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ansible_env.results.fold.events import FINAL, counter, has_failed, is_about, is_ours, task_of
+from ansible_env.results.fold.events import FINAL, counter, failure_of, has_failed, is_about, is_ours, task_of
 from ansible_env.results.fold.host_results import of_failure, of_script, of_silence
 from ansible_env.results.host_result import HostResult, combine
 from ansible_env.results.outcomes import Kind
@@ -69,6 +69,20 @@ def fold_hosts(
             by_host[host].append(event)
     results = [_host(host, by_host[host], expected, stopped, message) for host in hosts]
     return [*results, *_unexpected(events, by_host)]
+
+
+def settled_result(host: str, events: Events, expected: Expected) -> HostResult | None:
+    """Return the result of a host if its last event settles it, else None.
+
+    Args:
+        host: its name.
+        events: the results of its tasks so far, in order; all of them are about this host.
+        expected: what it must report for a success.
+    """
+    tasks = {task_of(event) for event in events if is_ours(event)}
+    if failure_of(events[-1]) or (is_ours(events[-1]) and expected.is_met(host, events, len(tasks))):
+        return _host(host, events, expected, "", "")
+    return None
 
 
 def controller_message(hosts: Iterable[HostResult], message: str) -> str:

@@ -14,14 +14,14 @@ state.json results/ what another controller needs to take it up, see `ansible_en
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
 from ansible_env.errors import ConfigError, Problem
+from ansible_env.results.trial import Trial
 from ansible_env.storage.bundle.files import to_json, write_private
 from ansible_env.storage.bundle.origin import Origin
 from ansible_env.storage.bundle.place import ROOT_VARIABLE, new_call, root
@@ -43,18 +43,17 @@ class Bundle:
     manifest: Mapping[str, Any]
 
     @classmethod
-    def create(
-        cls, directory: Path, origin: Origin, *, experiment: str, number: int, params: Mapping[str, Any]
-    ) -> Self:
-        """Begin the bundle of a trial in a directory that is there. `params` must have their secrets masked."""
+    def create(cls, origin: Origin, trial: Trial) -> Self:
+        """Begin the bundle of a trial in its directory, which exists."""
+        assert trial.directory is not None  # noqa: S101 - for mypy
         manifest = {
             "format": FORMAT,
-            "uid": uuid.uuid4().hex,
-            "experiment": experiment,
+            "uid": trial.uid,
+            "experiment": trial.experiment or trial.environment,
             "environment": origin.environment,
-            "trial": number,
-            "created": datetime.now(UTC).isoformat(),
-            "params": dict(params),
+            "trial": trial.number,
+            "created": trial.started.isoformat(),
+            "params": dict(trial.params),
             "environment_file": origin.file,
             "source": str(origin.source.absolute()) if origin.source else None,
             "rules": dict(origin.rules),
@@ -62,8 +61,8 @@ class Bundle:
             "git": origin.git,
             "controller": dict(origin.controller),
         }
-        bundle = cls(directory, manifest)
-        write_private(directory / origin.file, origin.text)
+        bundle = cls(trial.directory, manifest)
+        write_private(trial.directory / origin.file, origin.text)
         bundle._save()
         return bundle
 
@@ -109,16 +108,8 @@ class Bundle:
         """Where the output of the phases is."""
         return self.directory / "logs"
 
-    def write_playbook(self, phase: str, text: str) -> None:
-        """Keep the playbook that a phase is about to run."""
-        write_private(self.directory / f"{phase}.yml", text)
-
-    def write_fingerprints(self, found: Mapping[str, Mapping[str, Any]]) -> None:
-        """Keep what the hosts are."""
-        write_private(self.directory / "fingerprints.json", to_json(found, indent=2) + "\n")
-
     def write_result(self, data: Mapping[str, Any]) -> None:
-        """Keep what came of the trial."""
+        """Write the result of the trial."""
         write_private(self.directory / RESULT, to_json(data, indent=2) + "\n")
 
     def replace_result(self, data: Mapping[str, Any], rules: Mapping[str, Any]) -> Self:

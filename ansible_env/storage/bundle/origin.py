@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -47,8 +48,9 @@ GIT_TIMEOUT = 10
 """Seconds that git may take; a work tree on a network may hang."""
 
 
-def versions() -> dict[str, str]:
-    """Return what a result was made with."""
+@functools.cache
+def versions() -> Mapping[str, str]:
+    """Return the versions of the programs that make a result."""
     found = {"ansible_env": __version__, "python": python_version()}
     for name in ("ansible-core", "ansible-runner"):
         try:

@@ -61,10 +61,11 @@ def _phase(data: Mapping[str, Any]) -> PhaseResult:
 
 
 def _hosts(data: Mapping[str, Any]) -> dict[str, HostResult]:
-    return {name: _host(name, host) for name, host in data.items()}
+    return {name: read_host(name, host) for name, host in data.items()}
 
 
-def _host(name: str, data: Mapping[str, Any]) -> HostResult:
+def read_host(name: str, data: Mapping[str, Any]) -> HostResult:
+    """Return the result of a host from what `HostResult.to_dict` returned."""
     values = {key: value for key, value in data.items() if key in _HOST_FIELDS}
     values |= {
         "host": name,

@@ -1,45 +1,14 @@
-"""What goes into the store and what comes out of it."""
+"""The rows of the store, as they are read."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from ansible_env.results.metrics.parse import Value
-from ansible_env.results.phase_result import PhaseResult
 from ansible_env.results.status import Status
-
-
-class TrialLike(Protocol):
-    """A finished trial, as the store takes it."""
-
-    @property
-    def status(self) -> Status:
-        """How it ended."""
-
-    @property
-    def phases(self) -> Mapping[str, PhaseResult]:
-        """What there is of its phases, in the order in which they ran."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrialInfo:
-    """What is known of a trial before it has begun."""
-
-    uid: str | None = None
-    """A name for it that no other trial has, in any store; made up where it is not given."""
-    number: int | None = None
-    """Its number in the experiment; the next one where it is not given."""
-    environment: str = ""
-    params: Mapping[str, Any] = field(default_factory=dict)
-    """Secrets masked."""
-    started: datetime | None = None
-    """Now, where it is not given."""
-    artifacts: str | None = None
-    """Its bundle's directory."""
-    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

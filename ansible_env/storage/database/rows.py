@@ -11,42 +11,41 @@ from sqlalchemy.exc import IntegrityError
 
 from ansible_env.common import Owner
 from ansible_env.results.status import Status
-from ansible_env.storage.database.records import TrialInfo
+from ansible_env.results.trial import Trial
 from ansible_env.storage.database.schema import experiments, params, trials
 from ansible_env.storage.database.values import clean, short
 from ansible_env.storage.database.write import param_rows
 
 
-def trial_row(connection: Connection, experiment: str, info: TrialInfo, uid: str) -> tuple[int, datetime]:
-    """Return the id and the start of a trial, and make its row if there is none."""
-    found = connection.execute(select(trials.c.id, trials.c.started).where(trials.c.uid == uid)).first()
-    if found is not None:
-        return found.id, info.started or found.started
-    of = experiment_id(connection, experiment)
-    number = info.number
-    if number is None:
+def trial_row(connection: Connection, trial: Trial) -> int:
+    """Return the id of a trial, and insert its row if there is none."""
+    existing = connection.execute(select(trials.c.id).where(trials.c.uid == trial.uid)).scalar()
+    if existing is not None:
+        return int(existing)
+    of = experiment_id(connection, trial.experiment or trial.environment)
+    number = trial.number
+    if not number:
         last = connection.execute(select(func.max(trials.c.number)).where(trials.c.experiment_id == of)).scalar()
         number = (last or 0) + 1
-    started = info.started or datetime.now(UTC)
     row = {
-        "uid": uid,
+        "uid": trial.uid,
         "experiment_id": of,
         "number": number,
-        "environment": clean(info.environment or experiment),
+        "environment": clean(trial.environment),
         "status": Status.RUNNING.name,
         "infrastructure": False,
-        "started": started,
+        "started": trial.started,
         "error": "",
-        "artifacts": info.artifacts,
+        "artifacts": str(trial.directory) if trial.directory else None,
         "controller": socket.gethostname(),
         "owner": Owner.this().to_text(),
-        "versions": json.dumps(dict(info.versions)),
+        "versions": json.dumps(dict(trial.versions)),
     }
     key = connection.execute(insert(trials).values(row)).inserted_primary_key
     assert key is not None  # noqa: S101 - for mypy
-    if info.params:
-        connection.execute(insert(params), param_rows(key[0], info.params))
-    return key[0], started
+    if rows := param_rows(key[0], trial.params):
+        connection.execute(insert(params), rows)
+    return int(key[0])
 
 
 def experiment_id(connection: Connection, name: str) -> int:

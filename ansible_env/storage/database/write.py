@@ -7,11 +7,12 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ansible_env.config.checks import TRIAL_NAMES
 from ansible_env.results.assertions import AssertionResult
 from ansible_env.results.host_result import HostResult
-from ansible_env.results.phase_result import PhaseResult, deciding_phase
-from ansible_env.results.status import Status
-from ansible_env.storage.database.records import Sample, TrialLike
+from ansible_env.results.phase_result import PhaseResult
+from ansible_env.results.trial import Trial
+from ansible_env.storage.database.records import Sample
 from ansible_env.storage.database.schema import GROUP
 from ansible_env.storage.database.values import clean, encode, short
 
@@ -21,18 +22,10 @@ LAST_WORDS = 2000
 Row = dict[str, Any]
 
 
-def is_infrastructure(trial: TrialLike) -> bool:
-    """Whether the machinery failed rather than the benchmark."""
-    if trial.status not in (Status.FAILED, Status.TIMED_OUT):
-        return False
-    deciding = deciding_phase(trial.phases)
-    failed = deciding.failed_hosts if deciding else ()
-    return not failed or any(host.is_infrastructure_failure for host in failed)
-
-
 def param_rows(trial_id: int, params: Mapping[str, Any]) -> list[Row]:
-    """Return the rows of a trial's parameters."""
-    return [{"trial_id": trial_id, "name": name, **_value(value)} for name, value in _named(params).items()]
+    """Return the rows of a trial's parameters, without those that are columns of the trial itself."""
+    own = {name: value for name, value in params.items() if name not in TRIAL_NAMES}
+    return [{"trial_id": trial_id, "name": name, **_value(value)} for name, value in _named(own).items()]
 
 
 def phase_rows(trial_id: int, phases: Mapping[str, PhaseResult]) -> list[Row]:
@@ -85,7 +78,7 @@ def metric_rows(trial_id: int, phases: Mapping[str, PhaseResult]) -> list[Row]:
     ]
 
 
-def samples_of(trial: TrialLike) -> list[Sample]:
+def samples_of(trial: Trial) -> list[Sample]:
     """Return the telemetry in the results of a trial's hosts."""
     return [
         Sample(time, host.host, name, value)

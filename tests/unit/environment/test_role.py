@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from ansible_env import ConfigError, EnvironmentConfig, ParameterError
-from ansible_env.environment.role import PlayEnvironment, group_result, judge
+from ansible_env.environment.role import RoleEnvironment, group_result, judge
 from ansible_env.results.fold.events import PHASE_TASK
 
 DATA: dict[str, Any] = {
@@ -27,11 +27,11 @@ DATA: dict[str, Any] = {
 OK = {"ansible_env": 1, "kind": "ok", "rc": 0}
 
 
-def load(directory: Path, params: dict[str, Any] | None = None, **more: Any) -> PlayEnvironment:
+def load(directory: Path, params: dict[str, Any] | None = None, **more: Any) -> RoleEnvironment:
     (directory / "roles/beside").mkdir(parents=True, exist_ok=True)
     path = directory / "env.yml"
     path.write_text(yaml.safe_dump(DATA | more))
-    return PlayEnvironment.load(path, {"token": "hidden"} if params is None else params)
+    return RoleEnvironment.load(path, {"token": "hidden"} if params is None else params)
 
 
 def test_phases_become_roles_with_registered_results(tmp_path: Path) -> None:

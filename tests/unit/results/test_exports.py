@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from ansible_env.environment.remote_env import RemoteEnv
-from ansible_env.environment.role import PlayEnvironment
+from ansible_env.environment.role import RoleEnvironment
 from ansible_env.errors import MetricsPatternError, MetricsTimeoutError
 from ansible_env.results import exports
 from ansible_env.results.exports import compile_export, find_exports, join_exports
@@ -137,7 +137,7 @@ def test_a_second_try_is_told_of_the_first():
 
 def test_in_a_play_of_somebodys_later_phases_look_for_them(tmp_path):
     (tmp_path / "e.yml").write_text("name: x\nsetup: [{script: start, exports: {port: 'p=(.)'}}]\nrun: use\n")
-    found = PlayEnvironment.load(tmp_path / "e.yml", {}).roles(tmp_path, "t")
+    found = RoleEnvironment.load(tmp_path / "e.yml", {}).roles(tmp_path, "t")
     files = (Path(found[phase]["role"], "tasks/main.yml").read_text() for phase in ("setup", "run"))
     (setup,), (run,) = map(yaml.safe_load, files)
     assert setup["block"][0]["register"] == found["setup"]["registers"][0] == "ansible_env_setup_exports_1"

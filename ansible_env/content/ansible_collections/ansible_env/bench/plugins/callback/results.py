@@ -58,7 +58,7 @@ try:
     from ansible_env.errors import AnsibleEnvError
     from ansible_env.results.fold.events import PHASE_TASK
     from ansible_env.supervisor.variables import LOG_DIR, PRIVATE_DIR
-    from ansible_env.trials.played import PlayedTrial
+    from ansible_env.trials.play_recorder import PlayRecorder
 except ImportError as error:  # the collection was installed without the library
     LIBRARY_ERROR = error
 else:
@@ -93,7 +93,7 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_play_start(self, play):
         self._finish()
-        self._trial = PlayedTrial(play.get_name() or "play", self._playbook)
+        self._trial = PlayRecorder(play.get_name() or "play", self._playbook)
 
     def v2_playbook_on_task_start(self, task, is_conditional):
         os.environ.pop(LOG_DIR, None)
@@ -140,7 +140,7 @@ class CallbackModule(CallbackBase):
         self._finish()
         self._token = token
         file = Path(trial["file"]) if trial["file"] else None
-        self._trial = PlayedTrial(trial["name"], file, trial["params"], True, trial["roles"])
+        self._trial = PlayRecorder(trial["name"], file, trial["params"], True, trial["roles"])
 
     def _same_call(self, token):
         """Whether this is the trial in hand, of a host with parameters of its own."""
@@ -152,7 +152,7 @@ class CallbackModule(CallbackBase):
         if trial is None or not trial.has_begun:
             return
         with self._told():
-            directory, problem = trial.keep()
+            directory, problem = trial.finish()
             if problem:
                 self._display.warning(f"not in the store of results: {problem}")
             self._display.display(f"results: {directory}")

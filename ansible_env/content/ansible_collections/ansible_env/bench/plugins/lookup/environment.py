@@ -74,7 +74,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 try:
-    from ansible_env.environment.role import PlayEnvironment
+    from ansible_env.environment.role import RoleEnvironment
     from ansible_env.errors import AnsibleEnvError
 except ImportError as error:  # the collection was installed without the library
     LIBRARY_ERROR = error
@@ -95,7 +95,7 @@ class LookupModule(LookupBase):
 
     def _one(self, path, params):
         try:
-            environment = PlayEnvironment.load(path, params)
+            environment = RoleEnvironment.load(path, params)
             if self.get_option("secrets"):
                 return environment.secrets()
             found = environment.describe()

@@ -1,7 +1,8 @@
-"""The parameters of the trial in hand."""
+"""`TrialParameters`: the parameters of the current trial."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,11 +11,11 @@ from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.parameters import Tunables, check, public, resolve
 from ansible_env.config.shell_env import ShellEnv, shell_env
 
-__all__ = ["Assignment"]
+__all__ = ["TrialParameters"]
 
 
-class Assignment:
-    """What the parameters of an environment are in one trial, and the next, and the next."""
+class TrialParameters:
+    """The parameters of an environment in its current trial."""
 
     def __init__(
         self, config: EnvironmentConfig, name: str, globals: Mapping[str, Any] | None, tunables: Tunables | None
@@ -22,7 +23,7 @@ class Assignment:
         """Take what all trials have in common.
 
         Raises:
-            ConfigError: no trial could have parameters.
+            ConfigError: the environment or the given values cannot have parameters.
         """
         self._config = config
         self._name = name
@@ -31,9 +32,15 @@ class Assignment:
         self._next_trial = 1
         self._params: dict[str, Any] | None = None
         self.exports: dict[str, str] = {}
-        """What hosts have found out for others in this trial, by environment variable."""
+        """Values that hosts have exported to later phases of this trial, by environment variable."""
         self._env = ShellEnv({}, {})
         check(config, self.globals, tunables)
+
+    def copy(self) -> TrialParameters:
+        """Return the parameters of the same environment, before its first trial."""
+        other = copy.copy(self)
+        other._next_trial, other._params, other.exports, other._env = 1, None, {}, ShellEnv({}, {})
+        return other
 
     def begin_trial(self, values: Any = None, global_config: Mapping[str, Any] | None = None) -> None:
         """Assign the parameters of the next trial and count it, unless its number is given.
@@ -46,7 +53,7 @@ class Assignment:
             self._next_trial += 1
 
     def assign(self, values: Any = None, global_config: Mapping[str, Any] | None = None) -> None:
-        """Work out the parameters of the next trial, without counting it.
+        """Compute the parameters of the next trial, without counting it.
 
         Raises:
             ParameterError: a value cannot be used.
@@ -75,7 +82,7 @@ class Assignment:
 
     @property
     def params(self) -> dict[str, Any]:
-        """Every parameter; those of a trial with default values where none was assigned."""
+        """Every parameter; with default values where no trial has begun."""
         if self._params is None:
             self.assign()
         assert self._params is not None  # noqa: S101 - for mypy
@@ -83,7 +90,7 @@ class Assignment:
 
     @property
     def env(self) -> ShellEnv:
-        """What the scripts see."""
+        """The environment of the scripts."""
         return replace(self._env, plain={**self._env.plain, **self.exports})
 
     @property
@@ -93,16 +100,16 @@ class Assignment:
 
     @property
     def secrets(self) -> dict[str, Any]:
-        """The secrets: those that scripts see, by variable, and all of them, by name. Empty where there are none."""
+        """The secrets that scripts see, by variable, and all secrets, by name; empty where there are none."""
         if not self._config.secret_params:
             return {}
-        found = {name: str(self.params[name]) for name in self._config.secret_params if name in self.params}
-        return {"env": dict(self._env.secret), "params": found}
+        params = {name: str(self.params[name]) for name in self._config.secret_params if name in self.params}
+        return {"env": dict(self._env.secret), "params": params}
 
     def for_journal(
         self, values: Any, global_config: Mapping[str, Any] | None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return what a journal may hold of what was given for a trial: all but the secrets."""
+        """Return the given values and parameters of a trial without the secrets."""
         given = values.get_param_values() if hasattr(values, "get_param_values") else dict(values or {})
         merged = {"trial_id": (self._params or {}).get("trial_id"), **self._merged(global_config)}
         secret = self._config.secret_params

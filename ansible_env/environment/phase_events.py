@@ -1,0 +1,81 @@
+"""`PhaseEvents`: follows one phase, and passes on what happens in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ansible_env.engine.protocol import Cancellation, Event, Listener
+from ansible_env.results.fold.events import FINAL
+from ansible_env.results.fold.fold_hosts import Expected, settled_result
+from ansible_env.results.host_result import HostResult
+from ansible_env.results.observer import TrialObserver, notify
+from ansible_env.results.trial import Trial
+from ansible_env.storage.journal import Journal
+
+__all__ = ["PhaseCall", "PhaseEvents"]
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseCall:
+    """What a phase is run with, beside its playbook."""
+
+    cancel: Cancellation
+    secrets: Mapping[str, Any] = field(default_factory=dict)
+    logs: Path | None = None
+    """The directory for the full output."""
+    journal: Journal | None = None
+    key: str | None = None
+    """The key under which the phase was started, if it is resumed."""
+    listener: Listener | None = None
+    trial: Trial | None = None
+    """The trial that the observers follow."""
+    observers: Sequence[TrialObserver] = ()
+
+
+class PhaseEvents(Listener):
+    """Passes events and output to the listener and the observers of a call, with the result of each host."""
+
+    def __init__(self, call: PhaseCall, phase: str, expected: Expected) -> None:
+        self._listener = call.listener
+        self._trial = call.trial
+        self._observers = call.observers if call.trial is not None else ()
+        self._phase = phase
+        self._expected = expected
+        self._events: dict[str, list[Event]] = {}
+
+    def started(self, playbook: str, hosts: Sequence[str]) -> None:
+        """Report the start of the phase."""
+        if (trial := self._trial) is not None:
+            notify(self._observers, lambda o: o.on_phase_started(trial, self._phase, playbook, hosts))
+
+    def attempt(self) -> None:
+        """Forget the events of the attempt before."""
+        self._events.clear()
+
+    def on_event(self, event: Event) -> None:
+        """Pass an event on, and the result of its host if it is known now."""
+        if self._listener is not None:
+            self._listener.on_event(event)
+        if (trial := self._trial) is None or not self._observers:
+            return
+        notify(self._observers, lambda o: o.on_event(trial, event))
+        if (result := self._result(event)) is not None:
+            notify(self._observers, lambda o: o.on_host_result(trial, self._phase, result))
+
+    def on_output(self, host: str, stream: str, text: str) -> None:
+        """Pass output on."""
+        if self._listener is not None:
+            self._listener.on_output(host, stream, text)
+        if (trial := self._trial) is not None:
+            notify(self._observers, lambda o: o.on_output(trial, host, stream, text))
+
+    def _result(self, event: Event) -> HostResult | None:
+        data = event.get("event_data")
+        if event.get("event") not in FINAL or not isinstance(data, Mapping) or not isinstance(data.get("host"), str):
+            return None
+        events = self._events.setdefault(data["host"], [])
+        events.append(event)
+        return settled_result(data["host"], events, self._expected)

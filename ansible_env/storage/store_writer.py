@@ -1,0 +1,44 @@
+"""`StoreWriter`: writes trials into the store while they are run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ansible_env.common import get_logger
+from ansible_env.errors import ConfigError, StoreError
+from ansible_env.results.assertions import AssertionResult
+from ansible_env.results.observer import TrialObserver
+from ansible_env.results.trial import Trial
+from ansible_env.storage.store import Store
+
+__all__ = ["StoreWriter"]
+
+logger = get_logger(__name__)
+
+
+class StoreWriter(TrialObserver):
+    """Writes each trial when it starts and when it ends. What cannot be written is reported and ends no trial."""
+
+    def __init__(self, store: Store, report: Callable[[str], object] = logger.warning) -> None:
+        """Take the store, and a function that is called with a message for each trial that cannot be written."""
+        self._store = store
+        self._report = report
+
+    def on_trial_started(self, trial: Trial) -> None:
+        """Write that the trial runs."""
+        self._write(trial, lambda: self._store.begin_trial(trial))
+
+    def on_trial_finished(self, trial: Trial) -> None:
+        """Write the trial with its results."""
+        self._write(trial, lambda: self._store.add_trial(trial))
+
+    def on_assertions(self, trial: Trial, results: Sequence[AssertionResult]) -> None:
+        """Write the results of assertions with the last trial that they are about."""
+        self._write(trial, lambda: self._store.add_assertions(trial.uid, results))
+
+    def _write(self, trial: Trial, write: Callable[[], object]) -> None:
+        try:
+            write()
+        except (StoreError, ConfigError) as error:
+            where = f"; the results are in {trial.directory}" if trial.directory else ""
+            self._report(f"not in the store: {error}{where}")

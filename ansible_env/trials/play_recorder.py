@@ -1,0 +1,143 @@
+"""`PlayRecorder`: records a trial that plain ansible-playbook runs, in a bundle and in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ansible_env.config.model import PHASES, EnvironmentConfig
+from ansible_env.errors import ConfigError, StoreError
+from ansible_env.results.fold.events import PHASE_TASK
+from ansible_env.results.fold.fold_hosts import fold_hosts
+from ansible_env.results.host_result import HostResult
+from ansible_env.results.outcomes import Kind
+from ansible_env.results.phase_result import phase_result
+from ansible_env.results.policies import EVERY_HOST
+from ansible_env.results.trial import Trial, TrialRequest
+from ansible_env.storage.bundle.bundle_writer import BundleWriter
+from ansible_env.storage.bundle.origin import Origin, versions
+from ansible_env.storage.bundle.place import new_call
+from ansible_env.storage.bundle.reading import read_host
+from ansible_env.storage.store import Store
+
+__all__ = ["PlayRecorder"]
+
+_FACT = "environment_results"
+
+
+@dataclass
+class PlayRecorder:
+    """Records one trial of a play: of the role `environment`, or of phase tasks in any play."""
+
+    name: str
+    """The name of the environment, or of the play."""
+    source: Path | None
+    """The environment file, or the playbook."""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    is_environment: bool = False
+    roles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The roles of the phases of an environment, as `RoleEnvironment.roles` returns them."""
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    _events: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    _role_results: dict[str, dict[str, HostResult]] = field(default_factory=dict)
+    """The results that the role reports, by phase and host."""
+    _begun: tuple[Trial, BundleWriter] | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is anything to record."""
+        return bool(self._events)
+
+    def logs(self, phase: str) -> Path:
+        """Make and return the directory for the logs of a phase. The first call begins the trial.
+
+        Raises:
+            ConfigError: the environment file is gone.
+            OSError: a directory cannot be made.
+        """
+        self._events.setdefault(phase, [])
+        trial, _ = self._begin()
+        assert trial.directory is not None  # noqa: S101 - for mypy
+        path = trial.directory / "logs" / phase
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return path
+
+    def take(self, phase: str, event: dict[str, Any]) -> None:
+        """Take the result of a task, in the form of an event of ansible-runner."""
+        facts = event["event_data"]["res"].get("ansible_facts")
+        if isinstance(facts, Mapping) and isinstance(results := facts.get(_FACT), Mapping):
+            for name, host in results.items():
+                self._role_results.setdefault(name, {})[host["host"]] = read_host(host["host"], host)
+        elif phase in self._events:
+            self._events[phase].append({**event, "counter": len(self._events[phase]) + 1})
+
+    def finish(self) -> tuple[Path, str]:
+        """Write the bundle and the store; return the bundle's directory, and why the store was not written.
+
+        Raises:
+            ConfigError: the environment file is gone.
+            OSError: the bundle cannot be written.
+        """
+        config = EnvironmentConfig.load(self.source) if self.is_environment and self.source else None
+        policy = config.group_policy if config else EVERY_HOST
+        phases = {
+            phase: phase_result(phase, self._hosts(phase), policy=policy) for phase in PHASES if phase in self._events
+        }
+        trial, writer = self._begin()
+        trial = replace(trial, phases=phases).finish()
+        writer.on_trial_finished(trial)
+        assert trial.directory is not None  # noqa: S101 - for mypy
+        if "run" in phases:
+            try:
+                with Store() as store:
+                    store.add_trial(trial)
+            except (StoreError, ConfigError) as error:
+                return trial.directory, str(error)
+        return trial.directory, ""
+
+    def _hosts(self, phase: str) -> Iterator[HostResult]:
+        """Yield the result of each host: the role's, or else that of the events."""
+        by_role = self._role_results.get(phase, {})
+        yield from by_role.values()
+        events = self._events[phase]
+        ours = {e["event_data"]["host"] for e in events if e["event_data"]["task_action"] == PHASE_TASK}
+        # The play decides whether a phase task runs on a host: one that was skipped there was not due.
+        for result in fold_hosts(events, [host for host in sorted(ours) if host not in by_role]):
+            if result.kind is not Kind.NOT_RUN:
+                yield result
+
+    def _begin(self) -> tuple[Trial, BundleWriter]:
+        if self._begun is None:
+            experiment = str(self.params.get("experiment_id") or self.name)
+            directory = new_call(experiment).absolute() / "trial-1"
+            directory.mkdir(mode=0o700, parents=True)
+            trial = Trial(
+                self.name,
+                TrialRequest(_number(self.params.get("trial_id"))),
+                experiment,
+                params=self.params,
+                started=self.started,
+                directory=directory,
+                versions=versions(),
+            )
+            writer = BundleWriter(self._origin())
+            self._begun = trial, writer
+            writer.on_trial_started(trial)
+            for phase, role in self.roles.items():
+                tasks = Path(str(role["role"]), "tasks/main.yml")
+                if tasks.is_file():
+                    writer.on_phase_started(trial, phase, tasks.read_text(encoding="utf-8"), ())
+        return self._begun
+
+    def _origin(self) -> Origin:
+        if self.is_environment and self.source is not None:
+            return Origin.of(EnvironmentConfig.load(self.source))
+        text = self.source.read_text(encoding="utf-8", errors="replace") if self.source else ""
+        return Origin(self.name, self.source, "playbook.yml", text, versions(), None)
+
+
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else 1

@@ -1,0 +1,147 @@
+"""`run_trial`: runs setup, run and teardown of one trial, for every interface."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from ansible_env.common import get_logger
+from ansible_env.environment.remote_env import RemoteEnv
+from ansible_env.errors import AnsibleEnvError
+from ansible_env.playbook.names import PHASES
+from ansible_env.results.trial import Trial, TrialRequest
+from ansible_env.storage.bundle.bundle import Bundle
+from ansible_env.storage.journal import Journal
+from ansible_env.trials.host_facts import HostFacts
+
+__all__ = ["Complete", "RunTrial", "attempt_name", "resume_trial", "run_in", "run_trial"]
+
+logger = get_logger(__name__)
+
+Complete = Callable[[Trial], Trial]
+"""Adds to a finished trial before the observers see it."""
+
+
+class RunTrial(Protocol):
+    """Runs a trial, as `run_trial` does."""
+
+    def __call__(self, env: RemoteEnv, request: TrialRequest, *, complete: Complete | None = None) -> Trial:
+        """Run it and return it."""
+
+
+def run_in(artifacts: Path | None) -> RunTrial:
+    """Return `run_trial` with a directory below `artifacts` for each attempt; without that, `run_trial` itself."""
+
+    def run(env: RemoteEnv, request: TrialRequest, *, complete: Complete | None = None) -> Trial:
+        return run_trial(env, request, artifacts and artifacts / attempt_name(request), complete=complete)
+
+    return run
+
+
+def attempt_name(request: TrialRequest) -> str:
+    """Return the name of the directory for one attempt at a trial."""
+    return f"trial-{request.number}" + (f"-attempt-{request.attempt}" if request.attempt > 1 else "")
+
+
+def run_trial(
+    env: RemoteEnv,
+    request: TrialRequest,
+    directory: Path | None = None,
+    *,
+    phases: Sequence[str] = PHASES,
+    facts: HostFacts | None = None,
+    complete: Complete | None = None,
+) -> Trial:
+    """Run a trial of an environment that is entered, and return it.
+
+    Teardown always runs, unless it is canceled itself. An error of Ansible, or of the machinery around it, is in the
+    trial. An interrupt finishes the trial, and passes.
+
+    Args:
+        env: the environment.
+        request: the values, and the number of the trial.
+        directory: where its logs and its journal go; without one, the environment's own places.
+        phases: the phases that are wanted.
+        facts: asks the hosts what they are, when the run has succeeded.
+        complete: adds to the finished trial before the observers see it.
+
+    Raises:
+        LifecycleError: the environment is not entered.
+        ParameterError: a value cannot be used; no host has been touched.
+        InventoryError: there is no host.
+    """
+    if directory is not None:
+        env.logs, env.journal = directory / "logs", Journal(directory)
+    env.start_trial(request, directory)
+
+    def set_up() -> bool:
+        return "setup" not in phases or (not env.is_canceled and env.setup(request.values, request.globals))
+
+    return _finish(env, phases, set_up, facts, complete)
+
+
+def resume_trial(
+    env: RemoteEnv, journal: Journal, *, phases: Sequence[str] = PHASES, facts: HostFacts | None = None
+) -> Trial:
+    """Bring a trial to its end whose controller was killed, and return it. `journal` is in its bundle.
+
+    Raises:
+        LifecycleError: the environment is not entered.
+        ConfigError: there is no bundle.
+    """
+    bundle = Bundle.open(journal.directory)
+    env.logs, env.journal = bundle.directory / "logs", journal
+    request = TrialRequest(int(bundle.manifest["trial"]), *journal.trial)
+    env.start_trial(request, bundle.directory, uid=bundle.uid, started=bundle.created)
+
+    def attach() -> bool:
+        env.attach()
+        return env.is_ready and journal.status("run") is None
+
+    return _finish(env, phases, attach, facts)
+
+
+def _finish(
+    env: RemoteEnv,
+    phases: Sequence[str],
+    set_up: Callable[[], bool],
+    facts: HostFacts | None,
+    complete: Complete | None = None,
+) -> Trial:
+    """Run the phases of a trial that has been started, and finish it. `set_up` returns whether it may run."""
+    errors: list[str] = []
+    wanted = [phase for phase in ("setup", "run") if phase in phases and getattr(env.config, phase)]
+    try:
+        try:
+            with _collected(errors):
+                if set_up() and "run" in wanted and not env.is_canceled:
+                    result = env.run_phase("run")
+                    if facts is not None and result.status.is_succeeded():
+                        facts.ask(env)
+        finally:
+            needed = "teardown" in phases and env.config.teardown and "teardown" not in env.results
+            if needed and not env.is_teardown_canceled:
+                with _collected(errors):
+                    env.run_phase("teardown")
+    except KeyboardInterrupt:
+        env.finish_trial(canceled=True, complete=complete, abandoned=env.phase, error="".join(errors[:1]))
+        raise
+    return env.finish_trial(
+        canceled=env.is_canceled and bool(wanted) and wanted[-1] not in env.results,
+        complete=complete,
+        error="".join(errors[:1]),
+        fingerprints=facts.of(env.hosts) if facts is not None and "run" in env.results else {},
+    )
+
+
+@contextlib.contextmanager
+def _collected(errors: list[str]) -> Iterator[None]:
+    """Collect an error of Ansible or of the machinery around it; log it unless it is the first one."""
+    try:
+        yield
+    except AnsibleEnvError as error:
+        if errors:
+            logger.error("%s", error)
+        errors.append(str(error))

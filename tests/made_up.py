@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any
 
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
-from ansible_env.results.phase_result import PhaseResult, phase_result
-from ansible_env.results.status import Status
-from ansible_env.storage.database.records import TrialInfo
+from ansible_env.results.phase_result import phase_result
+from ansible_env.results.trial import Trial, TrialRequest
+from ansible_env.storage.database.records import Sample
 from ansible_env.storage.store import Store
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True)
-class MadeUp:
-    """A trial that nobody ran."""
-
-    status: Status
-    phases: Mapping[str, PhaseResult]
+def add(store: Store, experiment: str, trial: Trial, *, telemetry: Iterable[Sample] = (), **fields: Any) -> str:
+    """Write a trial as another one of an experiment, with these fields, and return its uid."""
+    return store.add_trial(_another(experiment, trial, fields), telemetry=telemetry)
 
 
-def made_up(number: int, hosts: int, metrics: int) -> tuple[MadeUp, TrialInfo]:
+def begin(store: Store, experiment: str, **fields: Any) -> str:
+    """Write that a trial begins, and return its uid."""
+    return store.begin_trial(_another(experiment, Trial(experiment), fields))
+
+
+def _another(experiment: str, trial: Trial, fields: Mapping[str, Any]) -> Trial:
+    own = {"environment": experiment, "experiment": experiment, "uid": uuid.uuid4().hex}
+    return replace(trial, **{**own, **fields})
+
+
+def made_up(number: int, hosts: int, metrics: int) -> Trial:
     """Return a trial with three phases; its metrics depend on its parameters, with some noise."""
     random = Random(number)
     cache, mode = random.randrange(1, 4096), random.choice(["wal", "delete", "memory"])
@@ -45,16 +54,23 @@ def made_up(number: int, hosts: int, metrics: int) -> tuple[MadeUp, TrialInfo]:
         phase: phase_result(phase, [host(index, phase) for index in range(hosts)])
         for phase in ("setup", "run", "teardown")
     }
-    info = TrialInfo(number=number + 1, params={"cache": cache, "mode": mode, "rows": 50_000}, started=started)
-    return MadeUp(phases["run"].status, phases), info
+    return Trial(
+        "made-up",
+        TrialRequest(number + 1),
+        params={"cache": cache, "mode": mode, "rows": 50_000},
+        status=phases["run"].status,
+        phases=phases,
+        started=started,
+        finished=started + timedelta(seconds=40),
+    )
 
 
 def fill(store: Store, experiment: str, trials: int, hosts: int, metrics: int) -> list[float]:
     """Write trials; return the seconds that each took."""
     took = []
     for number in range(trials):
-        trial, info = made_up(number, hosts, metrics)
-        begin = time.perf_counter()
-        store.add_trial(experiment, trial, info, finished=(info.started or BEGIN) + timedelta(seconds=40))
-        took.append(time.perf_counter() - begin)
+        trial = made_up(number, hosts, metrics)
+        begun = time.perf_counter()
+        add(store, experiment, trial)
+        took.append(time.perf_counter() - begun)
     return took

@@ -1,60 +1,61 @@
-"""What a call leaves on disk: how it was made, and the bundle of each trial."""
+"""`Artifacts`: the directory of one call, with a directory for each trial."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ansible_env.cli.options import Running
-from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.storage.bundle.bundle import Bundle
+from ansible_env.results.trial import TrialRequest
 from ansible_env.storage.bundle.files import to_json, write_private
-from ansible_env.storage.bundle.origin import Origin
 from ansible_env.storage.bundle.place import CALL_FILE, new_call
 from ansible_env.storage.database.connection import without_password
+from ansible_env.trials.run_trial import attempt_name
 
 
 class Artifacts:
-    """The directory of one call. Nobody else can read it: output may hold anything."""
+    """The directory of one call. It is private: output may hold anything."""
 
-    def __init__(self, env: RemoteEnv, chosen: Path | None) -> None:
-        """Find the directory; nothing is made yet."""
-        self._origin = Origin.of(env.config)
-        self.path = (chosen.expanduser() if chosen else new_call(experiment_of(env))).absolute()
+    def __init__(self, experiment: str, chosen: Path | None, call: Mapping[str, Any] | None) -> None:
+        """Take the chosen directory, or select a new one, and what `attach` must know of the call; make nothing yet."""
+        self.path = (chosen.expanduser() if chosen else new_call(experiment)).absolute()
+        self._call = call
 
-    def begin(self) -> None:
-        """Make the directory of the call.
-
-        Raises:
-            ConfigError: it cannot be made.
-        """
-        try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise _not_here(self.path, error) from error
-
-    def trial(self, number: int, env: RemoteEnv, attempt: int = 1) -> Bundle:
-        """Make the directory of a trial, whose parameters the environment has by now.
+    def trial(self, request: TrialRequest) -> Path:
+        """Make and return the directory for one attempt at a trial.
 
         Raises:
-            ConfigError: it cannot be made, or holds another result.
+            ConfigError: it cannot be made, or exists.
         """
-        path = self.path / (f"trial-{number}" + (f"-attempt-{attempt}" if attempt > 1 else ""))
+        path = self.path / attempt_name(request)
         try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make()
             path.mkdir(mode=0o700)
-            return Bundle.create(path, self._origin, experiment=experiment_of(env), number=number, params=env.params)
         except FileExistsError:
             where = path if path.exists() else self.path
             raise ConfigError(Problem("exists already: choose another directory for results", file=where)) from None
         except OSError as error:
             raise _not_here(path, error) from error
+        return path
 
-    def call(self, options: Running, phases: tuple[str, ...]) -> None:
-        """Keep how the call was made, for `attach`."""
-        write_private(self.path / CALL_FILE, to_json(call_data(options, phases), indent=2) + "\n")
+    def write_call(self) -> None:
+        """Write how the call was made, for `attach`.
+
+        Raises:
+            ConfigError: the directory of the call cannot be made.
+        """
+        try:
+            self._make()
+        except OSError as error:
+            raise _not_here(self.path, error) from error
+        if self._call is not None:
+            write_private(self.path / CALL_FILE, to_json(self._call, indent=2) + "\n")
+
+    def _make(self) -> None:
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def _not_here(path: Path, error: OSError) -> ConfigError:
@@ -62,13 +63,8 @@ def _not_here(path: Path, error: OSError) -> ConfigError:
     return ConfigError(Problem(what, file=path, hint="--artifacts DIR"))
 
 
-def experiment_of(env: RemoteEnv) -> str:
-    """Return the name under which the trials of an environment are kept."""
-    return str(env.params.get("experiment_id") or env.name)
-
-
 def call_data(options: Running, phases: tuple[str, ...]) -> dict[str, Any]:
-    """Return what has to be known to call again, with absolute paths."""
+    """Return what must be known to repeat a call, with absolute paths."""
     data = asdict(options)
     data["environment"] = options.environment.absolute()
     data["inventory"] = [

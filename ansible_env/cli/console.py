@@ -50,6 +50,11 @@ def say_error(text: str) -> None:
     say(f"{PROGRAM}: {visible(text)}")
 
 
+def say_warning(text: str) -> None:
+    """Write a line about something that went wrong and changes no result."""
+    say_error(f"warning: {text}")
+
+
 def say_problem(problem: Problem | str) -> None:
     """Write a line about an error."""
     say_error(f"error: {' '.join(str(problem).split())}")

@@ -18,7 +18,7 @@ from ansible_env.cli.options import Common
 from ansible_env.errors import AnsibleEnvError, ConfigError
 from ansible_env.results.phase_result import PhaseResult
 from ansible_env.results.status import Status
-from ansible_env.trials.record import Trial
+from ansible_env.results.trial import Trial
 
 
 class Exit(enum.IntEnum):
@@ -80,7 +80,9 @@ def exit_of_trial(trial: Trial) -> Exit:
     if trial.deciding is not None and not trial.deciding.status.is_succeeded():
         return exit_of(trial.deciding)
     teardown = trial.phases.get("teardown")
-    return Exit.SUCCEEDED if teardown is None or teardown.status.is_succeeded() else Exit.FAILED
+    if teardown is not None and not teardown.status.is_succeeded():
+        return Exit.FAILED
+    return Exit.SUCCEEDED if all(result.passed for result in trial.assertions) else Exit.ASSERTION
 
 
 def worst_exit(codes: Iterable[Exit]) -> Exit:

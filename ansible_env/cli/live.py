@@ -11,12 +11,12 @@ from rich.console import Group
 
 from ansible_env.cli.drawn import DrawnProgress, is_screen
 from ansible_env.cli.options import ProgressForm
-from ansible_env.cli.pace import Pace
 from ansible_env.cli.panel import panel
 from ansible_env.cli.progress import Progress
 from ansible_env.cli.view import MetricsReader, PhaseView
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.results.phase_result import PhaseResult
+from ansible_env.results.trial import Trial
 
 READING = 0.05
 """Seconds of one redraw that may go into looking for metrics."""
@@ -36,25 +36,25 @@ class LiveProgress(DrawnProgress):
         self._reader = MetricsReader.of(config)
         self._title = ""
         self._names: tuple[str, ...] = ()
-        self._pace: Pace | None = None
 
-    def trial(self, title: str, hosts: Sequence[str], pace: Pace | None = None) -> None:
-        """Say that a trial begins."""
-        self._title, self._names, self._pace = title, tuple(hosts), pace
-        super().trial(title, hosts, pace)
+    def on_trial_started(self, trial: Trial) -> None:
+        """Show that a trial starts."""
+        self._title, self._names = self.title(trial), trial.hosts
+        super().on_trial_started(trial)
 
-    def begin(self, phase: str) -> None:
+    def on_phase_started(self, trial: Trial, phase: str, playbook: str, hosts: Sequence[str]) -> None:
         """Show the view."""
+        self.stop()
         self._enter(phase)
         view = PhaseView(phase, self._names, getattr(self._config.timeouts, phase, None))
         with self._seeing:
             self._view, self._reader = view, MetricsReader.of(self._config)
         self.start()
 
-    def end(self, result: PhaseResult) -> None:
-        """Take the view away, and say how the phase ended."""
+    def on_phase_finished(self, trial: Trial, result: PhaseResult) -> None:
+        """Take the view away, and show how the phase ended."""
         self.stop()
-        super().end(result)
+        super().on_phase_finished(trial, result)
 
     def on_lines(self, host: str, stream: str, lines: Sequence[str], rest: str) -> None:
         """Keep the last line, and look for metrics in those that are complete."""
@@ -68,9 +68,9 @@ class LiveProgress(DrawnProgress):
                 else:
                     self._view.on_output(host, last)
 
-    def on_event(self, event: Mapping[str, Any]) -> None:
+    def on_event(self, trial: Trial, event: Mapping[str, Any]) -> None:
         """Follow the hosts' states."""
-        super().on_event(event)
+        super().on_event(trial, event)
         with self._seeing:
             if self._view is not None:
                 self._view.on_event(event)
@@ -95,7 +95,7 @@ class LiveProgress(DrawnProgress):
                     width=width,
                     height=max(3, height - 2),
                     now=now,
-                    pace=self._pace,
+                    pace=self.pace,
                     required=required,
                 )
             )

@@ -1,4 +1,4 @@
-"""From the options of a call to its session: what can be checked without a host is checked here."""
+"""`prepare`: makes the session of a call from its options."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from pathlib import Path
 
 from ansible_env.cli import ansible_call, console, tracing
 from ansible_env.cli.ansible_call import ansible_options
-from ansible_env.cli.artifacts import Artifacts
+from ansible_env.cli.artifacts import Artifacts, call_data
 from ansible_env.cli.budgets import Budgets, open_budgets
 from ansible_env.cli.exits import Exit, Interrupts
-from ansible_env.cli.keeping import open_keeper
 from ansible_env.cli.live import make_progress
 from ansible_env.cli.options import Judged, Running
 from ansible_env.cli.parameters import given_values
@@ -27,6 +26,11 @@ from ansible_env.config.text import nearest
 from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.report.formatting import some
+from ansible_env.results.observer import TrialObserver
+from ansible_env.storage.bundle.bundle_writer import BundleWriter
+from ansible_env.storage.bundle.origin import Origin
+from ansible_env.storage.store import Store
+from ansible_env.storage.store_writer import StoreWriter
 
 
 def run_session(options: Running, phases: tuple[str, ...] = PHASES, trials: int = 1) -> Exit:
@@ -48,12 +52,15 @@ def prepare(
     stack: ExitStack,
     artifacts: Path | None = None,
 ) -> Session:
-    """Check everything that can be checked without a host, and find the hosts. `artifacts` is there already."""
+    """Check everything that can be checked without a host, and list the hosts.
+
+    `artifacts` is the directory of an earlier call that is resumed.
+    """
     config = EnvironmentConfig.load(options.environment)
     values = given_values(config, options.params or [], options.params_file or [])
     if not options.quiet:
         for problem in values.ignored:
-            console.say_error(f"warning: {problem}")
+            console.say_warning(str(problem))
     _check_phases(config, phases)
     progress = make_progress(
         sys.stderr,
@@ -74,28 +81,29 @@ def prepare(
         limit=options.limit,
         engine=engine,
         options=ansible_options(options),
-        listener=progress,
         cancel=cancel,
     )
     stack.enter_context(env)
     env.assign(values.tunables, values.for_trial(0, trials)[1])
     check_followed(options.follow or (), env.hosts)
-    place = Artifacts(env, artifacts or options.artifacts)
+    call = call_data(options, phases) if artifacts is None else None
+    place = Artifacts(env.experiment, artifacts or options.artifacts, call)
     budgets = open_budgets(config, options) if isinstance(options, Judged) and "run" in phases else Budgets()
-    keeper = open_keeper(options, phases, stack)
+    recorders: list[TrialObserver] = [BundleWriter(Origin.of(config))]
+    if "run" in phases and not options.no_store:  # a setup or a teardown alone has no result
+        recorders.append(StoreWriter(stack.enter_context(Store(options.store)), console.say_warning))
+    recorders += published(options)
     writer = Writer(options.output, sys.stdout)
-    session = Session(env, values, phases, trials, progress, place, writer, interrupts, cancel, options.quiet, keeper)
-    session.files = list(published(options))
-    session.budgets = budgets
-    session.on_begin = lambda: place.call(options, phases) if artifacts is None else None
-    return session
+    return Session(
+        env, values, phases, trials, progress, place, writer, interrupts, cancel, options.quiet, budgets, recorders
+    )
 
 
 def check_followed(patterns: Sequence[str], hosts: Sequence[str]) -> None:
-    """Refuse to follow nobody.
+    """Check that each pattern of `--follow` matches a host.
 
     Raises:
-        ConfigError: none of the hosts is meant by a pattern.
+        ConfigError: a pattern matches none.
     """
     for pattern in patterns:
         if not fnmatch.filter(hosts, pattern):
@@ -104,6 +112,6 @@ def check_followed(patterns: Sequence[str], hosts: Sequence[str]) -> None:
 
 
 def _check_phases(config: EnvironmentConfig, phases: tuple[str, ...]) -> None:
-    """Refuse to run nothing. A setup may consist of waiting for the hosts."""
+    """Check that there is something to run. A setup may consist of waiting for the hosts."""
     if not any(getattr(config, phase) or (phase == "setup" and config.wait_boot) for phase in phases):
         raise ConfigError(f"{config.source}: the environment file has no {phases[0]!r}")

@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, TextIO
 
 from rich.console import Console
 
 from ansible_env.cli.pace import Pace, about
-from ansible_env.engine.protocol import Listener
 from ansible_env.report.formatting import duration, plural, some, visible, visible_line
 from ansible_env.results.fold.events import PHASE_TASK
+from ansible_env.results.observer import TrialObserver
 from ansible_env.results.phase_result import PhaseResult
+from ansible_env.results.trial import Trial
 
 LONGEST_LINE = 4096
 """Characters of a line that is not ended yet before it is shown all the same."""
@@ -31,7 +32,7 @@ _TASK_WORDS = {
 }
 
 
-class Progress(Listener):
+class Progress(TrialObserver):
     """Shows a phase's begin and end, what its scripts print, and the author's own Ansible tasks.
 
     Called from the engine's thread and from the main one. Written by hand rather than with rich: a benchmark may print
@@ -47,23 +48,32 @@ class Progress(Listener):
         self._verbosity = verbosity
         self._follow = tuple(follow)
         self._lock = threading.Lock()
+        self.pace: Pace | None = None
+        """The pace of the trials, where there may be several."""
         self._phase = ""
         self._hosts: dict[str, str] = {}
         self._width = 0
         self._begun = 0.0
         self._partial: dict[tuple[str, str], str] = {}
 
-    def trial(self, title: str, hosts: Sequence[str], pace: Pace | None = None) -> None:
-        """Say that a trial begins, and how long all of them will take."""
+    def on_trial_started(self, trial: Trial) -> None:
+        """Show that a trial starts, and how long all of them will take."""
+        hosts, pace = trial.hosts, self.pace
         self._hosts = {host: _HOST_COLORS[n % len(_HOST_COLORS)] for n, host in enumerate(hosts)}
         self._width = min(max((len(visible(host)) for host in hosts), default=0), 24)
         where = f"{plural(len(hosts), 'host')}: {some(hosts, 4 if len(hosts) > 8 else 8)}"
         left = pace.left(time.monotonic()) if pace is not None else None
         rest = f", {about(left)}" if left is not None else ""
-        self._write([self._line("", f"{self._styled(title, _BOLD)} on {where}{rest}")])
+        self._write([self._line("", f"{self._styled(self.title(trial), _BOLD)} on {where}{rest}")])
 
-    def begin(self, phase: str) -> None:
-        """Say that a phase begins."""
+    def title(self, trial: Trial) -> str:
+        """Return the title of a trial, with its place among the others of the call."""
+        several = self.pace is not None and self.pace.total is not None and self.pace.total > 1
+        place = f" ({self.pace.ended + 1} of {self.pace.total})" if self.pace is not None and several else ""
+        return f"{trial.environment}: trial {trial.number}{place}"
+
+    def on_phase_started(self, trial: Trial, phase: str, playbook: str, hosts: Sequence[str]) -> None:
+        """Show that a phase starts."""
         self._enter(phase)
         self._write([self._line(phase, self._styled("begins", _DIM))])
 
@@ -71,8 +81,8 @@ class Progress(Listener):
         self._phase, self._begun = phase, time.monotonic()
         self._partial.clear()
 
-    def end(self, result: PhaseResult) -> None:
-        """Say how a phase ended."""
+    def on_phase_finished(self, trial: Trial, result: PhaseResult) -> None:
+        """Show how a phase ended."""
         with self._lock:
             for (host, stream), text in self._partial.items():
                 self._put([self._output(host, stream, text)] if text and self.shows(host) else [])
@@ -100,13 +110,9 @@ class Progress(Listener):
         """Make room for somebody else who writes."""
         return contextlib.nullcontext()
 
-    def begin_trial(
-        self, number: int, hosts: Sequence[str], values: Mapping[str, Any], phase: Callable[[], str]
-    ) -> None:
-        """Take one of several trials that run at once; `phase` says where it is."""
-
-    def end_trial(self, number: int, *, final: bool = True) -> None:
-        """Take that it has ended; one that is not final will be begun again."""
+    def on_trial_finished(self, trial: Trial) -> None:
+        """Leave the terminal as it is to be left."""
+        self.stop()
 
     def shows(self, host: str) -> bool:
         """Whether the lines of a host are written."""
@@ -119,7 +125,7 @@ class Progress(Listener):
     def on_lines(self, host: str, stream: str, lines: Sequence[str], rest: str) -> None:
         """Take complete lines, and the one that is not."""
 
-    def on_output(self, host: str, stream: str, text: str) -> None:
+    def on_output(self, trial: Trial, host: str, stream: str, text: str) -> None:
         """Show the lines that are complete now."""
         if self._quiet:
             return
@@ -137,7 +143,7 @@ class Progress(Listener):
                 lines[half:-half] = [f"[... {plural(left_out, 'line')} not shown here, but in the log ...]"]
             self._put([self._output(host, stream, line) for line in lines])
 
-    def on_event(self, event: Mapping[str, Any]) -> None:
+    def on_event(self, trial: Trial, event: Mapping[str, Any]) -> None:
         """Show the author's own Ansible tasks, and all that Ansible says where that was asked for."""
         if self._quiet:
             return

@@ -6,18 +6,17 @@ https://github.com/prometheus/node_exporter#textfile-collector. Importing this n
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
+from ansible_env.cli.published import Published
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.results.assertions import AssertionResult
 from ansible_env.results.metrics.parse import Value
-from ansible_env.trials.record import Trial
+from ansible_env.results.trial import Trial
 
 
-class Textfile:
+class Textfile(Published):
     """Writes the file anew after each trial: whole, or not at all."""
 
     def __init__(self, path: Path) -> None:
@@ -26,6 +25,7 @@ class Textfile:
         Raises:
             ConfigError: it cannot.
         """
+        super().__init__()
         self._path = path.expanduser().absolute()
         if path.suffix != ".prom":
             raise ConfigError(Problem("must end with .prom: node_exporter reads no other", "--prometheus", path))
@@ -43,12 +43,12 @@ class Textfile:
         _gauge(registry, "trial", "Number of the last trial.", of, trial.number)
         _gauge(registry, "trial_success", "Whether it succeeded.", of, trial.status.is_succeeded())
         _gauge(registry, "trial_duration_seconds", "How long it took.", of, trial.elapsed)
-        end = (trial.end or trial.begin).timestamp()
+        end = (trial.finished or trial.started).timestamp()
         _gauge(registry, "trial_finished_timestamp_seconds", "When it ended.", of, end)
         host_success = _labelled(registry, "host_success", "Whether a host succeeded.", "environment", "host", "kind")
         value = _labelled(registry, "metric", "A metric of a host.", "environment", "host", "metric")
         group = _labelled(registry, "group_metric", "A metric of all hosts together.", "environment", "metric")
-        for host in trial.hosts.values():
+        for host in trial.host_results.values():
             host_success.labels(trial.environment, host.host, str(host.kind)).set(host.status.is_succeeded())
             for name, found in _numbers(host.metrics):
                 value.labels(trial.environment, host.host, name).set(found)
@@ -58,9 +58,6 @@ class Textfile:
             write_to_textfile(str(self._path), registry)
         except OSError as error:
             raise ConfigError(Problem(f"cannot be written: {error.strerror}", "--prometheus", self._path)) from error
-
-    def judged(self, verdicts: Sequence[AssertionResult]) -> None:
-        """Do nothing: Prometheus has rules of its own."""
 
 
 def _labelled(registry: CollectorRegistry, name: str, text: str, *labels: str) -> Gauge:

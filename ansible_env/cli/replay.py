@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
+from ansible_env.cli import console
 from ansible_env.cli.exits import Exit, exit_of_trial
-from ansible_env.cli.keeping import Keeper
 from ansible_env.cli.options import Common, Output, StoreUrl, argument, option
 from ansible_env.cli.tabular import RowOutput
 from ansible_env.cli.writer import Writer
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.results.metrics.pattern import compile_pattern
+from ansible_env.results.phase_result import PhaseResult
 from ansible_env.results.status import Status
+from ansible_env.results.trial import Trial, TrialRequest
 from ansible_env.storage.bundle import archive
 from ansible_env.storage.bundle.bundle import RESULT, Bundle
 from ansible_env.storage.bundle.reading import read_phases, read_result
 from ansible_env.storage.bundle.replay import replay as read_again
 from ansible_env.storage.bundle.rules import rules_of
 from ansible_env.storage.store import Store
-from ansible_env.trials.record import Trial
+from ansible_env.storage.store_writer import StoreWriter
 
 
 @dataclass(kw_only=True)
@@ -76,12 +79,11 @@ def replay(options: ReplayOptions) -> Exit:
     with archive.opened(options.bundle.expanduser()) as bundle:
         rules = _rules(options, bundle)
         data = read_result(bundle.directory / RESULT)
-        trial = kept_trial(bundle, data)
-        trial.phases = read_again(bundle, rules)
+        trial = kept_trial(bundle, data, read_again(bundle, rules))
         if options.save:
             with Store(options.store) as store:
-                trial.bundle = bundle.replace_result(trial.to_dict(output=True), rules)
-                Keeper(store).finish(trial)
+                bundle.replace_result(trial.to_dict(output=True), rules)
+                StoreWriter(store, console.say_warning).on_trial_finished(trial)
     writer = Writer(Output(options.output.value), sys.stdout)
     writer.add(trial)
     writer.close()
@@ -116,24 +118,25 @@ def recover(store: Store) -> None:
         with contextlib.suppress(ConfigError):  # what cannot be read stays interrupted
             bundle = Bundle.open(path.parent)
             data = read_result(path)
-            trial = kept_trial(bundle, data)
-            trial.phases = read_phases(data, path)
             if bundle.uid == found.uid:
-                Keeper(store).finish(trial)
+                trial = kept_trial(bundle, data, read_phases(data, path))
+                StoreWriter(store, console.say_warning).on_trial_finished(trial)
 
 
-def kept_trial(bundle: Bundle, data: dict[str, Any]) -> Trial:
-    """Return a trial out of its bundle, without its phases."""
+def kept_trial(bundle: Bundle, data: Mapping[str, Any], phases: Mapping[str, PhaseResult]) -> Trial:
+    """Return the trial of a bundle, with these results of its phases."""
     manifest = bundle.manifest
     end = data.get("finished")
     return Trial(
-        environment=str(manifest["environment"]),
-        number=int(data.get("trial") or manifest["trial"]),
+        str(manifest["environment"]),
+        TrialRequest(int(data.get("trial") or manifest["trial"])),
+        bundle.experiment,
+        bundle.uid,
         params=data.get("params") or manifest["params"],
-        begin=datetime.fromisoformat(data["started"]),
-        end=datetime.fromisoformat(end) if end else None,
-        artifacts=bundle.directory,
-        bundle=bundle,
+        phases=phases,
+        started=datetime.fromisoformat(data["started"]),
+        finished=datetime.fromisoformat(end) if end else None,
+        directory=bundle.directory,
+        versions=manifest["versions"],
         error=str(data.get("error") or ""),
-        canceled=data["status"] == "CANCELED",
-    )
+    ).finish(canceled=data["status"] == Status.CANCELED.name)

@@ -6,8 +6,7 @@ import random
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -15,53 +14,21 @@ import yaml
 from ansible_env.cli import console
 from ansible_env.cli.exits import Exit, Interrupts, StopWaiting, exit_of_trial, worst_exit
 from ansible_env.cli.failures import report_failure
-from ansible_env.cli.hostfacts import HostFacts
 from ansible_env.cli.options import Output, ProgressForm, SweepOptions
 from ansible_env.cli.parameters import Values, given_values
 from ansible_env.cli.preparing import prepare
 from ansible_env.cli.session import Session
-from ansible_env.cli.sweepview import make_sweep_progress
+from ansible_env.cli.sweepview import SweepProgress, make_sweep_progress
 from ansible_env.cli.tabular import console_for, text_of, write
 from ansible_env.cli.trial_tables import calibration_table, configuration_table, verdicts_text
 from ansible_env.config.model import PHASES, EnvironmentConfig
 from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ConfigError, ParameterError, Problem
 from ansible_env.report.formatting import duration, plural, visible
-from ansible_env.results.assertions import AssertionResult
-from ansible_env.storage.bundle.bundle import Bundle
-from ansible_env.storage.journal import Journal
+from ansible_env.results.trial import Trial, TrialRequest
 from ansible_env.trials.pool import Pool
-from ansible_env.trials.record import Trial
-from ansible_env.trials.run_trials import open_pool
-from ansible_env.trials.schedule import Planned, Request, grid, numbered, plan, plan_calibration
-from ansible_env.trials.trial import TrialResult
-
-
-@dataclass
-class SweepTrial(Trial):
-    """One trial of many."""
-
-    request: Request = field(default_factory=lambda: Request(0))
-    ran_on: tuple[str, ...] = ()
-    verdicts: Sequence[AssertionResult] = ()
-    """What was asserted of it."""
-
-    @property
-    def exit(self) -> Exit:
-        """The exit code that the trial alone would give."""
-        kept = all(verdict.passed for verdict in self.verdicts)
-        return worst_exit([exit_of_trial(self), Exit.SUCCEEDED if kept else Exit.ASSERTION])
-
-    def to_dict(self, *, output: bool) -> dict[str, Any]:
-        """Return the trial as plain data, with its place in the plan."""
-        place = {
-            "configuration": self.request.configuration,
-            "repeat": self.request.repeat,
-            "attempts": self.request.attempt,
-            "ran_on": list(self.ran_on),
-            **({"assertions": [verdict.to_dict() for verdict in self.verdicts]} if self.verdicts else {}),
-        }
-        return {**super().to_dict(output=output), **place}
+from ansible_env.trials.run_trial import Complete, run_trial
+from ansible_env.trials.schedule import Planned, grid, numbered, plan, plan_calibration
 
 
 def run_sweep(options: SweepOptions) -> Exit:
@@ -79,7 +46,7 @@ def run_sweep(options: SweepOptions) -> Exit:
         for request in requests:
             session.env.check_values(request.values, request.globals)
         session.progress = make_sweep_progress(
-            sys.stderr, options.progress, session.progress, len(requests), quiet=options.quiet
+            sys.stderr, options.progress, session.progress, len(requests), axes=_axes(options), quiet=options.quiet
         )
         stack.callback(session.progress.stop)
         sweep = _Sweep(options, session, requests)
@@ -87,7 +54,7 @@ def run_sweep(options: SweepOptions) -> Exit:
         return sweep.run()
 
 
-def _planned(options: SweepOptions, session: Session, seed: int) -> Sequence[Request]:
+def _planned(options: SweepOptions, session: Session, seed: int) -> Sequence[TrialRequest]:
     """Return the trials, each with all of its values."""
     config, values = session.env.config, session.values
     if options.calibrate:
@@ -103,6 +70,11 @@ def _planned(options: SweepOptions, session: Session, seed: int) -> Sequence[Req
         replace(request, values=points[request.configuration].tunables, globals=points[request.configuration].globals)
         for request in plan([point.tunables for point in points], repeat=options.repeat, seed=seed)
     ]
+
+
+def _axes(options: SweepOptions) -> list[str]:
+    """Return the names of the parameters that differ between the trials."""
+    return [text.partition("=")[0].strip() for text in options.grid or []]
 
 
 def parse_axis(text: str) -> tuple[str, list[str]]:
@@ -137,43 +109,31 @@ def _point(config: EnvironmentConfig, values: Values, texts: Mapping[str, str]) 
     return Values({**values.tunables, **given.tunables}, {**values.globals, **given.globals})
 
 
-def _phase_of(env: RemoteEnv) -> str:
-    """Return the phase that an environment is in, as far as its results tell."""
-    return next((phase for phase in env.config.phases if phase not in env.results), "")
-
-
 class _Sweep:
-    """The trials on their way."""
+    """The trials of a sweep."""
 
-    def __init__(self, options: SweepOptions, session: Session, requests: Sequence[Request]) -> None:
+    def __init__(self, options: SweepOptions, session: Session, requests: Sequence[TrialRequest]) -> None:
         self._options = options
         self._session = session
         self._requests = requests
-        self._facts = HostFacts(session.cancel)
-        self._pool: Pool = open_pool(
-            session.env,
-            hosts_per_trial=options.hosts_per_trial,
-            prepare=self._begin,
-            on_lost=self._lose,
-            measured=self._facts.ask,
-        )
-        self._bundles: dict[tuple[int, int], Bundle] = {}
-        self._trials: list[SweepTrial] = []
+        self._pool = Pool(session.env, hosts_per_trial=options.hosts_per_trial, run=self._run_trial)
+        self._trials: list[Trial] = []
+        shown = (session.progress,) if isinstance(session.progress, SweepProgress) else ()
+        session.env.observers = (*shown, *session.recorders)
 
     def say(self, text: str) -> None:
-        """Tell of the progress."""
+        """Show a line about the progress."""
         self._session.progress.note(text)
 
     def run(self) -> Exit:
-        """Run them; what there are results of is always printed."""
+        """Run the trials. Trials that have a result are always printed."""
         session = self._session
-        session.artifacts.begin()
-        session.on_begin()
+        session.artifacts.write_call()
         session.interrupts.steps = (self._first_interrupt, self._second_interrupt)
         session.progress.start()
         try:
-            for result in self._pool.run(Planned(self._requests)):
-                self._finish(result)
+            for trial in self._pool.run(Planned(self._requests)):
+                self._show(trial)
         except StopWaiting:
             pass
         finally:
@@ -182,70 +142,35 @@ class _Sweep:
             self._print()
         if session.interrupts.count:
             return Exit.CANCELED
-        return worst_exit(trial.exit for trial in self._trials)
+        return worst_exit(map(exit_of_trial, self._trials))
 
-    def _begin(self, env: RemoteEnv, request: Request, hosts: Sequence[str]) -> None:
-        """Make the bundle of an attempt. Called in the trial's own thread."""
-        assert isinstance(env, RemoteEnv)  # noqa: S101 - for mypy
-        bundle = self._session.artifacts.trial(request.number, env, request.attempt)
-        self._bundles[request.number, request.attempt] = bundle
-        env.logs, env.journal, env.on_playbook = bundle.logs, Journal(bundle.directory), bundle.write_playbook
-        trial = Trial(env.name, request.number, env.params, artifacts=bundle.directory, bundle=bundle)
-        self._session.keeper.begin(trial)
-        given = {**request.globals, **request.values}
-        axes = [text.partition("=")[0].strip() for text in self._options.grid or []]
-        changed = {name: given[name] for name in axes if name in given}
-        self._session.progress.begin_trial(request.number, hosts, changed, lambda: _phase_of(env))
+    def _run_trial(self, env: RemoteEnv, request: TrialRequest, *, complete: Complete) -> Trial:
+        """Run an attempt at a trial. Called in a thread of its own."""
 
-    def _keep(self, result: TrialResult) -> SweepTrial:
-        """Write the result of an attempt into its bundle."""
-        bundle = self._bundles.get((result.request.number, result.attempts))
-        trial = SweepTrial(
-            environment=self._session.env.name,
-            number=result.request.number,
-            params=result.params or dict(result.values),
-            begin=result.started or datetime.now(UTC),
-            end=result.finished or datetime.now(UTC),
-            phases=dict(result.phases),
-            artifacts=bundle.directory if bundle else None,
-            bundle=bundle,
-            error=result.error,
-            canceled=result.status.is_canceled(),
-            request=result.request,
-            ran_on=result.hosts,
-            fingerprints=self._facts.of(result.hosts) if result.status.is_succeeded() else {},
-        )
-        if trial.status.is_succeeded() and trial.deciding:
-            trial.verdicts = self._session.budgets.judge([trial.deciding.metrics])
-        if bundle is not None:
-            if trial.fingerprints:
-                bundle.write_fingerprints(trial.fingerprints)
-            bundle.write_result(trial.to_dict(output=True))
-        return trial
+        def checked(trial: Trial) -> Trial:
+            good = trial.status.is_succeeded() and trial.deciding is not None
+            results = self._session.budgets.judge([trial.metrics]) if good else ()
+            return complete(replace(trial, assertions=tuple(results)))
 
-    def _lose(self, result: TrialResult) -> None:
-        self._session.progress.end_trial(result.request.number, final=False)
-        self._session.keeper.finish(self._keep(result))
+        directory = self._session.artifacts.trial(request)
+        return run_trial(env, request, directory, facts=self._session.facts, complete=checked)
 
-    def _finish(self, result: TrialResult) -> None:
-        self._session.progress.end_trial(result.request.number)
-        trial = self._keep(result)
-        self._session.keeper.finish(trial)
-        self._session.publish(trial)
-        self._session.tell_verdicts(trial, trial.verdicts)
+    def _show(self, trial: Trial) -> None:
+        """Show a trial whose last attempt has ended."""
+        session = self._session
         self._trials.append(trial)
         if self._options.output is not Output.TABLE:
-            with self._session.progress.aside():
-                self._session.writer.add(trial)
-        where = f" on {', '.join(map(visible, result.hosts))}" if result.hosts else ""
+            with session.progress.aside():
+                session.writer.add(trial)
+        where = f" on {', '.join(map(visible, trial.hosts))}" if trial.hosts else ""
         done = f"{len(self._trials)} of {len(self._requests)}"
-        missed = "".join(f"; {visible(verdict.message)}" for verdict in trial.verdicts if not verdict.passed)
-        self.say(f"[{done}] trial {trial.number}{where}: {result.status.name} in {duration(trial.elapsed)}{missed}")
-        if result.error:
-            console.say_problem(f"trial {trial.number}: {result.error}")
-        elif trial.deciding and not (result.status.is_succeeded() or result.status.is_canceled()):
-            with self._session.progress.aside():
-                report_failure(console.errors_console(), self._session.env.config, trial.deciding)
+        missed = "".join(f"; {visible(result.message)}" for result in trial.assertions if not result.passed)
+        self.say(f"[{done}] trial {trial.number}{where}: {trial.status.name} in {duration(trial.elapsed)}{missed}")
+        if trial.error:
+            console.say_problem(f"trial {trial.number}: {trial.error}")
+        elif trial.deciding and not (trial.status.is_succeeded() or trial.status.is_canceled()):
+            with session.progress.aside():
+                report_failure(console.errors_console(), session.env.config, trial.deciding)
 
     def _print(self) -> None:
         if not self._trials:

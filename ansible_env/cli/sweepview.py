@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -17,42 +17,60 @@ from ansible_env.cli.options import ProgressForm
 from ansible_env.cli.pace import Pace, about, bar, clock
 from ansible_env.cli.progress import Progress
 from ansible_env.report.formatting import number, some, visible
+from ansible_env.results.phase_result import PhaseResult
+from ansible_env.results.trial import Trial
 
 WIDEST_BAR = 40
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class UnderWay:
     """A trial under way."""
 
     number: int
     hosts: tuple[str, ...]
     values: Mapping[str, Any]
-    phase: Callable[[], str]
+    phase: str
     begun: float
 
 
 class SweepProgress(DrawnProgress):
-    """Shows a bar and a line for each trial under way."""
+    """Shows a bar and a line for each trial under way. Trials of several threads call it."""
 
-    def __init__(self, stream: TextIO, pace: Pace, **options: Any) -> None:
+    def __init__(self, stream: TextIO, pace: Pace, axes: Sequence[str] = (), **options: Any) -> None:
+        """Take where to write, the pace of the trials, and the parameters that differ between them."""
         super().__init__(stream, **options)
         self._pace = pace
+        self._axes = axes
         self._seeing = threading.Lock()
-        self._under_way: dict[int, UnderWay] = {}
+        self._under_way: dict[str, UnderWay] = {}
 
-    def begin_trial(
-        self, number: int, hosts: Sequence[str], values: Mapping[str, Any], phase: Callable[[], str]
-    ) -> None:
-        """Take a trial that begins, on any thread; `phase` says where it is."""
+    def on_trial_started(self, trial: Trial) -> None:
+        """Show a trial."""
+        given = {**trial.request.globals, **trial.values}
+        values = {name: given[name] for name in self._axes if name in given}
         with self._seeing:
-            self._under_way[number] = UnderWay(number, tuple(hosts), values, phase, time.monotonic())
+            self._under_way[trial.uid] = UnderWay(trial.number, trial.hosts, values, "", time.monotonic())
 
-    def end_trial(self, number: int, *, final: bool = True) -> None:
-        """Take that a trial has ended; one that is not final goes back to the queue."""
+    def on_phase_started(self, trial: Trial, phase: str, playbook: str, hosts: Sequence[str]) -> None:
+        """Show the phase that a trial is in."""
         with self._seeing:
-            self._under_way.pop(number, None)
-            if final:
+            self._under_way[trial.uid].phase = phase
+
+    def on_event(self, trial: Trial, event: Mapping[str, Any]) -> None:
+        """Show nothing of single events."""
+
+    def on_output(self, trial: Trial, host: str, stream: str, text: str) -> None:
+        """Show no output: lines of many trials would mix."""
+
+    def on_phase_finished(self, trial: Trial, result: PhaseResult) -> None:
+        """Show nothing: the next phase follows."""
+
+    def on_trial_finished(self, trial: Trial) -> None:
+        """Take a trial away; one that is repeated does not count."""
+        with self._seeing:
+            self._under_way.pop(trial.uid, None)
+            if not trial.repeated:
                 self._pace.end(time.monotonic())
 
     def _draw(self) -> Group:
@@ -74,7 +92,7 @@ def sweep_panel(trials: Sequence[UnderWay], pace: Pace, *, width: int, height: i
     rest = len(shown) - room
     if rest > 0:
         shown = shown[: room - 1]  # those that have taken longest
-    cells = [(str(t.number), some(t.hosts, 2), t.phase(), clock(now - t.begun)) for t in shown]
+    cells = [(str(t.number), some(t.hosts, 2), t.phase, clock(now - t.begun)) for t in shown]
     widths = [max((cell_len(row[column]) for row in cells), default=0) for column in range(4)]
     for trial, (label, hosts, phase, spent) in zip(shown, cells, strict=True):
         name = Text(hosts)

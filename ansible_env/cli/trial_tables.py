@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from statistics import fmean, median
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TypeGuard
 
 from rich.cells import cell_len
 from rich.table import Table
@@ -15,10 +15,7 @@ from ansible_env.config.checks import TRIAL_NAMES
 from ansible_env.report.formatting import duration, number, plural, visible
 from ansible_env.results.aggregate import cv
 from ansible_env.results.host_result import HostResult
-from ansible_env.trials.record import Trial
-
-if TYPE_CHECKING:
-    from ansible_env.cli.sweep import SweepTrial
+from ansible_env.results.trial import Trial
 
 SIDE_BY_SIDE = 6
 """Hosts, up to which each is a column."""
@@ -41,7 +38,7 @@ def trial_tables(trial: Trial, width: int, height: int | None = None) -> Iterato
         f"  {duration(trial.elapsed)}",
     )
     yield title
-    hosts = list(trial.hosts.values())
+    hosts = list(trial.host_results.values())
     metrics = list(dict.fromkeys(name for host in hosts for name in host.metrics))
     if not hosts:
         return
@@ -165,9 +162,9 @@ def _fits(longest: Sequence[str], width: int) -> bool:
 # Many trials
 
 
-def configuration_table(trials: Sequence[SweepTrial]) -> Table:
+def configuration_table(trials: Sequence[Trial]) -> Table:
     """Return a row for each configuration: how many trials succeeded, and the mean of each metric, ± its cv."""
-    groups: dict[int, list[SweepTrial]] = {}
+    groups: dict[int, list[Trial]] = {}
     for trial in sorted(trials, key=lambda trial: trial.request.configuration):
         groups.setdefault(trial.request.configuration, []).append(trial)
     metrics = _metric_names(trials)
@@ -181,11 +178,11 @@ def configuration_table(trials: Sequence[SweepTrial]) -> Table:
     return table
 
 
-def calibration_table(trials: Sequence[SweepTrial]) -> Table:
+def calibration_table(trials: Sequence[Trial]) -> Table:
     """Return a row for each host: the mean of each metric, ± its cv, and how far it is from the median of the hosts."""
-    by_host: dict[str, list[SweepTrial]] = {}
+    by_host: dict[str, list[Trial]] = {}
     for trial in trials:
-        for host in trial.ran_on or trial.request.hosts:
+        for host in trial.hosts or trial.request.hosts:
             by_host.setdefault(host, []).append(trial)
     metrics = _metric_names(trials)
     table = new_table(["host", "ok", *(title for name in metrics for title in (name, "bias"))])
@@ -198,34 +195,34 @@ def calibration_table(trials: Sequence[SweepTrial]) -> Table:
     return table
 
 
-def verdicts_text(trials: Sequence[SweepTrial]) -> str:
+def verdicts_text(trials: Sequence[Trial]) -> str:
     """Return how many trials kept their budgets, and which budgets were not kept; nothing where there are none."""
-    judged = [trial for trial in trials if trial.verdicts]
+    judged = [trial for trial in trials if trial.assertions]
     if not judged:
         return ""
-    missed = [(trial, verdict) for trial in judged for verdict in trial.verdicts if not verdict.passed]
+    missed = [(trial, verdict) for trial in judged for verdict in trial.assertions if not verdict.passed]
     kept = len(judged) - len({trial.number for trial, _ in missed})
-    lines = ["", f"{kept} of {plural(len(judged), 'trial')} kept {plural(len(judged[0].verdicts), 'budget')}"]
+    lines = ["", f"{kept} of {plural(len(judged), 'trial')} kept {plural(len(judged[0].assertions), 'budget')}"]
     lines += [f"FAILED  trial {trial.number}  {visible(verdict.message)}" for trial, verdict in missed[:MOST_MISSED]]
     if len(missed) > MOST_MISSED:
         lines.append(f"… and {len(missed) - MOST_MISSED} more: -o json has them all")
     return "".join(f"{line}\n" for line in lines)
 
 
-def _metric_names(trials: Iterable[SweepTrial]) -> list[str]:
+def _metric_names(trials: Iterable[Trial]) -> list[str]:
     """Return the metrics that are numbers, those of the group."""
     metrics = [item for trial in trials if trial.deciding for item in trial.deciding.metrics.items()]
     return list(dict.fromkeys(name for name, value in metrics if _is_number(value) and not name.endswith("}")))
 
 
-def _varied(trials: Sequence[SweepTrial]) -> list[str]:
+def _varied(trials: Sequence[Trial]) -> list[str]:
     """Return the parameters that differ between configurations, by what was given."""
     given = [{**trial.request.values, **trial.request.globals} for trial in trials]
     names = list(dict.fromkeys(name for values in given for name in values if name not in TRIAL_NAMES))
     return [name for name in names if len({str(values.get(name)) for values in given}) > 1] or names
 
 
-def _values(trials: Iterable[SweepTrial], name: str) -> list[float]:
+def _values(trials: Iterable[Trial], name: str) -> list[float]:
     """Return a metric of the trials that succeeded and have it."""
     good = [trial.deciding for trial in trials if trial.status.is_succeeded() and trial.deciding]
     return [value for result in good if _is_number(value := result.metrics.get(name))]

@@ -10,8 +10,8 @@ from ansible_env.cli.tabular import Row, console_for, csv_text, text_of, write
 from ansible_env.cli.trial_tables import trial_tables
 from ansible_env.report.formatting import visible
 from ansible_env.results.assertions import AssertionResult
+from ansible_env.results.trial import Trial
 from ansible_env.storage.bundle.files import to_json
-from ansible_env.trials.record import Trial
 
 FIXED = ("trial", "host", "status", "kind", "rc", "started", "finished", "elapsed")
 """Columns of CSV before those of parameters and metrics."""
@@ -58,7 +58,7 @@ class Writer:
 
 def _csv_rows(trials: Sequence[Trial]) -> tuple[list[Row], list[str]]:
     """Return a row for each host of each trial, and the columns. Two columns of one name would be read as one."""
-    hosts = [(trial, host) for trial in trials for host in trial.hosts.values()]
+    hosts = [(trial, host) for trial in trials for host in trial.host_results.values()]
     params = {name: name if name not in FIXED else f"param.{name}" for name in _names(t.params for t in trials)}
     taken = {*FIXED, *params.values()}
     metrics = {name: name if name not in taken else f"metric.{name}" for name in _names(h.metrics for _, h in hosts)}

@@ -211,7 +211,6 @@ class RemoteEnv:
         self._ready = False
         if not self._explicit:
             self._reset()
-        self._runner.begin_trial()
         self._parameters.begin_trial(tunables, global_config)
         if self.journal is not None:
             self.journal.begin_trial(*self._parameters.for_journal(tunables, global_config))
@@ -379,9 +378,9 @@ class RemoteEnv:
     def on(
         self, hosts: Sequence[str], *, cancel: threading.Event | None = None, listener: Listener | None = None
     ) -> RemoteEnv:
-        """Return the same environment on some of its hosts, with the same engine and observers: for trials side by side.
+        """Return the same environment on some of its hosts, for trials side by side.
 
-        It has no logs and no journal of its own yet.
+        It has the same engine and the same observers, and no logs and no journal yet.
         """
         clone = copy.copy(self)
         clone._own_engine = False
@@ -418,6 +417,7 @@ class RemoteEnv:
         self._end_trial()
         self._ready = False
         self.results.clear()
+        self._runner.begin_trial()
         self._cancel, self._teardown_cancel = Cancellation(self._event), Cancellation()
 
     def _begin(self, request: TrialRequest, **fields: Any) -> Trial:
@@ -441,13 +441,13 @@ class RemoteEnv:
         trial = self._trial or self._begin(TrialRequest(_number(params)))
         call = PhaseCall(
             self._teardown_cancel if phase == "teardown" else self._cancel,
-            self._parameters.secrets,
-            self.logs,
-            self.journal,
-            key,
-            self._listener,
-            trial,
-            self._everyone,
+            secrets=self._parameters.secrets,
+            logs=self.logs,
+            journal=self.journal,
+            key=key,
+            listener=self._listener,
+            trial=trial,
+            observers=self._everyone,
         )
         self.phase = phase
         with about(environment=self.name, trial=params.get("trial_id", ""), phase=phase):

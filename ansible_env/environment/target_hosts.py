@@ -29,7 +29,7 @@ class TargetHosts:
     def begin_trial(self, chosen: Sequence[str] | None = None, added: Iterable[AddedHost] = ()) -> None:
         """Begin with the hosts of the target, or with those of a trial that is resumed.
 
-        `chosen` are the hosts it ran on, where these were only some of them; `added` are those that its tasks had added.
+        `chosen` are the hosts it ran on, where these were only some of them; `added` those that its tasks had added.
         """
         if chosen is not None:
             self._chosen = tuple(chosen)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 from ansible_env.common import get_logger
+from ansible_env.config.fields import PHASES
 from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import AnsibleEnvError
-from ansible_env.playbook.names import PHASES
 from ansible_env.results.trial import Trial, TrialRequest
 from ansible_env.storage.bundle.bundle import Bundle
 from ansible_env.storage.journal import Journal
@@ -27,14 +27,14 @@ Complete = Callable[[Trial], Trial]
 class RunTrial(Protocol):
     """Runs a trial, as `run_trial` does."""
 
-    def __call__(self, env: RemoteEnv, request: TrialRequest, *, complete: Complete | None = None) -> Trial:
+    def __call__(self, env: RemoteEnv, request: TrialRequest, *, complete: Complete) -> Trial:
         """Run it and return it."""
 
 
 def run_in(artifacts: Path | None) -> RunTrial:
     """Return `run_trial` with a directory below `artifacts` for each attempt; without that, `run_trial` itself."""
 
-    def run(env: RemoteEnv, request: TrialRequest, *, complete: Complete | None = None) -> Trial:
+    def run(env: RemoteEnv, request: TrialRequest, *, complete: Complete) -> Trial:
         return run_trial(env, request, artifacts and artifacts / attempt_name(request), complete=complete)
 
     return run

@@ -16,9 +16,9 @@ from sqlalchemy import create_engine, text
 
 from ansible_env.errors import StoreError
 from ansible_env.results.assertions import check_assertions, parse_assertion
-from ansible_env.storage.database.records import Sample, TrialInfo
+from ansible_env.storage.database.records import Sample
 from ansible_env.storage.store import Store
-from tests.made_up import BEGIN, made_up
+from tests.made_up import BEGIN, add, made_up
 from tests.unit.storage.test_store import VALUES, WRITER, trial
 
 USER = "nobody"
@@ -84,8 +84,8 @@ def url(server, request):
 
 def test_what_goes_in_comes_out(url):
     with Store(url) as store:
-        info = TrialInfo(params={**VALUES, "nul": "a\0b"}, started=BEGIN)
-        uid = store.add_trial("x\0y", trial({"score": 3.5, "m" * 300: "\ud800"}, stderr="\0"), info)
+        info = {"params": {**VALUES, "nul": "a\0b"}, "started": BEGIN}
+        uid = add(store, "x\0y", trial({"score": 3.5, "m" * 300: "\ud800"}, stderr="\0"), **info)
         store.add_telemetry(uid, [Sample(BEGIN, "h1", "load", 0.5)])
         store.add_assertions(uid, check_assertions([parse_assertion("score", ">= 2")], {"score": 3.5}))
     with Store(url) as store:
@@ -110,14 +110,14 @@ def test_several_processes_make_and_fill_it_at_once(url):
 
 def test_a_connection_that_was_lost_is_made_again(url):
     with Store(url) as store:
-        made, info = made_up(1, 2, 2)
-        store.add_trial("x", made, info)
+        made = made_up(1, 2, 2)
+        add(store, "x", made)
         engine = admin(url)
         with engine.connect() as connection:
             ours = "datname = current_database() AND pid <> pg_backend_pid()"
             connection.execute(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours}"))
         engine.dispose()
-        store.add_trial("x", made, TrialInfo())
+        add(store, "x", made)
         assert len(store.trials("x")) == 2
 
 

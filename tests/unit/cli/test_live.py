@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -20,8 +21,10 @@ from ansible_env.cli.sweepview import SweepProgress, UnderWay, make_sweep_progre
 from ansible_env.cli.view import MetricsReader, PhaseView, State
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.results.metrics.pattern import compile_pattern
+from ansible_env.results.trial import Trial, TrialRequest
 from ansible_env.testing import phase_event, task_event
 
+TRIAL = Trial("t")
 PAIR = compile_pattern(r"^(\w+)=(\S+)$")
 
 
@@ -138,10 +141,10 @@ def test_metrics_are_read_as_they_appear():
 def test_a_metric_is_not_shown_again_as_the_last_line():
     config = EnvironmentConfig.from_mapping({"name": "x", "run": ["true"], "results_stdout_pattern": PAIR.source})
     progress = LiveProgress(Stream(terminal=True), config)
-    progress.trial("bench: trial 1", ["a", "b"])
-    progress.begin("run")
-    progress.on_output("a", "stdout", "pass 3 of 9, score=1\nscore=2\n\n")
-    progress.on_output("b", "stderr", "score=3\n")  # no metric: those are taken from stdout
+    progress.on_trial_started(Trial("bench", hosts=("a", "b")))
+    progress.on_phase_started(TRIAL, "run", "", ())
+    progress.on_output(TRIAL, "a", "stdout", "pass 3 of 9, score=1\nscore=2\n\n")
+    progress.on_output(TRIAL, "b", "stderr", "score=3\n")  # no metric: those are taken from stdout
     progress.stop()
     assert [view.line for view in progress._view.hosts.values()] == ["pass 3 of 9, score=1", "score=3"]
 
@@ -251,11 +254,11 @@ def test_the_live_view_is_for_terminals(monkeypatch, terminal, env, form, live):
 def test_follow_shows_the_lines_of_some_hosts():
     stream = Stream(terminal=False)
     progress = Progress(stream, follow=["db*"])
-    progress.trial("t", ["db1", "db2", "web"])
-    progress.begin("run")
+    progress.on_trial_started(Trial("t", hosts=("db1", "db2", "web")))
+    progress.on_phase_started(TRIAL, "run", "", ())
     for host in ("db1", "web", "db2"):
-        progress.on_output(host, "stdout", f"line of {host}\n")
-        progress.on_event(task_event(host, "runner_on_ok", task=f"task of {host}"))
+        progress.on_output(TRIAL, host, "stdout", f"line of {host}\n")
+        progress.on_event(TRIAL, task_event(host, "runner_on_ok", task=f"task of {host}"))
     assert [word in stream.text for word in ("line of db1", "line of db2", "task of db1")] == [True] * 3
     assert "of web" not in stream.text
 
@@ -280,7 +283,7 @@ def test_the_follow_option_refuses_a_host_that_is_not_there(tmp_path):
 
 def under_way(count, now=100.0):
     return [
-        UnderWay(n, (f"db{n}", f"db{n}b"), {"cache": 2**n, "mode": "a\x1b[31mb"}, lambda: "setup", now - n)
+        UnderWay(n, (f"db{n}", f"db{n}b"), {"cache": 2**n, "mode": "a\x1b[31mb"}, "setup", now - n)
         for n in range(1, count + 1)
     ]
 
@@ -309,15 +312,17 @@ def test_lines_scroll_by_above_a_sweep_and_it_makes_room_for_others():
     stream = Stream(terminal=True)
     progress = SweepProgress(stream, Pace(2, 0.0))
     progress.start()
-    progress.begin_trial(1, ["h1"], {}, lambda: "run")
+    first, second = Trial("x", TrialRequest(1), hosts=("h1",)), Trial("x", TrialRequest(1, attempt=2), hosts=("h2",))
+    progress.on_trial_started(first)
+    progress.on_phase_started(first, "run", "", ("h1",))
     progress.note("[0 of 2] hello")
     console.say("from elsewhere")
     with progress.aside():
         assert not console.notify("nobody draws now")
         stream.write("a report\n")
-    progress.end_trial(1, final=False)
-    progress.begin_trial(1, ["h2"], {}, lambda: "run")
-    progress.end_trial(1)
+    progress.on_trial_finished(replace(first, repeated=True))
+    progress.on_trial_started(second)
+    progress.on_trial_finished(second)
     progress.stop()
     assert not console.notify("nobody draws any more")
     assert "[0 of 2] hello" in stream.text

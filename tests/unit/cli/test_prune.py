@@ -1,5 +1,6 @@
 """`prune`: what is old goes, from the disk and from the store together."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,10 +10,11 @@ from typer.testing import CliRunner
 
 from ansible_env.cli.app import app
 from ansible_env.config.model import EnvironmentConfig
+from ansible_env.results.trial import TrialRequest
 from ansible_env.storage import removal
 from ansible_env.storage.bundle.bundle import Bundle
 from ansible_env.storage.bundle.origin import Origin
-from ansible_env.storage.database.records import Sample, TrialInfo
+from ansible_env.storage.database.records import Sample
 from ansible_env.storage.store import Store, schema
 from tests.unit.cli.test_results import trial
 
@@ -31,14 +33,14 @@ def kept(tmp_path, monkeypatch):
             directory = tmp_path / "kept" / experiment / (call or f"call-{days}-{score}") / f"trial-{score}"
             directory.mkdir(parents=True)
             (directory.parent / "call.json").write_text("{}")
-            bundle = Bundle.create(directory, origin, experiment=experiment, number=score, params={})
-            bundle.write_result({"made": "up"})
             began = NOW - timedelta(days=days)
-            info = TrialInfo(uid=bundle.uid, number=score, started=began, artifacts=str(directory))
+            info = {"request": TrialRequest(score), "started": began, "directory": directory}
+            made = replace(trial([score]), uid=f"{experiment}-{days}-{score}", experiment=experiment, **info)
+            Bundle.create(origin, made).write_result({"made": "up"})
             if finished:
-                store.add_trial(experiment, trial([score]), info, telemetry=[Sample(began, "h1", "load", 1.0)])
+                store.add_trial(made, telemetry=[Sample(began, "h1", "load", 1.0)])
             else:
-                store.begin_trial(experiment, info)
+                store.begin_trial(made)
             return directory
 
         add.store = store

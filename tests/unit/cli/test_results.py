@@ -20,15 +20,15 @@ from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.phase_result import phase_result
 from ansible_env.results.status import Status
-from ansible_env.storage.database.records import TrialInfo
+from ansible_env.results.trial import Trial
 from ansible_env.storage.store import Store
-from tests.made_up import BEGIN, MadeUp
+from tests.made_up import BEGIN, add, begin
 
 
 def trial(scores, *, kind=Kind.OK, **more):
     hosts = [HostResult(f"h{n}", kind, metrics={"score": s, **more}) for n, s in enumerate(scores, 1)]
     run = phase_result("run", hosts)
-    return MadeUp(run.status, {"run": run})
+    return Trial("x", status=run.status, phases={"run": run})
 
 
 @pytest.fixture
@@ -52,11 +52,11 @@ def filled(ask):
     for number in range(10):
         mode = "ab"[number % 2]
         score = (100 if mode == "a" else 200) + random.random()
-        info = TrialInfo(params={"mode": mode, "rows": 10}, started=BEGIN + timedelta(hours=number))
-        ask.store.add_trial("x", trial([score, score + 1], level=random.random()), info)
-    ask.store.add_trial("x", trial([7], kind=Kind.EXIT), TrialInfo(params={"mode": "a", "rows": 10}))
-    ask.store.begin_trial("x", TrialInfo(params={"mode": "b", "rows": 10}))
-    ask.store.add_trial("other", trial([50]))
+        info = {"params": {"mode": mode, "rows": 10}, "started": BEGIN + timedelta(hours=number)}
+        add(ask.store, "x", trial([score, score + 1], level=random.random()), **info)
+    add(ask.store, "x", trial([7], kind=Kind.EXIT), params={"mode": "a", "rows": 10})
+    begin(ask.store, "x", params={"mode": "b", "rows": 10})
+    add(ask.store, "other", trial([50]))
     return ask
 
 
@@ -93,7 +93,7 @@ def test_filters_and_order(filled):
 
 def test_a_table_of_many_says_so(ask):
     for _ in range(25):
-        ask.store.add_trial("x", trial([1]))
+        add(ask.store, "x", trial([1]))
     result = CliRunner().invoke(app, ["results", "--store", ask.store.name])
     assert "20 of 25 trials" in result.stderr
     assert len(result.stdout.splitlines()) == 22
@@ -188,8 +188,8 @@ def test_a_difference_is_told_from_noise(filled):
 def test_two_trials_are_compared_host_by_host(ask):
     pytest.importorskip("scipy")
     hosts = [10 * n for n in range(1, 9)]  # hosts differ far more than the trials do
-    ask.store.add_trial("x", trial(hosts))
-    ask.store.add_trial("x", trial([value * 1.01 for value in hosts]))
+    add(ask.store, "x", trial(hosts))
+    add(ask.store, "x", trial([value * 1.01 for value in hosts]))
     (row,) = json.loads(ask("compare", "1", "2", "-o", "json"))["metrics"]
     assert (row["paired"], row["verdict"], row["a_count"]) == (True, "higher", 8)
 
@@ -200,7 +200,7 @@ def test_unlike_hosts_are_told_of(ask):
     for changed in ({"load": 3.0, "memory_kib": 16_000_900}, {"kernel": "Linux 6.5", "machine_id": "n", "cpus": None}):
         facts = {key: value for key, value in (alike | changed).items() if value is not None}
         for score in range(4):
-            ask.store.add_trial("x", trial([score, score]), fingerprints={"h1": alike, "h2": facts})
+            add(ask.store, "x", trial([score, score]), fingerprints={"h1": alike, "h2": facts})
     arguments = ["--store", ask.store.name, "-o", "json"]
     quiet = CliRunner().invoke(app, ["compare", "1,2", "3,4", *arguments])
     assert (quiet.exit_code, quiet.stderr) == (0, "")
@@ -215,7 +215,7 @@ def test_unlike_hosts_are_told_of(ask):
 def test_few_values_prove_nothing(ask):
     pytest.importorskip("scipy")
     for score in (1, 2, 3, 100, 200, 300):
-        ask.store.add_trial("x", trial([score]))
+        add(ask.store, "x", trial([score]))
     assert "too few values: score. With 3 and 3" in ask("compare", "1-3", "4-6")
     assert "too few" in ask("compare", "1", "2")
 

@@ -12,7 +12,7 @@ from ansible_env.cli.writer import Writer
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.phase_result import phase_result
-from ansible_env.trials.record import Trial
+from ansible_env.results.trial import Trial, TrialRequest
 
 
 def a_trial(count, failed=(), **more):
@@ -22,7 +22,7 @@ def a_trial(count, failed=(), **more):
         else HostResult(f"h{n}", Kind.OK, metrics={"score": 1000 * n, "mode": "WAL", "same": 5, **more})
         for n in range(1, count + 1)
     ]
-    return Trial("bench", 1, {}, phases={"run": phase_result("run", hosts)})
+    return Trial("bench", TrialRequest(1), phases={"run": phase_result("run", hosts)}).finish()
 
 
 def lines(trial, width, height):

@@ -16,6 +16,7 @@ from ansible_env.report.formatting import duration, number, visible, visible_lin
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.phase_result import phase_result
+from ansible_env.results.trial import Trial
 from ansible_env.testing import FakeEngine, task_event
 
 
@@ -45,6 +46,9 @@ def test_number(value, text):
         assert number(value) == text
 
 
+TRIAL = Trial("t")
+
+
 def test_visible_leaves_no_control_character():
     every = "".join(map(chr, [*range(0x300), *range(0x2000, 0x2070), 0xD800, 0xFEFF]))
     shown = visible(every)
@@ -65,15 +69,15 @@ def test_duration():
 def test_progress_joins_pieces_of_lines_for_each_host_and_stream():
     stream = io.StringIO()
     progress = Progress(stream)
-    progress.trial("t", ["h1", "host2"])
-    progress.begin("run")
+    progress.on_trial_started(Trial("t", hosts=("h1", "host2")))
+    progress.on_phase_started(TRIAL, "run", "", ())
     for host, name, text in [
         ("h1", "stdout", "be"),
         ("host2", "stdout", "other\n"),
         ("h1", "stderr", "err\n"),
         ("h1", "stdout", "gin\nnext"),
     ]:
-        progress.on_output(host, name, text)
+        progress.on_output(TRIAL, host, name, text)
     lines = [line.split(" ", 1)[1] for line in stream.getvalue().splitlines()[2:]]
     assert lines == ["run      host2 | other", "run      h1    ! err", "run      h1    | begin"]
 
@@ -85,8 +89,8 @@ def test_progress_says_how_far_apart_the_starts_were():
     for milliseconds in (0.4, 1500):
         starts = {"a": noon, "b": noon + timedelta(milliseconds=milliseconds)}
         hosts = [HostResult(host, Kind.OK, started=time, clock_offset=0.0) for host, time in starts.items()]
-        progress.begin("run")
-        progress.end(phase_result("run", hosts))
+        progress.on_phase_started(TRIAL, "run", "", ())
+        progress.on_phase_finished(TRIAL, phase_result("run", hosts))
     assert "started within 0.4 ms" in stream.getvalue()
     assert "started within 1.50 s" in stream.getvalue()
 
@@ -94,20 +98,20 @@ def test_progress_says_how_far_apart_the_starts_were():
 def test_progress_keeps_up_with_floods():
     stream = io.StringIO()
     progress = Progress(stream)
-    progress.begin("run")
-    progress.on_output("h", "stdout", "x\n" * 10_000)
+    progress.on_phase_started(TRIAL, "run", "", ())
+    progress.on_output(TRIAL, "h", "stdout", "x\n" * 10_000)
     assert stream.getvalue().count("\n") == MOST_LINES + 2
     assert f"{10_000 - MOST_LINES} lines not shown here" in stream.getvalue()
-    progress.on_output("h", "stdout", "y" * (LONGEST_LINE + 1))
+    progress.on_output(TRIAL, "h", "stdout", "y" * (LONGEST_LINE + 1))
     assert "yyy" in stream.getvalue()
 
 
 def test_progress_shows_tasks_of_the_author():
     stream = io.StringIO()
     progress = Progress(stream)
-    progress.begin("setup")
-    progress.on_event(task_event("h", task="Install Redis", res={"changed": True}))
-    progress.on_event(task_event("h", "runner_on_failed", task="bad\x1b[2J", res={}))
+    progress.on_phase_started(TRIAL, "setup", "", ())
+    progress.on_event(TRIAL, task_event("h", task="Install Redis", res={"changed": True}))
+    progress.on_event(TRIAL, task_event("h", "runner_on_failed", task="bad\x1b[2J", res={}))
     assert "h | task: Install Redis: changed" in stream.getvalue()
     assert "h | task: bad: failed" in stream.getvalue()
 
@@ -117,7 +121,7 @@ def test_progress_outlives_its_reader():
         def write(self, text):
             raise BrokenPipeError
 
-    Progress(Closed()).begin("run")
+    Progress(Closed()).on_phase_started(TRIAL, "run", "", ())
 
 
 # doctor

@@ -132,7 +132,7 @@ def test_a_host_has_to_get_through_all_of_its_steps():
     with env(run=["all", {"hosts": "clients", "script": "drive"}]) as bench:
         bench.setup()
         assert bench.run()[0] is Status.SUCCEEDED
-        engine: Any = bench._engine
+        engine: Any = bench._target.engine
         engine.one = lambda play, host, task: {"rc": 0, "metrics": {"rps": 1}} if play["hosts"] == "all" else {}
         assert bench.run()[0] is Status.FAILED
         kinds = {name: host.kind for name, host in bench.results["run"].hosts.items()}
@@ -146,7 +146,7 @@ def test_what_runs_in_the_background_is_ended_when_a_phase_breaks_off():
     steps = [{"hosts": "db", "script": "watch", "background": True}, {"hosts": "clients", "script": "drive"}]
     with env(answer, run=steps) as bench:
         bench.setup()
-        engine: Any = bench._engine
+        engine: Any = bench._target.engine
         engine.run_all = engine.run
         # Ansible ends a playbook when all hosts of a play have failed: the last play is not reached.
         engine.run = lambda job, **more: (
@@ -183,7 +183,7 @@ def test_an_attached_phase_follows_what_is_in_the_background_and_starts_nothing(
         result = again.attach()
         assert result is not None
         assert result.status is Status.SUCCEEDED
-        tasks = [play["tasks"][0][PHASE_TASK] for play in plays(again._engine.jobs[0].playbook)]  # type: ignore[attr-defined]
+        tasks = [play["tasks"][0][PHASE_TASK] for play in plays(again._target.engine.jobs[0].playbook)]  # type: ignore[attr-defined]
     assert [task.get("background", False) for task in tasks] == [False, False]
     assert all(task["attach"] and "run_id" not in task for task in tasks)
 

@@ -44,14 +44,14 @@ def env(answer: Answer | None = metrics, hosts: Any = ("h",), **given: Any) -> R
 
 def jobs(found: RemoteEnv) -> list[str]:
     """Return the phases that the engine was given."""
-    engine = found._engine
+    engine = found._target.engine
     assert isinstance(engine, FakeEngine)
     return [yaml.safe_load(job.playbook)[0]["name"].split()[0].lower() for job in engine.jobs]
 
 
 def variables(found: RemoteEnv, number: int = -1) -> Any:
     """Return the environment variables that a script got."""
-    playbook = yaml.safe_load(found._engine.jobs[number].playbook)  # type: ignore[attr-defined]
+    playbook = yaml.safe_load(found._target.engine.jobs[number].playbook)  # type: ignore[attr-defined]
     return playbook[0]["tasks"][0][PHASE_TASK].get("env")
 
 
@@ -264,7 +264,7 @@ def test_wrong_configuration_is_refused_at_once():
 def test_an_engine_that_was_given_is_not_closed():
     with env() as bench:
         pass
-    assert bench._engine.closed is False  # type: ignore[attr-defined]
+    assert bench._target.engine.closed is False  # type: ignore[attr-defined]
 
 
 def test_run_phase_needs_no_setup():
@@ -339,7 +339,7 @@ def test_secrets_reach_the_engine_beside_the_playbook():
         secret_params=["pw"], shell_env_params=["pw"], const_args={"n": 1}, global_config={"pw": "geheim"}
     ) as bench:
         bench.setup()
-        job = bench._engine.jobs[0]  # type: ignore[attr-defined]
+        job = bench._target.engine.jobs[0]  # type: ignore[attr-defined]
         assert job.secrets == {"env": {"pw": "geheim"}, "params": {"pw": "geheim"}}
         assert "geheim" not in job.playbook
         assert "geheim" not in repr(job)
@@ -375,7 +375,7 @@ def test_a_job(tmp_path):
     ) as bench:  # fmt: skip
         bench.setup()
         bench.run()
-        job = bench._engine.jobs[1]  # type: ignore[attr-defined]
+        job = bench._target.engine.jobs[1]  # type: ignore[attr-defined]
     assert (job.hosts, job.limit, job.options, job.inventory.sources) == (("a", "b"), "a", options, ("x,",))
     assert (job.timeout, job.grace) == (77, 2)
     assert job.logs == tmp_path / "logs" / "run"
@@ -397,7 +397,7 @@ def test_the_outer_deadline_lies_behind_that_of_the_scripts(fields, forks, expec
     with env(hosts="abc", options=Options(forks=forks), **fields) as bench:
         bench.setup()
         bench.run()
-        assert bench._engine.jobs[1].timeout == expected  # type: ignore[attr-defined]
+        assert bench._target.engine.jobs[1].timeout == expected  # type: ignore[attr-defined]
 
 
 def test_boot_comes_before_setup():
@@ -532,7 +532,7 @@ def test_attach_in_run(tmp_path):
         result = bench.attach()
         assert result is not None
         assert (result.status, result.metrics) == (Status.SUCCEEDED, {"score": 42})
-        job = bench._engine.jobs[0]  # type: ignore[attr-defined]
+        job = bench._target.engine.jobs[0]  # type: ignore[attr-defined]
         assert (job.key, job.results) == (key, tmp_path / "results" / "run")
         assert yaml.safe_load(job.playbook)[0]["tasks"][0][PHASE_TASK]["attach"] is True
         assert variables(bench) == {"cache": "3", "trial_id": "5"}

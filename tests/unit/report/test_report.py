@@ -1,7 +1,6 @@
 """Reports: what is on the page, in JUnit XML and in Markdown, and that no host can put anything into them."""
 
 import re
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
@@ -21,21 +20,15 @@ from ansible_env.report.page import html
 from ansible_env.report.svg import Linear, Log, clipped, short_number
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
-from ansible_env.results.phase_result import PhaseResult, phase_result
+from ansible_env.results.phase_result import phase_result
 from ansible_env.results.status import Status
-from ansible_env.storage.database.records import Sample, TrialInfo
+from ansible_env.results.trial import Trial, TrialRequest
+from ansible_env.storage.database.records import Sample
 from ansible_env.storage.store import Store
+from tests.made_up import add, begin
 
 NASTY = "</title><script>alert(1)</script>&\x1b[31m\u202e"
 BEGIN = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-
-
-@dataclass
-class Done:
-    """A trial as the store takes it."""
-
-    status: Status
-    phases: dict[str, PhaseResult] = field(default_factory=dict)
 
 
 def a_host(name, kind, metrics, begin, *, message="", stderr=""):
@@ -59,11 +52,18 @@ def fill(store, count=12, *, name="bench", evil=""):
             hosts.append(a_host(f"db{index}{evil}", kind, metrics, begin, message=message, stderr=words))
         result = phase_result("run", hosts)
         params = {"size": size, "mode" + evil: mode, "trial_id": number, "fixed": 1}
-        info = TrialInfo(number=number, environment=name + evil, params=params, started=begin)
+        info = {"request": TrialRequest(number), "environment": name + evil, "params": params, "started": begin}
         moments = [begin + timedelta(seconds=s) for s in range(5)]
         samples = [Sample(at, f"db{h}{evil}", f"load{evil}", at.second / (h + 1)) for at in moments for h in range(2)]
         finished = begin + timedelta(seconds=20)
-        store.add_trial(name + evil, Done(result.status, {"run": result}), info, finished=finished, telemetry=samples)
+        add(
+            store,
+            name + evil,
+            Trial("x", status=result.status, phases={"run": result}),
+            **info,
+            finished=finished,
+            telemetry=samples,
+        )
 
 
 @pytest.fixture
@@ -179,8 +179,8 @@ def test_few_trials_are_a_page_too(store, count):
 
 
 def test_trials_without_results_are_a_page_too(store):
-    store.begin_trial("bench", TrialInfo(number=1, environment="bench"))
-    store.add_trial("bench", Done(Status.FAILED), TrialInfo(number=2), error="Ansible could not be started")
+    begin(store, "bench", request=TrialRequest(1), environment="bench")
+    add(store, "bench", Trial("x", status=Status.FAILED), request=TrialRequest(2), error="Ansible could not be started")
     data = collect(store, "bench")
     assert "1 running" in Page(html(data)).text
     assert "Ansible could not be started" in junit_of(data)

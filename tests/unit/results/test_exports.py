@@ -43,7 +43,7 @@ def test_what_setup_finds_out_is_seen_by_run():
 
     with env(answer, setup=setup) as bench:
         assert bench.setup()
-        (task,) = tasks(bench._engine.jobs[0].playbook)  # type: ignore[attr-defined]
+        (task,) = tasks(bench._target.engine.jobs[0].playbook)  # type: ignore[attr-defined]
         assert task[PHASE_TASK]["export_patterns"] == {"port": r"^port=(\d+)$"}
         assert task[PHASE_TASK]["export_values"] == {"addr": "{{ ansible_host }}"}
         assert tasks(bench.render("run"))[0][PHASE_TASK]["env"] == {"port": "007", "addr": "::1"}
@@ -124,12 +124,12 @@ def test_a_second_try_is_told_of_the_first():
     def answer(phase: str, host: str, task: Any) -> dict[str, Any]:
         if task["script"] == "start\n":
             return {"exports": {"port": host}}
-        return {"kind": Kind.EXIT, "rc": 1} if host == "c" and len(bench._engine.jobs) == 1 else {}  # type: ignore[attr-defined]
+        return {"kind": Kind.EXIT, "rc": 1} if host == "c" and len(bench._target.engine.jobs) == 1 else {}  # type: ignore[attr-defined]
 
     with env(answer, run=[STEPS[0], "use"], retries=1, retry_on=["exit"]) as bench:
         bench.setup()
         bench.run()
-        first, second = (tasks(job.playbook) for job in bench._engine.jobs)  # type: ignore[attr-defined]
+        first, second = (tasks(job.playbook) for job in bench._target.engine.jobs)  # type: ignore[attr-defined]
     assert "exports_known" not in first[1][PHASE_TASK]
     assert second[1][PHASE_TASK]["exports_known"] == {host: {"port": host} for host in "abc"}
     assert "exports_known" not in second[0][PHASE_TASK]

@@ -26,10 +26,8 @@ from ansible_env.results.phase_result import (
     phase_result,
 )
 from ansible_env.results.status import Status
+from ansible_env.results.trial import Trial
 from ansible_env.storage.store import Store
-from ansible_env.trials.record import Trial
-from ansible_env.trials.schedule import Request
-from ansible_env.trials.trial import TrialResult
 
 NOW = datetime(2025, 11, 22, 20, 0, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=1.5)
@@ -221,12 +219,11 @@ PHASES = {
 @pytest.mark.parametrize(("kinds", "deciding"), PHASES.values(), ids=PHASES)
 def test_everybody_agrees_which_phase_decides_a_trial(kinds, deciding, tmp_path):
     phases = {name: phase_result(name, [host(kind=kind)]) for name, kind in kinds.items()}
-    record = Trial("e", 1, {}, phases=phases)
+    trial = Trial("e", phases=phases).finish()
     status = phases[deciding].status if deciding else Status.READY
-    result = TrialResult(Request(1), ("h",), status, phases)
-    for result_of_phase in (deciding_phase(phases), record.deciding, result.deciding):
-        assert (result_of_phase.phase if result_of_phase else None) == deciding
-    assert record.status is status
+    for result in (deciding_phase(phases), trial.deciding):
+        assert (result.phase if result else None) == deciding
+    assert trial.status is status
     with Store(tmp_path / "store.sqlite") as store:
-        stored = store.trial(store.add_trial("e", record))
+        stored = store.trial(store.add_trial(trial))
     assert (stored.phase, stored.status) == (deciding, status)

@@ -172,7 +172,7 @@ def env(answer: Any = None, hosts: Any = ("a", "b", "c"), **given: Any) -> Remot
 
 
 def asked(found: RemoteEnv) -> list[tuple[str, ...]]:
-    return [job.hosts for job in found._engine.jobs]  # type: ignore[attr-defined]
+    return [job.hosts for job in found._target.engine.jobs]  # type: ignore[attr-defined]
 
 
 def on(place: Mapping[tuple[str, str], list[Kind]]) -> Any:
@@ -193,7 +193,7 @@ def test_hosts_that_failed_in_setup_do_not_run_but_are_torn_down():
         status, _, metrics = found.run()
         found.teardown()
         assert asked(found) == [("a", "b", "c"), ("a", "c"), ("a", "b", "c")]
-        assert [job.limit for job in found._engine.jobs] == [None, "a,c", None]  # type: ignore[attr-defined]
+        assert [job.limit for job in found._target.engine.jobs] == [None, "a,c", None]  # type: ignore[attr-defined]
         assert (status, metrics) == (Status.SUCCEEDED, {"x": 98.0})
         result = found.results["run"]
         assert (set(result.hosts), set(result.dropped)) == ({"a", "c"}, {"b"})
@@ -228,7 +228,7 @@ def test_retries_are_for_the_hosts_that_need_them():
         hosts = found.results["run"].hosts
         assert list(hosts) == ["a", "b", "c"]
         assert [(host.kind, host.attempts) for host in hosts.values()] == [(OK, 3), (EXIT, 1), (OK, 1)]
-        keys = {job.key for job in found._engine.jobs[1:]}  # type: ignore[attr-defined]
+        keys = {job.key for job in found._target.engine.jobs[1:]}  # type: ignore[attr-defined]
         assert len(keys) == 1
         assert keys != {None}
 

@@ -19,6 +19,7 @@ from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.phase_result import phase_result
 from ansible_env.results.status import Status
+from ansible_env.results.trial import Trial, TrialRequest
 from ansible_env.storage.bundle.archive import export, opened
 from ansible_env.storage.bundle.bundle import Bundle
 from ansible_env.storage.bundle.origin import Origin, git_state
@@ -41,9 +42,10 @@ def make(tmp_path, monkeypatch):
         directory = tmp_path / "trial-1"
         (directory / "logs" / "run").mkdir(parents=True)
         (directory / "results" / "run").mkdir(parents=True)
-        bundle = Bundle.create(directory, Origin.of(config), experiment="x", number=1, params={"a": 1})
+        made = Trial("x", TrialRequest(1), params={"a": 1}, directory=directory)
+        bundle = Bundle.create(Origin.of(config), made)
         task = "  - ansible_env.bench.phase:\n      script: measure\n"
-        bundle.write_playbook("run", f"- hosts: all\n  tasks:\n{task * scripts}")
+        (directory / "run.yml").write_text(f"- hosts: all\n  tasks:\n{task * scripts}")
         hosts = []
         for host, output in outputs.items():
             if output is not None:

@@ -26,12 +26,13 @@ from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.phase_result import phase_result
 from ansible_env.results.status import Status
+from ansible_env.results.trial import Trial
 from ansible_env.storage.database import migrations
 from ansible_env.storage.database.connection import parse_url, without_password
-from ansible_env.storage.database.records import Sample, TrialInfo
+from ansible_env.storage.database.records import Sample
 from ansible_env.storage.database.schema import REVISION, metadata
 from ansible_env.storage.store import Store, default_url
-from tests.made_up import BEGIN, MadeUp, made_up
+from tests.made_up import BEGIN, add, begin, made_up
 
 
 @pytest.fixture
@@ -48,13 +49,18 @@ def trial(metrics=None, *, kind=Kind.OK, hosts=("h1", "h2"), **more):
     phases = {"setup": phase_result("setup", [HostResult(host, Kind.OK) for host in hosts])}
     phases["run"] = phase_result("run", results)
     phases["teardown"] = phase_result("teardown", [HostResult(host, Kind.OK) for host in hosts])
-    return MadeUp(phases["run"].status, phases)
+    return Trial("x", status=phases["run"].status, phases=phases)
 
 
 @pytest.mark.smoke
 def test_what_goes_in_comes_out(store):
-    info = TrialInfo(params={"cache": 7, "mode": "wal"}, environment="e", artifacts="/a", versions={"python": "3"})
-    uid = store.add_trial("x", trial({"score": 3, "note": "fine"}), info)
+    info = {
+        "params": {"cache": 7, "mode": "wal"},
+        "environment": "e",
+        "directory": Path("/a"),
+        "versions": {"python": "3"},
+    }
+    uid = add(store, "x", trial({"score": 3, "note": "fine"}), **info, versions={"python": "3"})
     found = store.trial(uid)
     assert (found.experiment, found.environment, found.number, found.status) == ("x", "e", 1, Status.SUCCEEDED)
     assert (found.params, found.metrics) == ({"cache": 7, "mode": "wal"}, {"score": 3, "note": "fine"})
@@ -76,7 +82,7 @@ VALUES = {
 
 
 def test_values_keep_their_type(store):
-    store.add_trial("x", trial(), TrialInfo(params={**VALUES, "nan": math.nan}))
+    add(store, "x", trial(), params={**VALUES, "nan": math.nan})
     found = dict(store.trials()[0].params)
     assert math.isnan(found.pop("nan"))
     assert found == VALUES
@@ -85,7 +91,7 @@ def test_values_keep_their_type(store):
 
 def test_text_that_no_database_takes_does_not_lose_the_trial(store):
     long = "m" * 300
-    uid = store.add_trial("x\0y", trial({"a\0": "\0", "half": "\ud800", long + "1": 1, long + "2": 2}, stderr="\0"))
+    uid = add(store, "x\0y", trial({"a\0": "\0", "half": "\ud800", long + "1": 1, long + "2": 2}, stderr="\0"))
     found = store.trial(uid)
     assert found.metrics["half"] == "?"
     assert len(found.metrics) == 4
@@ -93,7 +99,7 @@ def test_text_that_no_database_takes_does_not_lose_the_trial(store):
 
 
 def test_of_a_failure_the_last_words_are_kept(store):
-    store.add_trial("x", trial({"score": 3}, kind=Kind.EXIT, stderr="a" * 5000 + "no disk"))
+    add(store, "x", trial({"score": 3}, kind=Kind.EXIT, stderr="a" * 5000 + "no disk"))
     (found,) = store.trials()
     assert (found.status, found.infrastructure, found.metrics) == (Status.FAILED, False, {})
     host = store.hosts([found])[0]
@@ -103,25 +109,25 @@ def test_of_a_failure_the_last_words_are_kept(store):
 
 
 def test_the_machinery_is_told_from_the_benchmark(store):
-    store.add_trial("x", trial(kind=Kind.UNREACHABLE))
-    store.add_trial("x", MadeUp(Status.FAILED, {}), error="Ansible is gone")
-    store.add_trial("x", MadeUp(Status.CANCELED, {}))
+    add(store, "x", trial(kind=Kind.UNREACHABLE))
+    add(store, "x", Trial("x", status=Status.FAILED, phases={}), error="Ansible is gone")
+    add(store, "x", Trial("x", status=Status.CANCELED, phases={}))
     assert [found.infrastructure for found in store.trials()] == [True, True, False]
 
 
 def test_a_setup_that_failed_speaks_for_the_trial(store):
     setup = phase_result("setup", [HostResult("h", Kind.EXIT, rc=1)])
     teardown = phase_result("teardown", [HostResult("h", Kind.OK)])
-    store.add_trial("x", MadeUp(Status.FAILED, {"setup": setup, "teardown": teardown}))
+    add(store, "x", Trial("x", status=Status.FAILED, phases={"setup": setup, "teardown": teardown}))
     assert store.trials()[0].phase == "setup"
 
 
 @pytest.mark.smoke
 def test_the_best(store):
     for score in (3, 9, math.nan, 5):
-        store.add_trial("x", trial({"score": score}))
-    store.add_trial("x", trial({"score": 100}, kind=Kind.EXIT))
-    store.add_trial("other", trial({"score": 50}))
+        add(store, "x", trial({"score": score}))
+    add(store, "x", trial({"score": 100}, kind=Kind.EXIT))
+    add(store, "other", trial({"score": 50}))
     assert [found.metrics["score"] for found in store.trials("x", best="score:max", limit=2)] == [9, 5]
     assert [found.metrics["score"] for found in store.trials("x", best="score:min")] == [3, 5, 9]
     assert [found.metrics["score"] for found in store.trials(best="score:max", limit=1)] == [50]
@@ -132,8 +138,8 @@ def test_the_best(store):
 
 def test_filters(store):
     for number, cache in enumerate((1, 2, 2)):
-        info = TrialInfo(params={"cache": cache, "on": cache == 1, "m": "a"}, started=BEGIN + timedelta(days=number))
-        store.add_trial("x", trial({"score": 1}, kind=Kind.EXIT if number == 2 else Kind.OK), info)
+        info = {"params": {"cache": cache, "on": cache == 1, "m": "a"}, "started": BEGIN + timedelta(days=number)}
+        add(store, "x", trial({"score": 1}, kind=Kind.EXIT if number == 2 else Kind.OK), **info)
     assert len(store.trials("x", params={"cache": 2})) == 2
     assert len(store.trials("x", params={"cache": "2", "m": "a", "on": "false"})) == 2
     assert len(store.trials("x", params={"cache": 2}, status=[Status.FAILED])) == 1
@@ -143,8 +149,8 @@ def test_filters(store):
 
 
 def test_rows_have_all_columns(store):
-    store.add_trial("x", trial({"score": 1, "trial": 5}), TrialInfo(params={"id": 3}))
-    store.add_trial("x", trial({"other": 2}, hosts=("h9",)))
+    add(store, "x", trial({"score": 1, "trial": 5}), params={"id": 3})
+    add(store, "x", trial({"other": 2}, hosts=("h9",)))
     first, second = store.rows("x")
     assert first["param.id"] == 3
     assert first["id"] != 3
@@ -155,7 +161,7 @@ def test_rows_have_all_columns(store):
 
 def test_a_frame(store):
     pandas = pytest.importorskip("pandas")
-    store.add_trial("x", trial({"score": 1}))
+    add(store, "x", trial({"score": 1}))
     frame = store.to_frame("x", level="host")
     assert isinstance(frame, pandas.DataFrame)
     assert frame.groupby("host")["metric.score"].mean().to_dict() == {"h1": 1, "h2": 1}
@@ -168,28 +174,28 @@ def test_without_pandas_it_says_what_to_install(store, monkeypatch):
 
 
 def test_telemetry(store):
-    uid = store.begin_trial("x")
+    uid = begin(store, "x")
     store.add_telemetry(uid, [Sample(BEGIN, "h1", "load", 0.5)])
-    store.add_trial("x", trial(), TrialInfo(uid=uid), telemetry=[Sample(BEGIN, "h1", "mode", "fast")])
+    add(store, "x", trial(), uid=uid, telemetry=[Sample(BEGIN, "h1", "mode", "fast")])
     assert [(s.time, s.name, s.value) for s in store.telemetry(store.trial(uid))] == [(BEGIN, "mode", "fast")]
     store.add_telemetry(uid, [Sample(BEGIN, "h1", "load", 0.5)])
     for _ in range(2):
-        store.add_trial("x", trial(hosts=("h1",), telemetry=((BEGIN, "cpu", 7),)), TrialInfo(uid=uid))
+        add(store, "x", trial(hosts=("h1",), telemetry=((BEGIN, "cpu", 7),)), uid=uid)
     assert [(s.time, s.host, s.name, s.value) for s in store.telemetry(store.trial(uid))] == [(BEGIN, "h1", "cpu", 7)]
     with pytest.raises(ConfigError, match="no trial nobody"):
         store.add_telemetry("nobody", [])
 
 
 def test_fingerprints(store):
-    uid = store.add_trial("x", trial(), fingerprints={"h1": {"kernel": "6.1", "cpus": 4}})
+    uid = add(store, "x", trial(), fingerprints={"h1": {"kernel": "6.1", "cpus": 4}})
     found = store.trial(uid)
     assert store.fingerprints([found]) == {found.id: {"h1": {"kernel": "6.1", "cpus": 4}}}
 
 
 def test_a_trial_that_is_written_twice_is_there_once(store):
-    uid = store.begin_trial("x", TrialInfo(params={"a": 1}))
+    uid = begin(store, "x", params={"a": 1})
     for score in (1, 2):
-        store.add_trial("x", trial({"score": score}), TrialInfo(uid=uid, params={"a": 1}))
+        add(store, "x", trial({"score": score}), uid=uid, params={"a": 1})
     (found,) = store.trials()
     assert found.metrics == {"score": 2}
 
@@ -198,10 +204,10 @@ def test_a_trial_that_is_written_twice_is_there_once(store):
 
 
 def test_a_trial_that_is_running(store):
-    uid = store.begin_trial("x", TrialInfo(params={"a": 1}))
+    uid = begin(store, "x", params={"a": 1})
     found = store.trial(uid)
     assert (found.status, found.state, found.finished, found.params) == (Status.RUNNING, "RUNNING", None, {"a": 1})
-    store.add_trial("x", trial(), TrialInfo(uid=uid))
+    add(store, "x", trial(), uid=uid)
     assert store.trial(uid).state == "SUCCEEDED"
 
 
@@ -209,14 +215,14 @@ def test_a_trial_whose_controller_is_gone_is_marked(store, monkeypatch):
     dead = Owner(2**22 + 1, "of long ago")
     with monkeypatch.context() as patch:
         patch.setattr(Owner, "this", classmethod(lambda cls: dead))
-        uid = store.begin_trial("x")
+        uid = begin(store, "x")
     assert (store.trial(uid).interrupted, store.trial(uid).state) == (True, "INTERRUPTED")
 
 
 def test_of_another_machines_trial_nobody_says_that_it_is_gone(store, monkeypatch):
     monkeypatch.setattr("socket.gethostname", lambda: "far")
     monkeypatch.setattr(Owner, "this", classmethod(lambda cls: Owner(2**22 + 1, "of long ago")))
-    uid = store.begin_trial("x")
+    uid = begin(store, "x")
     monkeypatch.undo()
     assert not store.trial(uid).interrupted
 
@@ -240,8 +246,8 @@ def test_several_processes_and_threads_write_at_once(tmp_path):
     def write():
         try:
             for number in range(10):
-                made, info = made_up(number, 2, 2)
-                store.add_trial("shared", made, info)
+                made = made_up(number, 2, 2)
+                add(store, "shared", made)
         except BaseException as error:
             failures.append(error)
 
@@ -257,7 +263,7 @@ def test_several_processes_and_threads_write_at_once(tmp_path):
 
 
 def test_a_store_goes_to_another_process_by_its_url(store):
-    uid = store.begin_trial("x")
+    uid = begin(store, "x")
     assert pickle.loads(pickle.dumps(store)).trial(uid).uid == uid
 
 
@@ -265,7 +271,7 @@ def test_a_store_goes_to_another_process_by_its_url(store):
 
 
 def test_nobody_else_can_read_it(store):
-    store.begin_trial("x")
+    begin(store, "x")
     path = Path(store.name)
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
@@ -343,7 +349,7 @@ def test_a_store_of_an_earlier_version_is_brought_up_to_date(tmp_path):
         connection.exec_driver_sql("INSERT INTO experiments VALUES (7, 'old', '2026-01-01 00:00:00')")
         assert "assertions" not in inspect(connection).get_table_names()
     with Store(tmp_path / "x.sqlite") as store:
-        uid = store.add_trial("old", trial({"score": 1}))
+        uid = add(store, "old", trial({"score": 1}))
         store.add_assertions(uid, check_assertions([parse_assertion("score", ">= 2")], {"score": 1}))
         (found,) = store.assertions(store.trials("old"))
         assert [experiment.name for experiment in store.experiments()] == ["old"]
@@ -355,5 +361,5 @@ def test_one_that_alembic_made_is_opened(tmp_path):
     with engine.begin() as connection:
         migrations.upgrade(connection)
     with Store(tmp_path / "x.sqlite") as store:
-        store.add_trial("x", trial({"score": 1}))
+        add(store, "x", trial({"score": 1}))
         assert store.trials()[0].started <= datetime.now(UTC)

@@ -20,7 +20,8 @@ from ansible_env.results.status import Status
 from ansible_env.storage.journal import Journal
 from ansible_env.testing import FakeEngine
 from ansible_env.trials import pool as pool_module
-from ansible_env.trials.run_trials import open_pool, run_trials
+from ansible_env.trials.pool import Pool
+from ansible_env.trials.run_trials import run_trials
 from ansible_env.trials.schedule import Planned, grid, plan, plan_calibration
 from ansible_env.trials.tuning import Runner, values_of
 
@@ -48,7 +49,7 @@ def env(answer: Any = score, hosts: Any = "abcd", **given: Any) -> RemoteEnv:
 
 
 def asked(found: RemoteEnv) -> list[tuple[str, ...]]:
-    return [job.hosts for job in found._engine.jobs]  # type: ignore[attr-defined]
+    return [job.hosts for job in found._target.engine.jobs]  # type: ignore[attr-defined]
 
 
 @pytest.mark.smoke
@@ -180,7 +181,7 @@ def test_who_leaves_the_loop_leaves_nothing_behind():
         for result in run_trials(bench, [{"x": n} for n in range(50)]):
             del result
             break
-        phases = Counter(job.playbook.split("\n")[1].split()[2] for job in bench._engine.jobs)  # type: ignore[attr-defined]
+        phases = Counter(job.playbook.split("\n")[1].split()[2] for job in bench._target.engine.jobs)  # type: ignore[attr-defined]
         assert phases["Setup"] <= phases["Teardown"] < 20
         assert not [t for t in threading.enumerate() if t.name.startswith("ansible_env-trial")]
 
@@ -239,7 +240,7 @@ def test_nothing_is_forgotten_whoever_comes(configurations, repeat, free):
 def test_a_calibration_is_the_same_on_every_host():
     with env() as bench:
         requests = list(plan_calibration(bench.hosts, {"x": 3}, repeat=2))
-        results = list(open_pool(bench).run(Planned(requests)))
+        results = list(Pool(bench).run(Planned(requests)))
     assert Counter(r.hosts for r in results) == Counter({(h,): 2 for h in "abcd"})
     with pytest.raises(ConfigError, match="compares hosts"):
         list(plan_calibration(["a"], {}))

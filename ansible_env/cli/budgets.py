@@ -1,4 +1,4 @@
-"""Budgets of a call: what was asserted, against which baseline, and whether its trials kept to it."""
+"""Budgets: what `--assert` and the environment file assert about metrics, and the baseline to compare with."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _TEXT = re.compile(r"\s*(.+?)\s*((?:>=|<=|==|!=|>|<).*)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Budgets:
-    """What the trials of a call are judged by."""
+    """The assertions of a call."""
 
     budgets: Sequence[Assertion] = ()
     baseline: Mapping[str, float] | None = None
 
     def judge(self, metrics: Sequence[Mapping[str, Any]]) -> list[AssertionResult]:
-        """Judge trials together, by the median of each metric over them."""
+        """Check the trials together, by the median of each metric."""
         return check_assertions(self.budgets, medians(metrics), self.baseline) if metrics else []
 
 
@@ -45,8 +45,8 @@ def open_budgets(config: EnvironmentConfig, options: Judged) -> Budgets:
     """Return the budgets of the environment file and of the command line.
 
     Raises:
-        ConfigError: one of them is none, or needs a baseline that is not there; no host has been touched.
-        StoreError: the store, in which the baseline is, cannot be read.
+        ConfigError: one cannot be read, or needs a baseline that does not exist; no host has been touched.
+        StoreError: the store with the baseline cannot be read.
     """
     budgets = [*config.assertions, *map(_budget, options.asserted or [])]
     baseline, store = options.baseline, options.store
@@ -57,21 +57,21 @@ def open_budgets(config: EnvironmentConfig, options: Judged) -> Budgets:
         hint = "--baseline: a JSON file, a bundle, or trials of the store"
         raise ConfigError(Problem("there is no baseline", f"assert.{needing[0].metric}", config.source, hint=hint))
     if baseline is not None:
-        found = read_baseline(baseline, Path(), store)
+        metrics = read_baseline(baseline, Path(), store)
     else:
-        found = read_baseline(str(config.baseline), config.base_dir, store)
+        metrics = read_baseline(str(config.baseline), config.base_dir, store)
     for budget in needing:
-        if budget.metric not in found:
+        if budget.metric not in metrics:
             what = f"the baseline {baseline or config.baseline} has no number {budget.metric!r}"
-            raise ConfigError(Problem(what, f"assert.{budget.metric}", hint=nearest(budget.metric, found)))
-    return Budgets(budgets, found)
+            raise ConfigError(Problem(what, f"assert.{budget.metric}", hint=nearest(budget.metric, metrics)))
+    return Budgets(budgets, metrics)
 
 
 def read_baseline(reference: str, base_dir: Path, store: str | None) -> dict[str, float]:
     """Return the metrics of a JSON file, of a bundle, or the medians of trials in the store.
 
     Raises:
-        ConfigError: there is no such thing.
+        ConfigError: nothing has this name, or it has no metrics.
         StoreError: the store cannot be read.
     """
     path = base_dir / Path(reference).expanduser()
@@ -81,20 +81,20 @@ def read_baseline(reference: str, base_dir: Path, store: str | None) -> dict[str
     if path.is_file():
         return medians(_in_file(path))
     with Store(store) as opened:
-        found = [trial for trial in select(opened, reference) if trial.status.is_succeeded()]
-    if not found:
+        trials = [trial for trial in select(opened, reference) if trial.status.is_succeeded()]
+    if not trials:
         raise ConfigError(Problem("none of these trials has succeeded", "--baseline", hint=reference))
-    return medians([trial.metrics for trial in found])
+    return medians([trial.metrics for trial in trials])
 
 
 def medians(sets: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """Return the median of each number over those that have it."""
+    """Return the median of each metric that is a number."""
     values: dict[str, list[float]] = {}
     for metrics in sets:
         for name, value in metrics.items():
             if isinstance(value, int | float) and not isinstance(value, bool):
                 values.setdefault(name, []).append(float(value))
-    return {name: statistics.median(found) for name, found in values.items()}
+    return {name: statistics.median(numbers) for name, numbers in values.items()}
 
 
 def _budget(text: str) -> Assertion:
@@ -119,10 +119,10 @@ def _in_file(path: Path) -> list[Mapping[str, Any]]:
         if not isinstance(data, Mapping):
             raise TypeError("it is no mapping")
         trials = data.get("trials", [data])
-        found = [trial.get("metrics", trial) for trial in trials if trial.get("status", "SUCCEEDED") == "SUCCEEDED"]
-        if not found or not all(isinstance(metrics, Mapping) for metrics in found):
+        sets = [trial.get("metrics", trial) for trial in trials if trial.get("status", "SUCCEEDED") == "SUCCEEDED"]
+        if not sets or not all(isinstance(metrics, Mapping) for metrics in sets):
             raise TypeError("it holds no metrics")
     except (OSError, ValueError, TypeError, AttributeError) as error:
         hint = "a mapping of metrics to numbers, or what `trial -o json` printed"
         raise ConfigError(Problem(f"cannot be taken as a baseline: {error}", "--baseline", path, hint=hint)) from error
-    return found
+    return sets

@@ -25,7 +25,7 @@ from ansible_env.storage.store import Store
 
 Values = dict[str, list[float]]
 
-MOST_HOSTS = 4
+MAX_HOSTS = 4
 """Hosts that a warning names."""
 
 
@@ -78,25 +78,25 @@ def compare(options: CompareOptions) -> str:
 
 
 def _succeeded(trials: Sequence[StoredTrial], name: str) -> list[StoredTrial]:
-    """Return the trials that say something about the benchmark."""
+    """Return the trials that succeeded."""
     good = [trial for trial in trials if trial.status.is_succeeded()]
     if not good:
         raise ConfigError(Problem("none of these trials has succeeded", name))
     if len(good) < len(trials):
-        console.say_error(f"{name}: {plural(len(trials) - len(good), 'trial')} did not succeed and not counted")
+        console.say_error(f"{name}: {plural(len(trials) - len(good), 'trial')} did not succeed and are not counted")
     return good
 
 
 def _of_groups(trials: Sequence[StoredTrial]) -> Values:
-    found: Values = {}
+    by_metric: Values = {}
     for trial in trials:
         for name, value in _numbers(trial.metrics):
-            found.setdefault(name, []).append(value)
-    return found
+            by_metric.setdefault(name, []).append(value)
+    return by_metric
 
 
 def _pairs(store: Store, a: StoredTrial, b: StoredTrial) -> tuple[Values, Values, str]:
-    """Return the values of two trials host by host: in pairs where the hosts are the same."""
+    """Return the values of two trials by host: in pairs where the hosts are the same."""
     of_a, of_b = ({host.host: dict(_numbers(host.metrics)) for host in store.hosts([trial])} for trial in (a, b))
     same = [host for host in of_a if host in of_b]
     if same != list(of_a) or len(of_a) != len(of_b):
@@ -111,11 +111,11 @@ def _pairs(store: Store, a: StoredTrial, b: StoredTrial) -> tuple[Values, Values
 
 
 def _by_metric(hosts: Any) -> Values:
-    found: Values = {}
+    by_metric: Values = {}
     for values in hosts:
         for name, value in values.items():
-            found.setdefault(name, []).append(value)
-    return found
+            by_metric.setdefault(name, []).append(value)
+    return by_metric
 
 
 def _numbers(metrics: Any) -> Iterator[tuple[str, float]]:
@@ -125,11 +125,11 @@ def _numbers(metrics: Any) -> Iterator[tuple[str, float]]:
 
 
 def warnings(unlike: Sequence[Difference]) -> Iterator[str]:
-    """Yield in what the hosts of the two sides differ: what is found then may be due to that."""
+    """Yield the differences between the hosts of both sides; a difference of metrics may be due to them."""
     for difference in unlike:
         if difference.fact == MACHINE:
             a, b = (
-                some(sorted({*itertools.chain(*side.values())}), MOST_HOSTS) for side in (difference.a, difference.b)
+                some(sorted({*itertools.chain(*side.values())}), MAX_HOSTS) for side in (difference.a, difference.b)
             )
             where = f"A: {a}; B: {b}" if a != b else f"{a} was replaced, or installed anew"
             yield f"A and B were not run on the same machines: {where}"
@@ -139,8 +139,8 @@ def warnings(unlike: Sequence[Difference]) -> Iterator[str]:
 
 
 def _side(values: Mapping[Any, Sequence[str]]) -> str:
-    """Return values, and whose they are where there are several."""
-    texts = [(visible(str(value)), some(hosts, MOST_HOSTS)) for value, hosts in values.items()]
+    """Return values, with their hosts where there are several values."""
+    texts = [(visible(str(value)), some(hosts, MAX_HOSTS)) for value, hosts in values.items()]
     if len(texts) == 1:
         return texts[0][0]
     return ", ".join(f"{value} ({hosts})" for value, hosts in texts)
@@ -176,10 +176,10 @@ def _percent(part: float | None) -> str:
     return "-" if part is None else f"{part * 100:+.1f} %"
 
 
-def sentences(found: Sequence[Comparison]) -> Iterator[str]:
-    """Yield what it means, in words."""
+def sentences(compared: Sequence[Comparison]) -> Iterator[str]:
+    """Yield the meaning in words."""
     yield ""
-    for item in found:
+    for item in compared:
         name = visible(item.metric)
         if item.verdict in ("higher", "lower", "differs"):
             interval = ""
@@ -188,11 +188,11 @@ def sentences(found: Sequence[Comparison]) -> Iterator[str]:
             how = "differs in B, with the same median" if item.verdict == "differs" else ""
             how = how or f"is {item.verdict} in B: {_percent(item.change)}{interval}"
             yield f"{name} {how} (p = {item.p:.4f})"
-    noise = [c for c in found if c.verdict == "noise"]
+    noise = [c for c in compared if c.verdict == "noise"]
     if noise:
         names = ", ".join(visible(c.metric) for c in noise)
         yield f"noise: {names}. No difference between A and B that could not be chance"
-    few = [c for c in found if c.verdict == "too few"]
+    few = [c for c in compared if c.verdict == "too few"]
     if few:
         names = ", ".join(visible(c.metric) for c in few)
         counts = f"{few[0].a.count} and {few[0].b.count}"

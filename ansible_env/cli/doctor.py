@@ -41,11 +41,11 @@ SOCKET_PATH = 104
 SOCKET_NAME = len("/ae-12345678/cp/") + 10 + len(".1234567890123456")
 """Bytes that follow the directory for temporary files in the path of ssh's control socket while it is made."""
 CLOCK_TOLERANCE = 2.0
-"""Seconds; below that it may as well be the time that the answer took."""
-PATIENCE = 60.0
+"""Seconds; a smaller offset may be the time that the answer took."""
+ANSWER_TIMEOUT = 60.0
 """Seconds that a host gets for its answer."""
 
-# Read by /bin/sh, which need not be bash. `value=no` is for what is missing.
+# A script for /bin/sh, which need not be bash. `value=no` says that something is missing.
 _QUESTIONS = r"""
 has() { command -v "$1" 2>/dev/null || echo no; }
 echo "system=$(uname -sr)"
@@ -58,7 +58,7 @@ echo "python3=$(python3 -c 'import sys; print(sys.version.split()[0])' 2>/dev/nu
 
 
 class Level(enum.StrEnum):
-    """How good a finding is."""
+    """The severity of a finding."""
 
     OK = "ok"
     WARN = "warn"
@@ -67,7 +67,7 @@ class Level(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """One result of the examination."""
 
     level: Level
     subject: str
@@ -90,13 +90,13 @@ class DoctorOptions(Connection):
 def doctor(options: DoctorOptions) -> Exit:
     """Find out what is wrong: on this machine, in the inventory, and on each host."""
     console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False, soft_wrap=True)
-    found: list[Finding] = []
+    findings: list[Finding] = []
     with Interrupts(), contextlib.ExitStack() as stack:
         for finding in _all_findings(options, stack):
-            found.append(finding)
+            findings.append(finding)
             with contextlib.suppress(BrokenPipeError):
                 _print(console, finding)
-    bad = [finding for finding in found if finding.level is Level.FAIL]
+    bad = [finding for finding in findings if finding.level is Level.FAIL]
     if not bad:
         return Exit.SUCCEEDED
     return Exit.UNREACHABLE if all(finding.unreachable for finding in bad) else Exit.FAILED
@@ -145,7 +145,7 @@ def _all_findings(options: DoctorOptions, stack: contextlib.ExitStack) -> Iterat
 
 
 def _questions(config: EnvironmentConfig | None) -> EnvironmentConfig:
-    """Return an environment that asks the hosts of another one, in its way of logging in."""
+    """Return an environment that asks the hosts of another one, with its options of the login."""
     data: dict[str, Any] = {
         "name": "doctor",
         "run": [_QUESTIONS],
@@ -153,7 +153,7 @@ def _questions(config: EnvironmentConfig | None) -> EnvironmentConfig:
         "shell_env_params": ["wanted_shell"],
         "results_stdout_pattern": r"^(\w+)=(.*)$",
         "shell": "sh",
-        "timeouts": {"run": PATIENCE},
+        "timeouts": {"run": ANSWER_TIMEOUT},
     }
     for name in ("hosts", "become", "become_user", "become_method") if config else ():
         if (value := getattr(config, name)) is not None:
@@ -167,15 +167,15 @@ def _host_findings(host: HostResult, config: EnvironmentConfig, clock: _Clock) -
         remedy = outcome.remedy if "doctor" not in outcome.remedy else "check its address, and that it is up"
         yield Finding(Level.FAIL, host.host, headline(host), remedy, unreachable=host.kind in ("unreachable", "auth"))
         return
-    told = {name: visible(str(value)) for name, value in host.metrics.items()}
+    answers = {name: visible(str(value)) for name, value in host.metrics.items()}
     shell = str(config.const_args["wanted_shell"])
-    text = f"answers: {told.get('system')}, as {told.get('user')}; /bin/sh is {told.get('sh')}"
-    text += f"; python3 {told.get('python3')}"
+    text = f"answers: {answers.get('system')}, as {answers.get('user')}; /bin/sh is {answers.get('sh')}"
+    text += f"; python3 {answers.get('python3')}"
     yield Finding(Level.OK, host.host, text)
-    if told.get("shell") == "no":
+    if answers.get("shell") == "no":
         remedy = f"install it, or name another one in the environment file: `shell: sh` instead of {shell}"
         yield Finding(Level.FAIL, host.host, f"has no {shell}", remedy)
-    if told.get("setsid") == "no":
+    if answers.get("setsid") == "no":
         remedy = "install util-linux (or busybox), or scripts that leave their process group cannot be ended"
         yield Finding(Level.WARN, host.host, "has no setsid", remedy)
     offset = clock.offset(host)
@@ -185,7 +185,7 @@ def _host_findings(host: HostResult, config: EnvironmentConfig, clock: _Clock) -
 
 
 class _Clock(Listener):
-    """Notes by our clock when each host answered."""
+    """Records when each host answered, by our clock."""
 
     def __init__(self) -> None:
         self._answered: dict[str, float] = {}
@@ -199,7 +199,7 @@ class _Clock(Listener):
         pass
 
     def offset(self, host: HostResult) -> float | None:
-        """Return how many seconds a host's clock is ahead, as far as that can be told."""
+        """Return how many seconds a host's clock is ahead, if both are known."""
         answered = self._answered.get(host.host)
         if answered is None or host.finished is None:
             return None
@@ -210,7 +210,7 @@ class _Clock(Listener):
 
 
 def controller_findings() -> Iterator[Finding]:
-    """Look at this machine."""
+    """Examine this machine."""
     yield Finding(Level.OK, "python", f"{platform.python_version()} ({sys.executable})")
     yield _core()
     yield _playbook()
@@ -228,8 +228,8 @@ def _core() -> Finding:
     except metadata.PackageNotFoundError:
         return Finding(Level.FAIL, "ansible-core", "is not installed", f"pip install 'ansible-core>={low},<{high}'")
     text = f"{version} (supported: {low} and newer, before {high})"
-    found = tuple(int(part) if part.isdecimal() else 0 for part in version.split(".")[:2])
-    if SUPPORTED[0] <= found < SUPPORTED[1]:
+    release = tuple(int(part) if part.isdecimal() else 0 for part in version.split(".")[:2])
+    if SUPPORTED[0] <= release < SUPPORTED[1]:
         return Finding(Level.OK, "ansible-core", text)
     return Finding(Level.WARN, "ansible-core", text, f"pip install 'ansible-core>={low},<{high}'")
 
@@ -260,11 +260,11 @@ def _runner() -> Finding:
 
 def _collection() -> Finding:
     plugin = Path("ansible_collections", "ansible_env", "bench", "plugins", "action", "phase.py")
-    found = next((Path(place) for place in sys.path if (Path(place) / plugin).is_file()), None)
-    if found is None:
+    place = next((Path(place) for place in sys.path if (Path(place) / plugin).is_file()), None)
+    if place is None:
         remedy = "install ansible-env again: pip install --force-reinstall ansible-env"
         return Finding(Level.FAIL, "collection", "ansible_env.bench is not where ansible-core looks", remedy)
-    return Finding(Level.OK, "collection", f"ansible_env.bench ({found / plugin.parts[0]})")
+    return Finding(Level.OK, "collection", f"ansible_env.bench ({place / plugin.parts[0]})")
 
 
 def _locale() -> Finding:
@@ -293,7 +293,7 @@ def _socket_path() -> Finding:
 
 
 def _output(command: list[str]) -> str | None:
-    """Return what a program says, or None if it fails."""
+    """Return the output of a program, or None if it fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=60, check=False)
     except (OSError, subprocess.TimeoutExpired):

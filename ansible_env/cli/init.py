@@ -56,7 +56,7 @@ class InitOptions(Common):
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What is known before anything is written."""
+    """The answers to the questions."""
 
     name: str
     hosts: tuple[str, ...]
@@ -70,7 +70,7 @@ def init(options: InitOptions) -> str:
     """Begin: write a commented environment file and an inventory, from a few questions or with --yes.
 
     Raises:
-        ConfigError: they are there already, an answer cannot be used, or there is nobody to ask.
+        ConfigError: a file exists already, an answer cannot be used, or stdin is no terminal.
     """
     directory = options.directory.expanduser()
     places = [directory / name for name in FILES]
@@ -102,11 +102,13 @@ def init(options: InitOptions) -> str:
 
 def _answers(options: InitOptions, directory: Path) -> Answers:
     if not options.yes and not sys.stdin.isatty():
-        raise ConfigError(Problem("there is nobody to ask", "init", hint="--yes takes the defaults"))
+        raise ConfigError(
+            Problem("stdin is no terminal: no question can be asked", "init", hint="--yes takes the defaults")
+        )
     ask = _given if options.yes else _asked
     name = ask("Name of the environment", options.name, slug(directory.absolute().name), _name)
     hosts = ask("Hosts over ssh, as a,b,c (none: this machine)", options.hosts, "", _hosts)
-    user = ask("Who logs in (nobody in particular: as ssh would)", options.user, "", str.strip) if hosts else ""
+    user = ask("User who logs in (none: as ssh decides)", options.user, "", str.strip) if hosts else ""
     command = ask("Command that runs the benchmark (none: an example)", options.command, "", str.strip)
     metrics = "lines"
     if command:

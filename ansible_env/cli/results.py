@@ -105,7 +105,7 @@ def _trials(store: Store, options: ResultsOptions) -> tuple[list[StoredTrial], i
     """Return the trials, and how many there were before some were left out for a table."""
     statuses, _ = parse_statuses(options.status or [])
     limit = options.limit
-    found = store.trials(
+    trials = store.trials(
         options.experiment,
         status=statuses,
         params=_conditions(options.where or []),
@@ -113,17 +113,17 @@ def _trials(store: Store, options: ResultsOptions) -> tuple[list[StoredTrial], i
         best=options.best,
         limit=limit if options.best and not options.sort and not options.status else None,
     )
-    if options.experiment and not found:
+    if options.experiment and not trials:
         check_experiment(store, options.experiment)
-    found = with_status(found, options.status or [])
+    trials = with_status(trials, options.status or [])
     if options.sort:
-        found = _sorted(found, options.sort)
+        trials = _sorted(trials, options.sort)
     wanted = limit or (TABLE_LIMIT if options.output is RowOutput.TABLE else None)
-    if wanted is None or len(found) <= wanted:
-        return found, 0
+    if wanted is None or len(trials) <= wanted:
+        return trials, 0
     # Without an order of their own, the newest are those that count.
-    chosen = found[:wanted] if options.best or options.sort else found[-wanted:]
-    return chosen, 0 if limit else len(found)
+    chosen = trials[:wanted] if options.best or options.sort else trials[-wanted:]
+    return chosen, 0 if limit else len(trials)
 
 
 def with_status(trials: list[StoredTrial], names: Sequence[str]) -> list[StoredTrial]:
@@ -140,24 +140,24 @@ def with_status(trials: list[StoredTrial], names: Sequence[str]) -> list[StoredT
 
 def parse_statuses(names: Sequence[str]) -> tuple[list[Status], bool]:
     """Return statuses by their names, and whether INTERRUPTED is among them, which the store has as RUNNING."""
-    found: list[Status] = []
+    statuses: list[Status] = []
     for name in names:
         status = Status.RUNNING if name.upper() == "INTERRUPTED" else Status.parse(name)
         if status is Status.UNKNOWN:
             known = [*(s.name for s in Status if s is not Status.UNKNOWN), "INTERRUPTED"]
             raise ConfigError(Problem(f"there is no status {name!r}", "--status", hint=f"one of {', '.join(known)}"))
-        found.append(status)
-    return found, "INTERRUPTED" in {name.upper() for name in names}
+        statuses.append(status)
+    return statuses, "INTERRUPTED" in {name.upper() for name in names}
 
 
 def _conditions(texts: Sequence[str]) -> dict[str, str]:
-    found = {}
+    conditions = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise ConfigError(Problem(f"{text!r} is not NAME=VALUE", "--where"))
-        found[name] = value
-    return found
+        conditions[name] = value
+    return conditions
 
 
 def since(text: str, now: datetime, option_name: str = "--since") -> datetime:

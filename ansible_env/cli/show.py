@@ -73,7 +73,7 @@ def validate(options: ValidateOptions) -> str:
     for problem in values.ignored:
         console.say_error(f"warning: {problem}")
     missing = [] if values else _missing(config)
-    hosts = None if missing else _checked(options, config, values)  # else nobody has tried to give them
+    hosts = None if missing else _checked(options, config, values)
     lines = [f"  {label:11} {text}\n" for label, text in _summary(config, hosts, missing)]
     return "".join([f"{visible(str(options.environment))}: OK\n", *lines])
 
@@ -97,7 +97,7 @@ def _checked(options: ValidateOptions, config: EnvironmentConfig, values: Values
 
 
 def _missing(config: EnvironmentConfig) -> list[str]:
-    """Return what a trial has to be given, as far as the file says."""
+    """Return the parameters that a trial requires, as far as the file says."""
     with contextlib.suppress(ConfigError):
         tunables = selected_groups(config).tunables
         return [name for name in config.required_args if name not in tunables and name not in config.const_args]

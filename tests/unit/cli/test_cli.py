@@ -361,7 +361,7 @@ def test_a_signal_that_was_ignored_stays_ignored(call):
         ({}, ("--params-file", "nowhere.yml"), "nowhere.yml: cannot be read"),
         ({}, ("--params-file", "list.yml"), "list.yml: must be a mapping"),
         ({}, ("--vault-password-file", "nowhere"), "nowhere: --vault-password-file: there is no such file"),
-        ({}, ("--vault-id", "x@prompt"), "nobody can be asked"),
+        ({}, ("--vault-id", "x@prompt"), "there is no prompt while a trial runs"),
         ({}, ("-e", "novalue"), "-e novalue: must be name=value"),
         ({}, ("-e", "@nowhere.yml"), "nowhere.yml: -e: there is no such file"),
         ({}, ("-e", "{a"), "-e {a: is no JSON or YAML mapping"),

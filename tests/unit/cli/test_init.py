@@ -89,7 +89,7 @@ def test_how_metrics_are_printed(tmp_path, metrics, key, value):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "there is nobody to ask"),
+        ([], "stdin is no terminal"),
         (["--yes", "--run", "x", "--metrics", "("], "--metrics"),
         (["--yes", "--hosts", "a b"], "'a b' is no host"),
         (["--yes", "--hosts", "a,a"], "twice"),
@@ -116,7 +116,7 @@ def test_questions_are_asked_until_the_answers_can_be_used(tmp_path):
         (r"Name of the environment \[db\]:", ""),
         ("Hosts over ssh.*:", "a b"),
         ("Hosts over ssh.*:", "db1,db2"),
-        ("Who logs in.*:", "bench"),
+        ("User who logs in.*:", "bench"),
         ("Command that runs.*:", shlex.join(["echo", "score=1"])),
         (r"How does it print.*\[lines\]:", "("),
         (r"How does it print.*\[lines\]:", ""),

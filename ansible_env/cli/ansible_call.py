@@ -66,9 +66,7 @@ def _files(given: Connection, problems: list[Problem]) -> Iterator[str]:
         label, at, source = text.rpartition("@")
         if source == "prompt" or source.startswith("prompt_"):
             hint = "name a file, or a program that prints the password"
-            problems.append(
-                Problem("there is no prompt while a trial runs", f"--vault-id {text}", hint=hint)
-            )
+            problems.append(Problem("there is no prompt while a trial runs", f"--vault-id {text}", hint=hint))
             continue
         yield f"--vault-id={label}{at}{_existing('--vault-id', Path(source), problems)}"
 

@@ -10,8 +10,8 @@ from typing import Any
 from ansible_env.cli.options import Running
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.results.trial import TrialRequest
+from ansible_env.storage.bundle.directories import CALL_FILE, new_call
 from ansible_env.storage.bundle.files import to_json, write_private
-from ansible_env.storage.bundle.place import CALL_FILE, new_call
 from ansible_env.storage.database.connection import without_password
 from ansible_env.trials.run_trial import attempt_name
 

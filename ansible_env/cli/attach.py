@@ -12,7 +12,7 @@ from ansible_env.cli.exits import Exit, Interrupts
 from ansible_env.cli.options import AttachOptions, Display, Running
 from ansible_env.cli.preparing import prepare
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.storage.bundle.place import CALL_FILE, root
+from ansible_env.storage.bundle.directories import CALL_FILE, root
 from ansible_env.storage.journal import Journal
 
 

@@ -17,8 +17,8 @@ from ansible_env.cli.options import Common, argument, option
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.errors import ConfigError, MetricsPatternError, Problem
 from ansible_env.results.metrics.pattern import compile_pattern
+from ansible_env.storage.bundle.directories import slug
 from ansible_env.storage.bundle.files import write_whole
-from ansible_env.storage.bundle.place import slug
 
 PATTERN = r"^(\w+)=(\S+)$"
 """Lines as `score=12.5`."""

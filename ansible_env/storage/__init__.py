@@ -1,1 +1,1 @@
-"""What a trial leaves behind: its bundle (a directory), its journal, and its rows in the store (a database)."""
+"""What is kept of a trial: its bundle (a directory), its journal, and its rows in the store (a database)."""

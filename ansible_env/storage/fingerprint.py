@@ -1,7 +1,7 @@
-"""What a host is: kernel, CPU, memory, how its clock and its power are set.
+"""Fingerprints of hosts: kernel, CPU, memory, clock and power settings.
 
-Results of unlike hosts are not to be compared lightly. The script is POSIX sh and only reads. What a host does not
-know is left out.
+They show whether results of different hosts are comparable. The script is POSIX sh and only reads. Facts that a host
+does not know are left out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 __all__ = ["SCRIPT", "TIMEOUT", "of_this_machine", "parse"]
 
 TIMEOUT = 15.0
-"""Seconds that a host may take."""
+"""Longest time for the script, in seconds."""
 
 SCRIPT = r"""
 say() { [ -z "$2" ] || printf 'ansible_env.%s=%s\n' "$1" "$2"; }
@@ -43,8 +43,8 @@ _NUMBERS = {"cpus": int, "memory_kib": int, "swap_kib": int, "load": float}
 
 
 def parse(stdout: str) -> dict[str, Any]:
-    """Return what the script printed. Of the machine id only a hash is kept, as machine-id(5) wants it."""
-    found: dict[str, Any] = {}
+    """Return the facts in the script's output. Only a hash of the machine id is kept, as machine-id(5) requires."""
+    facts: dict[str, Any] = {}
     for line in stdout.splitlines():
         name, equals, text = line.partition("=")
         if not equals or not name.startswith(_PREFIX):
@@ -53,14 +53,14 @@ def parse(stdout: str) -> dict[str, Any]:
         if name == "machine_id":
             text = hmac.new(text.encode(), b"ansible_env", hashlib.sha256).hexdigest()[:32]
         try:
-            found[name] = _NUMBERS[name](text) if name in _NUMBERS else text
+            facts[name] = _NUMBERS[name](text) if name in _NUMBERS else text
         except ValueError:
             continue
-    return found
+    return facts
 
 
 def of_this_machine() -> dict[str, Any]:
-    """Return what the controller is; empty where that cannot be told."""
+    """Return the fingerprint of the controller; empty if the script cannot run."""
     try:
         done = subprocess.run(
             ["/bin/sh", "-s"], input=SCRIPT, capture_output=True, text=True, timeout=TIMEOUT, errors="replace"

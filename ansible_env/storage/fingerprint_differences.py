@@ -1,4 +1,4 @@
-"""In what the hosts of some trials are unlike those of others, by their fingerprints. Pure."""
+"""Differences between the hosts of two sets of trials, by their fingerprints."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 __all__ = ["Difference", "differences"]
 
 MACHINE = "machine_id"
-_PASSING = frozenset({"load"})
-"""What is another thing each time."""
+_VOLATILE = frozenset({"load"})
+"""Facts that differ each time."""
 _TOLERANCE = 0.01
-"""By which memory may differ: a kernel takes a little more or less of it."""
+"""Share by which memory may differ: kernels reserve different amounts."""
 
 Fingerprints = Iterable[Mapping[str, Mapping[str, Any]]]
-"""Of each trial: by host, by fact."""
+"""For each trial: facts by host."""
 Values = dict[Any, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A fact that is not the same on both sides."""
+    """A fact that differs between the two sides."""
 
     fact: str
     a: Mapping[Any, list[str]]
@@ -32,13 +32,12 @@ class Difference:
 def differences(a: Fingerprints, b: Fingerprints) -> list[Difference]:
     """Return the facts that both sides know and that differ between them.
 
-    A host that is on both sides is compared with itself. Where the hosts are others, the values count, whichever host
-    has them.
+    A host on both sides is compared with itself. If the sides have different hosts, only the values are compared.
     """
     first, second = _by_fact(a), _by_fact(b)
-    found = []
+    different = []
     for fact in first:
-        if fact in _PASSING or fact not in second:
+        if fact in _VOLATILE or fact not in second:
             continue
         one, other = first[fact], second[fact]
         close = _TOLERANCE if fact.endswith("_kib") else 0.0
@@ -47,20 +46,20 @@ def differences(a: Fingerprints, b: Fingerprints) -> list[Difference]:
         else:
             same = _same(_values(one), _values(other), close)
         if not same:
-            found.append(Difference(fact, _who(one), _who(other)))
-    return found
+            different.append(Difference(fact, _hosts_by_value(one), _hosts_by_value(other)))
+    return different
 
 
 def _by_fact(trials: Fingerprints) -> dict[str, dict[str, list[Any]]]:
-    """Return all values, by fact and host: a host may have been changed between two trials."""
-    found: dict[str, dict[str, list[Any]]] = {}
+    """Return all values by fact and host. A host may have changed between two trials."""
+    by_fact: dict[str, dict[str, list[Any]]] = {}
     for trial in trials:
         for host, facts in trial.items():
             for fact, value in facts.items():
-                values = found.setdefault(fact, {}).setdefault(host, [])
+                values = by_fact.setdefault(fact, {}).setdefault(host, [])
                 if value not in values:
                     values.append(value)
-    return found
+    return by_fact
 
 
 def _values(hosts: Mapping[str, list[Any]]) -> list[Any]:
@@ -68,7 +67,7 @@ def _values(hosts: Mapping[str, list[Any]]) -> list[Any]:
 
 
 def _same(one: Iterable[Any], other: Iterable[Any], close: float) -> bool:
-    """Whether each value of one side is one of the other's, too."""
+    """Whether each value of one side occurs on the other side."""
     one, other = list(one), list(other)
     return all(any(_alike(x, y, close) for y in other) for x in one) and all(
         any(_alike(x, y, close) for x in one) for y in other
@@ -79,9 +78,9 @@ def _alike(x: Any, y: Any, close: float) -> bool:
     return bool(x == y) or (close > 0 and abs(x - y) <= close * max(x, y))
 
 
-def _who(hosts: Mapping[str, list[Any]]) -> Values:
-    found: Values = {}
+def _hosts_by_value(hosts: Mapping[str, list[Any]]) -> Values:
+    by_value: Values = {}
     for host, values in hosts.items():
         for value in values:
-            found.setdefault(value, []).append(host)
-    return found
+            by_value.setdefault(value, []).append(host)
+    return by_value

@@ -1,9 +1,8 @@
-"""What a controller writes down about a trial, so that another one can take it up where the first was killed."""
+"""The journal: what a controller writes about a trial so that another one can resume it."""
 
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,14 +10,15 @@ from typing import Any
 
 from ansible_env.common import Owner
 from ansible_env.errors import ConfigError, LifecycleError, Problem
+from ansible_env.storage.bundle.files import write_private
 
 VERSION = 1
 
 
 class Journal:
-    """The state of one trial, in a directory of its own: `state.json`, and what each script came to.
+    """The state of one trial in its own directory: `state.json`, and the results of its scripts.
 
-    `results/<phase>/` is written by the phase task as soon as a script has ended, so that nothing is asked twice.
+    The phase task writes to `results/<phase>/` as soon as a script has ended, so that no script runs twice.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -32,7 +32,7 @@ class Journal:
 
         Raises:
             ConfigError: there is none, or it cannot be read.
-            LifecycleError: its controller still lives.
+            LifecycleError: its controller is still alive.
         """
         journal = cls(directory)
         try:
@@ -46,23 +46,23 @@ class Journal:
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise ConfigError(Problem(f"the trial's state cannot be read: {error}", file=journal._file)) from error
         if owner.lives() and owner != Owner.this():
-            raise LifecycleError(f"the trial's own controller (pid {owner.pid}) still follows it")
+            raise LifecycleError(f"the trial's own controller (pid {owner.pid}) is still running")
         journal._data = {**data, "owner": Owner.this().to_text()}
         journal._save()
         return journal
 
     def begin_trial(self, tunables: Mapping[str, Any], global_config: Mapping[str, Any]) -> None:
-        """Write down the parameters of a new trial; those that are secret must have been left out."""
+        """Record the parameters of a new trial, without secrets."""
         self._data |= {"tunables": dict(tunables), "global_config": dict(global_config), "phases": {}, "notes": {}}
         self._save()
 
     @property
     def trial(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The tunable values and the parameters from outside, as they were given to setup."""
+        """The tunable values and the parameters from outside that setup got."""
         return self._data.get("tunables", {}), self._data.get("global_config", {})
 
     def begin_phase(self, phase: str) -> str:
-        """Write down that a phase begins; return the key from which its runs on the targets get their names."""
+        """Record the start of a phase. Return the key for the names of its runs on the targets."""
         key = secrets.token_hex(16)
         self._data["phases"][phase] = {"key": key, "status": None}
         self.results(phase).mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -70,50 +70,45 @@ class Journal:
         return key
 
     def end_phase(self, phase: str, status: str) -> None:
-        """Write down how a phase ended."""
+        """Record how a phase ended."""
         self._data["phases"][phase]["status"] = status
         self._save()
 
     def remember(self, name: str, value: Any) -> None:
-        """Write down something of the trial that a later phase needs, as plain data; saved with the phase's end."""
+        """Record something that a later phase needs, as plain data. It is saved when the phase ends."""
         self._data.setdefault("notes", {})[name] = value
 
     def recall(self, name: str) -> Any:
-        """Return what was written down under a name; None if nothing was."""
+        """Return what was recorded under a name, or None."""
         return self._data.get("notes", {}).get(name)
 
     def interrupted(self) -> tuple[str, str] | None:
-        """Return the phase that was begun and not ended, and its key."""
+        """Return the phase that was begun and not ended, and its key; None if there is none."""
         for phase, state in self._data["phases"].items():
             if state["status"] is None:
                 return phase, state["key"]
         return None
 
     def status(self, phase: str) -> str | None:
-        """Return how a phase ended; None where it has not."""
-        found: str | None = self._data["phases"].get(phase, {}).get("status")
-        return found
+        """Return how a phase ended, or None if it has not."""
+        status: str | None = self._data["phases"].get(phase, {}).get("status")
+        return status
 
     def results(self, phase: str) -> Path:
-        """Return where the phase task writes what scripts came to."""
+        """Return the directory for the results of a phase's scripts."""
         return self.directory / "results" / phase
 
     def _save(self) -> None:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        new = self._file.with_suffix(".new")
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123
-            json.dump(self._data, file, indent=1, default=_plain)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self._file)
+        write_private(self._file, json.dumps(self._data, indent=1, default=_plain), sync=True)
 
 
 def _check(phases: Mapping[str, Mapping[str, str | None]]) -> None:
-    """Raise what the rest would raise later, where it is too late for a clear message."""
+    """Raise the errors of a wrong format now; a later one would have no clear message."""
     for state in phases.values():
         _ = state["key"], state["status"]
 
 
 def _plain(value: Any) -> Any:
-    """Return a number of numpy's as one of Python's, which are JSON."""
+    """Convert numpy's numbers to Python's, which are JSON."""
     return value.item() if hasattr(value, "item") else str(value)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ansible_env.errors import ConfigError
 from ansible_env.storage.bundle.bundle import Bundle
-from ansible_env.storage.bundle.place import CALL_FILE, root
+from ansible_env.storage.bundle.directories import CALL_FILE, root
 from ansible_env.storage.database.records import StoredTrial
 from ansible_env.storage.store import Store
 

@@ -1,12 +1,12 @@
-"""The store: every trial that was run, in a database, to be found, compared and drawn.
+"""The store: a database of all trials, for queries, comparisons and plots.
 
     store = Store()                                   # the one that `ansible-env` writes to
     for trial in store.trials("sqlite", best="score:max", limit=5):
         print(trial.id, trial.params, trial.metrics["score"])
     frame = store.to_frame("sqlite")                  # for pandas
 
-SQLite in a file by default, in WAL mode: several processes and threads may write at once. With a URL of SQLAlchemy, any
-server that it knows.
+By default it is an SQLite file in WAL mode: several processes and threads may write at once. A URL selects any other
+database that SQLAlchemy supports.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ansible_env.errors import ConfigError, Problem
 from ansible_env.results.assertions import AssertionResult
 from ansible_env.results.status import Status
 from ansible_env.results.trial import Trial
-from ansible_env.storage.bundle.place import root
+from ansible_env.storage.bundle.directories import root
 from ansible_env.storage.database import schema
 from ansible_env.storage.database.connection import Database, parse_url, shown
 from ansible_env.storage.database.frame import Level, as_frame, flat_rows
@@ -75,22 +75,22 @@ FILE = "store.sqlite"
 
 
 def default_url() -> str:
-    """Return where results go unless another store is named: $ANSIBLE_ENV_STORE, or a file beside the bundles."""
+    """Return the default store: $ANSIBLE_ENV_STORE, or a file beside the bundles."""
     return os.environ.get(URL_VARIABLE) or str(root() / FILE)
 
 
 class Store:
-    """A database of trials. Safe to be used from several threads; other processes open it for themselves."""
+    """A database of trials. Threads can share it; other processes open it for themselves."""
 
     def __init__(self, url: str | Path | None = None) -> None:
-        """Open a store, make it where there is none, and bring its schema up to date.
+        """Open a store, create it if it does not exist, and migrate its schema.
 
         Args:
-            url: a file for SQLite, or a URL of SQLAlchemy, such as `postgresql://user@host/database`.
+            url: an SQLite file, or a URL of SQLAlchemy such as `postgresql://user@host/database`.
 
         Raises:
-            ConfigError: it is no URL, or the driver for it is not installed.
-            StoreError: it cannot be opened, or was written by a later version.
+            ConfigError: it is not a URL, or its driver is not installed.
+            StoreError: it cannot be opened, or a later version wrote it.
         """
         self._database = Database(parse_url(url or default_url()))
 
@@ -110,11 +110,11 @@ class Store:
 
     @property
     def name(self) -> str:
-        """Where it is: a path, or a URL without its password."""
+        """The location: a path, or a URL without its password."""
         return shown(self._database.url)
 
     def close(self) -> None:
-        """End the connections. The store opens new ones when it is used again."""
+        """Close the connections. The store opens new ones when it is used again."""
         self._database.close()
 
     # Writing
@@ -171,11 +171,11 @@ class Store:
         return trial.uid
 
     def add_telemetry(self, uid: str, samples: Iterable[Sample]) -> None:
-        """Write telemetry of a trial, which may be running still.
+        """Write telemetry of a trial, which may still be running.
 
         Raises:
             ConfigError: there is no such trial.
-            StoreError: it cannot be written.
+            StoreError: the database cannot be written.
         """
         with self._database.writing() as connection:
             trial_id = self._id_of(connection, uid)
@@ -187,32 +187,32 @@ class Store:
 
         Raises:
             ConfigError: there is no such trial.
-            StoreError: it cannot be written.
+            StoreError: the database cannot be written.
         """
         with self._database.writing() as connection:
             _replace_assertions(connection, self._id_of(connection, uid), results)
 
-    def delete(self, found: Iterable[StoredTrial]) -> None:
-        """Forget trials, with all that belongs to them: all of them or none. Their bundles stay where they are.
+    def delete(self, selected: Iterable[StoredTrial]) -> None:
+        """Delete trials with everything that belongs to them: all of them or none. Their bundles remain.
 
         Raises:
-            StoreError: it cannot be written.
+            StoreError: the database cannot be written.
         """
-        ids = [trial.id for trial in found]
+        ids = [trial.id for trial in selected]
         with self._database.writing() as connection:
             for part in chunks(ids):
                 connection.execute(delete(trials).where(trials.c.id.in_(part)))
 
     def _id_of(self, connection: Connection, uid: str) -> int:
-        found = connection.execute(select(trials.c.id).where(trials.c.uid == uid)).scalar()
-        if found is None:
+        trial_id = connection.execute(select(trials.c.id).where(trials.c.uid == uid)).scalar()
+        if trial_id is None:
             raise ConfigError(f"the store {self.name} has no trial {uid}")
-        return int(found)
+        return int(trial_id)
 
     # Reading
 
     def experiments(self) -> list[StoredExperiment]:
-        """Return all experiments, the last one that was worked on first."""
+        """Return all experiments, the most recent one first."""
         with self._database.reading() as connection:
             return select_experiments(connection)
 
@@ -230,16 +230,16 @@ class Store:
         """Return trials, the oldest first.
 
         Args:
-            experiment: only of this one.
-            status: only with one of these.
-            params: only with these values of parameters.
-            since: only those that began then or later.
+            experiment: only those of this experiment.
+            status: only those with one of these statuses.
+            params: only those with these values of parameters.
+            since: only those that began at this time or later.
             best: `metric:max` or `metric:min`: only those that succeeded and have this metric, the best first.
             newest: the newest first.
-            limit: at most as many.
+            limit: the largest number of trials.
 
         Raises:
-            ConfigError: `best` is something else.
+            ConfigError: `best` has another form.
         """
         metric, order = parse_best(best) if best else (None, "new" if newest else "old")
         wanted = frozenset(status) or (frozenset([Status.SUCCEEDED]) if best else frozenset())
@@ -248,7 +248,7 @@ class Store:
             return select_trials(connection, query)
 
     def trial(self, reference: int | str) -> StoredTrial:
-        """Return one trial, by its id or its uid.
+        """Return one trial by its id or its uid.
 
         Raises:
             ConfigError: there is none.
@@ -256,41 +256,41 @@ class Store:
         is_id = isinstance(reference, int) or reference.isdecimal()
         query = Query(ids=[int(reference)]) if is_id else Query(uid=str(reference))
         with self._database.reading() as connection:
-            found = select_trials(connection, query)
-        if not found:
+            matches = select_trials(connection, query)
+        if not matches:
             raise ConfigError(Problem(f"the store {self.name} has no such trial", str(reference)))
-        return found[0]
+        return matches[0]
 
-    def hosts(self, found: Iterable[StoredTrial], *, every_phase: bool = False) -> list[StoredHost]:
-        """Return what came of trials on each host, in the phase that speaks for each trial, or in every one."""
+    def hosts(self, selected: Iterable[StoredTrial], *, every_phase: bool = False) -> list[StoredHost]:
+        """Return the results of hosts, from the deciding phase of each trial or from every phase."""
         with self._database.reading() as connection:
-            return list(select_hosts(connection, [trial.id for trial in found], every_phase=every_phase))
+            return list(select_hosts(connection, [trial.id for trial in selected], every_phase=every_phase))
 
     def telemetry(self, trial: StoredTrial) -> list[Sample]:
-        """Return the telemetry of a trial, in the order of time."""
+        """Return the telemetry of a trial, ordered by time."""
         with self._database.reading() as connection:
             return select_telemetry(connection, trial.id)
 
-    def assertions(self, found: Iterable[StoredTrial]) -> list[StoredAssertion]:
-        """Return what was asserted of trials, and whether it held."""
+    def assertions(self, selected: Iterable[StoredTrial]) -> list[StoredAssertion]:
+        """Return the results of the assertions of trials."""
         with self._database.reading() as connection:
-            return select_assertions(connection, [trial.id for trial in found])
+            return select_assertions(connection, [trial.id for trial in selected])
 
-    def fingerprints(self, found: Iterable[StoredTrial]) -> dict[int, dict[str, Any]]:
-        """Return what the hosts of trials are: by the trial's id, by host."""
+    def fingerprints(self, selected: Iterable[StoredTrial]) -> dict[int, dict[str, Any]]:
+        """Return the fingerprints of the hosts, by the trial's id and by host."""
         with self._database.reading() as connection:
-            return select_fingerprints(connection, [trial.id for trial in found])
+            return select_fingerprints(connection, [trial.id for trial in selected])
 
     def rows(self, experiment: str | None = None, *, level: Level = "trial", **query: Any) -> list[dict[str, Any]]:
-        """Return a flat row for each trial, or for each host of each trial; `query` as for `trials`.
+        """Return a flat row for each trial, or for each host of each trial. `query` has the arguments of `trials`.
 
-        Parameters are in columns `param.NAME`, metrics in `metric.NAME`.
+        The columns of parameters are `param.NAME`, those of metrics `metric.NAME`.
         """
-        found = self.trials(experiment, **query)
-        return flat_rows(found, self.hosts(found) if level == "host" else None)
+        selected = self.trials(experiment, **query)
+        return flat_rows(selected, self.hosts(selected) if level == "host" else None)
 
     def to_frame(self, experiment: str | None = None, *, level: Level = "trial", **query: Any) -> Any:
-        """Return the same as a DataFrame of pandas.
+        """Return the rows as a pandas DataFrame.
 
         Raises:
             ConfigError: pandas is not installed.

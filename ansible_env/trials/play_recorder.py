@@ -18,8 +18,8 @@ from ansible_env.results.phase_result import phase_result
 from ansible_env.results.policies import EVERY_HOST
 from ansible_env.results.trial import Trial, TrialRequest
 from ansible_env.storage.bundle.bundle_writer import BundleWriter
+from ansible_env.storage.bundle.directories import new_call
 from ansible_env.storage.bundle.origin import Origin, versions
-from ansible_env.storage.bundle.place import new_call
 from ansible_env.storage.bundle.reading import read_host
 from ansible_env.storage.store import Store
 

@@ -117,7 +117,7 @@ def test_attach_while_it_runs(anywhere: Bench, kind):
     script = "echo begun; sleep 4; echo score=7"
     with start(anywhere, kind, run=script, results_stdout_pattern=PATTERN) as controller:
         anywhere.until_begun()
-        with pytest.raises(LifecycleError, match="still follows"):
+        with pytest.raises(LifecycleError, match="is still running"):
             Journal.open(controller.journal)
         controller.kill()
         sweep_now()

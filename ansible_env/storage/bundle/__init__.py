@@ -1,1 +1,1 @@
-"""The bundle: everything that a trial leaves behind, in one directory that only its owner can read."""
+"""The bundle: the directory of one trial, which only its owner can read."""

@@ -1,4 +1,4 @@
-"""A bundle as one file."""
+"""Bundles as single files."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from pathlib import Path
 
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.storage.bundle.bundle import MANIFEST, Bundle
-from ansible_env.storage.bundle.place import slug
+from ansible_env.storage.bundle.directories import slug
 
 LEFT_OUT = frozenset({"state.json"})
-"""What only a controller has a use for: the key by which it finds its scripts on the hosts."""
+"""Files that only a controller needs: the key with which it finds its scripts on the hosts."""
 
 
 def archive_name(bundle: Bundle) -> str:
-    """Return a name that tells the bundle from others."""
+    """Return a file name that identifies the bundle."""
     return f"{slug(bundle.experiment)}-trial-{bundle.manifest['trial']}-{bundle.uid[:8]}"
 
 
 def export(bundle: Bundle, file: Path | None = None) -> Path:
-    """Make a .tar.gz of a bundle, for its owner alone, and return its path.
+    """Write a bundle to a .tar.gz that only its owner can read, and return the path.
 
     Raises:
-        ConfigError: the file is there already, or cannot be written.
+        ConfigError: the file exists or cannot be written.
     """
     name = archive_name(bundle)
     file = file or Path(f"{name}.tar.gz")
@@ -46,7 +46,7 @@ def export(bundle: Bundle, file: Path | None = None) -> Path:
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[Bundle]:
-    """Give the bundle in a directory, or the one in a file that `export` made, for as long as it is looked at.
+    """Yield the bundle in a directory, or the one in a file that `export` made.
 
     Raises:
         ConfigError: there is none.
@@ -59,15 +59,15 @@ def opened(path: Path) -> Iterator[Bundle]:
             with tarfile.open(path) as archive:
                 archive.extractall(directory, filter="data")
         except (tarfile.TarError, OSError, EOFError) as error:
-            raise ConfigError(Problem(f"is no exported bundle: {error}", file=path)) from error
-        found = next(iter(sorted(Path(directory).glob(f"*/{MANIFEST}"))), None)
-        if found is None:
-            raise ConfigError(Problem("is no exported bundle: there is no bundle.json in it", file=path))
-        yield Bundle.open(found.parent)
+            raise ConfigError(Problem(f"is not an exported bundle: {error}", file=path)) from error
+        manifest = next(iter(sorted(Path(directory).glob(f"*/{MANIFEST}"))), None)
+        if manifest is None:
+            raise ConfigError(Problem("is not an exported bundle: it has no bundle.json", file=path))
+        yield Bundle.open(manifest.parent)
 
 
 def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Leave out who made it: the file is for others."""
+    """Remove the owner: the file is for others."""
     member.uid = member.gid = 0
     member.uname = member.gname = ""
     member.mode = 0o600

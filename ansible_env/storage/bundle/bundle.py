@@ -1,14 +1,14 @@
-"""The bundle: all that a trial leaves behind, in one directory that nobody else can read.
+"""The bundle: the directory of one trial, which only its owner can read.
 
-bundle.json         what it is: uid, experiment, parameters (secrets masked), versions, git state
+bundle.json         uid, experiment, parameters (secrets masked), versions, git state
 environment.yml     the environment file as it was used
 boot.yml setup.yml run.yml teardown.yml     the playbooks that were run
-fingerprints.json   what the hosts are: kernel, CPU, memory, governor, machine id (hashed)
+fingerprints.json   properties of the hosts: kernel, CPU, memory, governor, machine id (hashed)
 events/PHASE.jsonl  Ansible's events
-logs/PHASE/         all that the scripts printed, for each host
-result.json         what came of it
-result.first.json   what came of it first, where `replay --save` has put another result in its place
-state.json results/ what another controller needs to take it up, see `ansible_env.storage.journal`
+logs/PHASE/         the complete output of the scripts on each host
+result.json         the result
+result.first.json   the first result, if `replay --save` has replaced it
+state.json results/ what another controller needs to resume the trial, see `ansible_env.storage.journal`
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from ansible_env.errors import ConfigError, Problem
 from ansible_env.results.trial import Trial
 from ansible_env.storage.bundle.files import to_json, write_private
 from ansible_env.storage.bundle.origin import Origin
-from ansible_env.storage.bundle.place import ROOT_VARIABLE, new_call, root
 
 __all__ = ["MANIFEST", "RESULT", "ROOT_VARIABLE", "Bundle", "Origin", "new_call", "root", "to_json", "write_private"]
 
@@ -32,12 +31,12 @@ FORMAT = 1
 MANIFEST = "bundle.json"
 RESULT = "result.json"
 FIRST_RESULT = "result.first.json"
-"""What was measured when the trial ran, where a replay has put another result in its place."""
+"""The result of the trial itself, if a replay has replaced it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """The directory of one trial."""
+    """The directory of one trial and its manifest."""
 
     directory: Path
     manifest: Mapping[str, Any]
@@ -82,7 +81,7 @@ class Bundle:
             _ = manifest["rules"].keys()
             datetime.fromisoformat(manifest["created"])
         except FileNotFoundError as error:
-            hint = "name the directory of a trial, as the last line of `trial` says it, with /trial-1 and so on"
+            hint = "name the directory of a trial: the last line of `trial`, followed by /trial-1 and so on"
             raise ConfigError(Problem("there is no bundle of a trial here", file=directory, hint=hint)) from error
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise ConfigError(Problem(f"the bundle cannot be read: {error}", file=path)) from error
@@ -90,12 +89,12 @@ class Bundle:
 
     @property
     def uid(self) -> str:
-        """The trial's name, which no other trial has."""
+        """The unique name of the trial."""
         return str(self.manifest["uid"])
 
     @property
     def experiment(self) -> str:
-        """The experiment that it belongs to."""
+        """The experiment of the trial."""
         return str(self.manifest["experiment"])
 
     @property
@@ -105,7 +104,7 @@ class Bundle:
 
     @property
     def logs(self) -> Path:
-        """Where the output of the phases is."""
+        """The directory for the output of the phases."""
         return self.directory / "logs"
 
     def write_result(self, data: Mapping[str, Any]) -> None:
@@ -113,7 +112,7 @@ class Bundle:
         write_private(self.directory / RESULT, to_json(data, indent=2) + "\n")
 
     def replace_result(self, data: Mapping[str, Any], rules: Mapping[str, Any]) -> Self:
-        """Put another result in the place of the first one, which is kept, and return the bundle with the new rules."""
+        """Replace the result, keep the first one, and return the bundle with the new rules."""
         first = self.directory / FIRST_RESULT
         if not first.exists():
             write_private(first, (self.directory / RESULT).read_text(encoding="utf-8"))

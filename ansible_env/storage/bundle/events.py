@@ -1,4 +1,4 @@
-"""Ansible's events, kept with a trial: what happened when, without what the logs have anyway."""
+"""Ansible's events, kept with a trial, without the output that is in the logs."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ansible_env.config.secrets import MASK
 from ansible_env.storage.bundle.files import to_json
 
 LONGEST_TEXT = 1000
-"""Characters of a text that are kept: scripts' output is in the logs."""
+"""Longest text that is kept, in characters. The output of scripts is in the logs."""
 _KEPT = ("counter", "event", "created", "event_data")
 _DROPPED = frozenset({"invocation"})
-"""The arguments of the author's own tasks, which may hold anything."""
+"""Arguments of the author's own tasks, which may contain secrets."""
 
 
 def append_events(path: Path, events: Iterable[Mapping[str, Any]], secrets: Sequence[str] = ()) -> None:
-    """Append events to a file that nobody else can read, a line of JSON for each."""
+    """Append events to a file that only its owner can read, one line of JSON each."""
     hidden = sorted({secret for secret in secrets if secret.strip()}, key=len, reverse=True)
     lines = [to_json(_clean({key: e[key] for key in _KEPT if key in e}, hidden)) + "\n" for e in events]
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""How files are written: whole or not at all, and those of a bundle for their owner alone."""
+"""Writing files as a whole; those of a bundle are readable by their owner only."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ from typing import Any
 from ansible_env.errors import ConfigError, Problem
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a file that nobody else can read. It is there whole, or as it was before."""
+def write_private(path: Path, text: str, *, sync: bool = False) -> None:
+    """Replace a file that only its owner can read, as a whole. With `sync`, it survives a power failure."""
     new = path.with_name(f"{path.name}.new")
     with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123
         file.write(text)
+        if sync:
+            file.flush()
+            os.fsync(file.fileno())
     new.replace(path)
 
 
 def write_whole(path: Path, text: str, option: str) -> None:
-    """Write a file that was asked for by an option.
+    """Write the file that an option names, as a whole or not at all.
 
     Raises:
         ConfigError: it cannot be written.
@@ -44,7 +47,7 @@ def write_whole(path: Path, text: str, option: str) -> None:
 
 
 def to_json(data: Any, *, indent: int | None = None) -> str:
-    """Return JSON that any reader takes and any terminal may show: ASCII, and no bare NaN."""
+    """Return JSON that any reader accepts and any terminal may show: ASCII without NaN and infinity."""
     return json.dumps(_finite(data), indent=indent, allow_nan=False, default=str)
 
 

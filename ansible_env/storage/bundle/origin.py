@@ -1,4 +1,4 @@
-"""Where a result comes from: the programs that made it, and the version of the environment file."""
+"""The origin of a result: the programs that produced it, and the version of the environment file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ansible_env.storage.fingerprint import of_this_machine
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What all trials of one environment have in common; worked out once, when it is loaded."""
+    """The common origin of all trials of an environment, determined once, when it is loaded."""
 
     environment: str
     """Its name."""
@@ -32,38 +32,38 @@ class Origin:
     versions: Mapping[str, str]
     git: Mapping[str, Any] | None
     controller: Mapping[str, Any] = field(default_factory=dict)
-    """What the machine is from which it is run."""
+    """Properties of the controller."""
     rules: Mapping[str, Any] = field(default_factory=dict)
-    """What metrics depend on; see `ansible_env.storage.bundle.rules`."""
+    """The keys that determine the metrics, see `ansible_env.storage.bundle.rules`."""
 
     @classmethod
     def of(cls, config: EnvironmentConfig) -> Self:
-        """Return where the results of an environment come from."""
+        """Return the origin of results of an environment."""
         file, text = environment_text(config)
         git = git_state(config.source.absolute()) if config.source else None
         return cls(config.name, config.source, file, text, versions(), git, of_this_machine(), rules_of(config))
 
 
 GIT_TIMEOUT = 10
-"""Seconds that git may take; a work tree on a network may hang."""
+"""Longest time for git in seconds. A work tree on a network may hang."""
 
 
 @functools.cache
 def versions() -> Mapping[str, str]:
-    """Return the versions of the programs that make a result."""
-    found = {"ansible_env": __version__, "python": python_version()}
+    """Return the versions of the programs that produce a result."""
+    versions = {"ansible_env": __version__, "python": python_version()}
     for name in ("ansible-core", "ansible-runner"):
         try:
-            found[name.replace("-", "_")] = metadata.version(name)
+            versions[name.replace("-", "_")] = metadata.version(name)
         except metadata.PackageNotFoundError:  # a copy on the path, without metadata
             continue
-    return found
+    return versions
 
 
 def git_state(file: Path) -> dict[str, Any] | None:
-    """Return the commit of the work tree that a file is in, and whether the file and its neighbours are in it.
+    """Return the commit of a file's work tree, and which files in its directory were changed.
 
-    None where there is no git, or the file is in no work tree.
+    Return None if git is missing, or the file is not in a work tree.
     """
     head = _git(file.parent, "rev-parse", "HEAD", "--show-toplevel", "--show-prefix")
     if head is None:
@@ -89,7 +89,7 @@ def _git(directory: Path, *arguments: str) -> str | None:
 
 
 def _without_password(url: str | None) -> str | None:
-    """Return a remote without the token that some have in it."""
+    """Return a remote without the password or token that it may contain."""
     if not url or not url.strip():
         return None
     url = url.strip()

@@ -1,4 +1,4 @@
-"""Results out of a bundle."""
+"""Reading results from a bundle."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _HOST_FIELDS = frozenset(field.name for field in fields(HostResult))
 
 
 def read_result(path: Path) -> dict[str, Any]:
-    """Return the document that a trial left.
+    """Read the result file of a trial.
 
     Raises:
         ConfigError: there is none, or it cannot be read.
@@ -30,7 +30,7 @@ def read_result(path: Path) -> dict[str, Any]:
         data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         _ = data["phases"], datetime.fromisoformat(data["started"]), data["status"]
     except FileNotFoundError as error:
-        hint = "`ansible-env attach` brings it to its end"
+        hint = "`ansible-env attach` completes it"
         raise ConfigError(Problem("the trial is not finished", file=path.parent, hint=hint)) from error
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise ConfigError(Problem(f"the result cannot be read: {error}", file=path)) from error
@@ -38,10 +38,10 @@ def read_result(path: Path) -> dict[str, Any]:
 
 
 def read_phases(data: Mapping[str, Any], path: Path) -> dict[str, PhaseResult]:
-    """Return the results of the phases in such a document.
+    """Return the results of the phases in a result file.
 
     Raises:
-        ConfigError: it is not of the form that we write.
+        ConfigError: it does not have our format.
     """
     try:
         return {name: _phase(phase) for name, phase in data["phases"].items()}
@@ -83,7 +83,7 @@ def read_host(name: str, data: Mapping[str, Any]) -> HostResult:
 
 
 def _metrics(data: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON has no NaN: `to_json` writes a text, which no pattern can give, as it would be a number."""
+    """Convert the texts that `to_json` writes for NaN and infinity. Parsed metrics never are these texts."""
     return {name: _NUMBERS.get(v, v) if isinstance(v, str) else v for name, v in data.items()}
 
 

@@ -1,4 +1,4 @@
-"""Metrics out of the logs of a trial once more: a pattern that was wrong costs no other run."""
+"""Replay: metrics parsed from the logs of a trial again, so that a wrong pattern does not require another run."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from ansible_env.storage.bundle.rules import config_of, scripts_in
 from ansible_env.supervisor.capture import log_path
 from ansible_env.supervisor.report import judge_metrics
 
-_JUDGED = (Kind.OK, Kind.METRICS_MISSING)
-"""Kinds that the metrics decide between; a script that failed stays one that failed."""
+_DECIDED_BY_METRICS = (Kind.OK, Kind.METRICS_MISSING)
+"""Kinds that the metrics decide between. A script that failed keeps its kind."""
 
 
 def replay(bundle: Bundle, rules: Mapping[str, Any]) -> dict[str, PhaseResult]:
-    """Return the results of a trial's phases as they would have been with these rules (see `bundle.rules`).
+    """Return the results of a trial's phases as these rules yield them (see `bundle.rules`).
 
     Raises:
         ConfigError: the trial has not run, its logs are gone, or a rule is wrong.
@@ -34,11 +34,11 @@ def replay(bundle: Bundle, rules: Mapping[str, Any]) -> dict[str, PhaseResult]:
     path = bundle.directory / RESULT
     phases = read_phases(read_result(path), path)
     if "run" not in phases:
-        raise ConfigError(Problem("the benchmark was not run in this trial: there are no metrics", file=path))
+        raise ConfigError(Problem("this trial did not run the benchmark: there are no metrics", file=path))
     run = phases["run"]
     scripts = _scripts(bundle)
     segments = _Segments(bundle)
-    # Of a host that succeeded without a required metric, none was expected.
+    # A host that succeeded without a required metric was not expected to report it.
     owed = bundle.manifest["rules"].get("required_metrics") or ()
     free = {h.host for h in run.hosts.values() if h.kind is Kind.OK and any(n not in h.metrics for n in owed)}
     hosts = [
@@ -55,12 +55,12 @@ def replay(bundle: Bundle, rules: Mapping[str, Any]) -> dict[str, PhaseResult]:
 def _host(
     host: HostResult, outputs: list[str] | None, config: EnvironmentConfig, required: Sequence[str], scripts: int
 ) -> HostResult:
-    if outputs is None:  # it has printed nothing that was kept: it was not started
+    if outputs is None:  # it has no log: the script was not started
         return host
-    kind, message = (Kind.OK, "") if host.kind in _JUDGED else (host.kind, host.message)
+    kind, message = (Kind.OK, "") if host.kind in _DECIDED_BY_METRICS else (host.kind, host.message)
     metrics: dict[str, Value] = {}
     for number, text in enumerate(outputs, 1):
-        found, words, values = judge_metrics(
+        kind_of_script, problem, values = judge_metrics(
             Kind.OK,
             "",
             text,
@@ -69,18 +69,17 @@ def _host(
             required=(),
         )
         metrics |= values
-        if found is not Kind.OK and kind is Kind.OK:
-            kind, message = found, words
+        if kind_of_script is not Kind.OK and kind is Kind.OK:
+            kind, message = kind_of_script, problem
     missing = [name for name in required if name not in metrics]
     if kind is Kind.OK and host.kind is not Kind.OK and len(outputs) < scripts:
-        kind, message = Kind.METRICS_MISSING, f"only {len(outputs)} of {scripts} scripts were run"
+        kind, message = Kind.METRICS_MISSING, f"only {len(outputs)} of {scripts} scripts ran"
     elif kind is Kind.OK and missing:
         kind, message = Kind.METRICS_MISSING, f"not in the output: {', '.join(missing)}"
     elif kind is Kind.OK:
-        message = host.message if host.kind is Kind.OK else "the metrics were found in the log"
-    return replace(
-        host, kind=kind, message=message, metrics=metrics, metrics_partial=bool(metrics) and kind not in _JUDGED
-    )
+        message = host.message if host.kind is Kind.OK else "the metrics are in the log"
+    partial = bool(metrics) and kind not in _DECIDED_BY_METRICS
+    return replace(host, kind=kind, message=message, metrics=metrics, metrics_partial=partial)
 
 
 def _scripts(bundle: Bundle) -> int:
@@ -91,7 +90,7 @@ def _scripts(bundle: Bundle) -> int:
 
 
 class _Segments:
-    """What each script of run has printed on a host; all of them, and former attempts, are in one log."""
+    """The output of each script of run on a host. One log holds all scripts, and those of earlier attempts."""
 
     def __init__(self, bundle: Bundle) -> None:
         self._logs = bundle.logs / "run"
@@ -106,20 +105,20 @@ class _Segments:
         data = path.read_bytes()
         sizes = self._sizes.get(path.name) or [len(data)]
         pieces, end = [], len(data)
-        for size in reversed(sizes):  # the last attempt's are at the end
+        for size in reversed(sizes):  # the last attempt is at the end
             pieces.append(data[max(0, end - size) : end])
             end -= size
         return [piece.decode("utf-8", "replace") for piece in reversed(pieces)]
 
 
 def _sizes(directory: Path) -> dict[str, list[int]]:
-    """Return the number of bytes that each script printed, in the order in which they ran, by the name of the log."""
-    found: dict[str, list[tuple[str, int]]] = {}
+    """Return the bytes that each script printed, in the order in which they ran, by the name of the log."""
+    sizes: dict[str, list[tuple[str, int]]] = {}
     for path in directory.glob("*.json"):
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             log, size = Path(data["stdout_log"]).name, int(data["stdout_bytes"])
         except (OSError, ValueError, LookupError, TypeError):
             continue
-        found.setdefault(log, []).append((data.get("started") or "", size))
-    return {log: [size for _, size in sorted(sizes)] for log, sizes in found.items()}
+        sizes.setdefault(log, []).append((data.get("started") or "", size))
+    return {log: [size for _, size in sorted(pairs)] for log, pairs in sizes.items()}

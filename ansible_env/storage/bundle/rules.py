@@ -1,4 +1,4 @@
-"""How metrics are made of output: what a bundle has to know so that they can be made again."""
+"""The rules that turn output into metrics. A bundle keeps them so that `replay` can apply them again."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ RULES = frozenset(
 
 
 def rules_of(config: EnvironmentConfig) -> dict[str, Any]:
-    """Return the keys of an environment file that metrics depend on."""
-    found: dict[str, Any] = json.loads(config.model_dump_json(include=set(RULES)))
-    return {name: value for name, value in found.items() if value is not None}
+    """Return the keys of an environment file that determine its metrics."""
+    rules: dict[str, Any] = json.loads(config.model_dump_json(include=set(RULES)))
+    return {name: value for name, value in rules.items() if value is not None}
 
 
 def config_of(rules: Mapping[str, Any]) -> EnvironmentConfig:
-    """Return an environment that has these rules, and nothing else of interest.
+    """Return an environment with these rules, and nothing else that matters.
 
     Raises:
-        ConfigError: one of them is wrong.
+        ConfigError: a rule is wrong.
     """
     return EnvironmentConfig.from_mapping({"name": "replay", "run": ["true"], **rules})
 
 
 def scripts_in(playbook: str) -> int:
-    """Return how many scripts a rendered phase has on each of its hosts; 1 where that differs from host to host."""
+    """Return how many scripts a rendered phase has on each host; 1 if that differs from host to host."""
     plays = yaml.load(playbook, Loader=yaml.BaseLoader)  # noqa: S506 - all values are text
     if len(plays) != 1:
         return 1

@@ -1,4 +1,4 @@
-"""The environment file as it was used, without the secrets that it may hold."""
+"""The environment file as it was used, with secrets masked."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.secrets import MASK
 from ansible_env.errors import ConfigError
 
-_NOTE = "# Written anew from {source}: it holds secrets, which are masked here. Comments are lost.\n"
+_NOTE = "# Rewritten from {source} without comments: it contains secrets, which are masked here.\n"
 
 
 def environment_text(config: EnvironmentConfig) -> tuple[str, str]:
-    """Return the name and the text of an environment file as it is kept.
+    """Return the name and the text of an environment file for a bundle.
 
-    It is the file itself. Only where that has the value of a secret in it, or where there is no file, it is written
-    anew.
+    The text is that of the file. If there is no file, or it contains the value of a secret, the text is generated.
     """
     source, secret, note = config.source, config.secret_names, ""
     data: Any = None
@@ -30,22 +29,22 @@ def environment_text(config: EnvironmentConfig) -> tuple[str, str]:
             if not secret or _masked(data, secret) == data:
                 return f"environment{source.suffix}", source.read_text(encoding="utf-8")
             note = _NOTE.format(source=source.name)
-        except (OSError, ValueError, ConfigError):  # the file has gone, or has changed
+        except (OSError, ValueError, ConfigError):  # the file was removed or changed
             data = None
     if data is None:
         data = json.loads(config.model_dump_json(exclude_defaults=True, fallback=str))
-    return "environment.yml", note + yaml.dump(_masked(data, secret), Dumper=_Dumper, sort_keys=False)
+    return "environment.yml", note + yaml.dump(_masked(data, secret), Dumper=_FileDumper, sort_keys=False)
 
 
-class _Dumper(yaml.SafeDumper):
+class _FileDumper(yaml.SafeDumper):
     pass
 
 
-_Dumper.add_representer(TaggedValue, lambda dumper, value: dumper.represent_scalar(value.tag, value.value))
+_FileDumper.add_representer(TaggedValue, lambda dumper, value: dumper.represent_scalar(value.tag, value.value))
 
 
 def _masked(data: Any, secret: frozenset[str], place: str = "") -> Any:
-    """Return data in which the values of secrets are masked, wherever a key has the name of one."""
+    """Return the data with the values of secrets masked, under any key with a secret's name."""
     if isinstance(data, Mapping):
         return {
             key: MASK

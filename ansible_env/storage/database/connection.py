@@ -1,4 +1,4 @@
-"""The database under the store: how it is opened, by whom it is locked, which version of the schema it has."""
+"""The database of the store: opening, locking, and the version of its schema."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ from ansible_env.storage.database.schema import REVISION, VERSION_TABLE, metadat
 LOCK_TIMEOUT = 60.0
 """Seconds to wait for another process that writes to the same SQLite file."""
 MIGRATION_LOCK = 0x616E7369
-"""Of PostgreSQL's advisory locks, ours."""
+"""Our key among PostgreSQL's advisory locks."""
 _WRITES = "ansible_env_writes"
 
 
 def parse_url(target: str | Path) -> URL:
-    """Return the URL of a database; anything without `://` is the path of an SQLite file.
+    """Return the URL of a database. Anything without `://` is the path of an SQLite file.
 
     Raises:
-        ConfigError: it is none.
+        ConfigError: it is not a URL of a database.
     """
     if isinstance(target, Path) or "://" not in target:
         return URL.create("sqlite", database=str(Path(target).expanduser().absolute()))
     try:
         url = make_url(target)
     except (ArgumentError, ValueError) as error:
-        hint = "a path, or such as postgresql://user@host/database"
+        hint = "a path, or a URL such as postgresql://user@host/database"
         raise ConfigError(Problem("is not the URL of a database", "--store", hint=hint)) from error
-    # SQLAlchemy 2.0 takes psycopg2 for this.
+    # SQLAlchemy 2.0 uses psycopg2 for this.
     return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
 
 
 class Database:
-    """An open database. Safe to be used from several threads; each process opens its own."""
+    """An open database. Threads can share it; each process opens its own."""
 
     def __init__(self, url: URL) -> None:
-        """Open the database, make it where there is none, and bring its schema up to date.
+        """Open the database, create it if it does not exist, and migrate its schema.
 
         Raises:
             ConfigError: no driver is installed for this kind of database.
-            StoreError: it cannot be opened, or was written by a later version.
+            StoreError: it cannot be opened, or a later version wrote it.
         """
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
@@ -61,26 +61,26 @@ class Database:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Give a connection for a consistent look at everything."""
+        """Yield a connection whose reads see a consistent state."""
         with errors_of(self.url), self._engine.begin() as connection:
             yield connection
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Give a connection on which all is written, or nothing."""
+        """Yield a connection whose writes are committed together or not at all."""
         with errors_of(self.url), self._writer.begin() as connection:
             yield connection
 
     def close(self) -> None:
-        """End the connections."""
+        """Close the connections."""
         self._engine.dispose()
 
     def _revision(self) -> str | None:
         with self._engine.connect() as connection:
             if not inspect(connection).has_table(VERSION_TABLE):
                 return None
-            found = connection.execute(select(version.c.version_num)).scalar()
-            return None if found is None else str(found)
+            revision = connection.execute(select(version.c.version_num)).scalar()
+            return None if revision is None else str(revision)
 
     def _migrate(self) -> None:
         with self._writer.begin() as connection:
@@ -91,15 +91,15 @@ class Database:
                 version.create(connection)
                 connection.execute(insert(version).values(version_num=REVISION))
                 return
-            # At call time: alembic takes longer to import than all the rest, and is hardly ever needed.
+            # At call time: alembic is slow to import and hardly ever needed.
             migrations = import_module("ansible_env.storage.database.migrations")
             if not migrations.upgrade(connection):
-                raise StoreError(f"the store {shown(self.url)} was written by a later version of ansible-env")
+                raise StoreError(f"a later version of ansible-env wrote the store {shown(self.url)}")
 
 
 @contextlib.contextmanager
 def errors_of(url: URL) -> Iterator[None]:
-    """Turn the errors of a database into one of ours, which names it and never its password."""
+    """Convert the errors of a database to StoreError, which names the database but not its password."""
     try:
         yield
     except SQLAlchemyError as error:
@@ -110,14 +110,14 @@ def errors_of(url: URL) -> Iterator[None]:
 
 
 def shown(url: URL) -> str:
-    """Return a URL for people."""
+    """Return a URL without its password."""
     if url.get_backend_name() == "sqlite" and url.database:
         return url.database
     return url.render_as_string(hide_password=True)
 
 
 def without_password(target: str) -> str | None:
-    """Return what may be written down of a store's place; None where nothing can be made of it without a password."""
+    """Return the location of a store for a file, or None if it does not work without its password."""
     url = parse_url(target)
     return None if url.password else shown(url)
 
@@ -138,7 +138,7 @@ def _sqlite(url: URL) -> Engine:
     if url.database and url.database != ":memory:":
         path = Path(url.database)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Results may hold anything. SQLite gives its other files the mode of this one.
+        # Results may contain secrets. SQLite gives its other files the mode of this one.
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
     engine = _engine(url, connect_args={"timeout": LOCK_TIMEOUT})
     event.listen(engine, "connect", _on_connect)
@@ -147,17 +147,17 @@ def _sqlite(url: URL) -> Engine:
 
 
 def _on_connect(connection: Any, _record: Any) -> None:
-    # The driver is not to begin transactions as it sees fit: _on_begin does.
+    # Prevents the driver from beginning transactions: _on_begin does.
     connection.isolation_level = None
     cursor = connection.cursor()
     _retried(cursor, "PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")  # a result that was said to be kept survives a power cut
+    cursor.execute("PRAGMA synchronous=FULL")  # a result that was reported as stored survives a power failure
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
 
 
 def _retried(cursor: Any, statement: str) -> None:
-    """Execute what SQLite refuses at once, without waiting, while another process does the same."""
+    """Execute a statement that SQLite refuses at once, without waiting, while another process does the same."""
     give_up = time.monotonic() + LOCK_TIMEOUT
     while True:
         try:
@@ -170,6 +170,6 @@ def _retried(cursor: Any, statement: str) -> None:
 
 
 def _on_begin(connection: Connection) -> None:
-    # Who begins to read and then wants to write finds that another has written: it has to say so first.
+    # A transaction that reads first and then writes fails if another process wrote in between.
     writes = connection.get_execution_options().get(_WRITES)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -19,7 +19,7 @@ HOST_COLUMNS = ("host", "status", "kind", "message", "rc", "started", "finished"
 
 
 def flat_rows(trials: Sequence[StoredTrial], hosts: Iterable[StoredHost] | None = None) -> list[dict[str, Any]]:
-    """Return a row for each trial, or for each host; every row has every column."""
+    """Return a row for each trial, or for each host. Every row has every column."""
     if hosts is None:
         rows = [{**_of_trial(trial), **_prefixed("metric", trial.metrics)} for trial in trials]
     else:
@@ -30,11 +30,11 @@ def flat_rows(trials: Sequence[StoredTrial], hosts: Iterable[StoredHost] | None 
 
 
 def columns(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the columns of all rows: fixed ones, parameters, metrics."""
+    """Return the columns of all rows: fixed columns, parameters, metrics."""
     names = dict.fromkeys(name for row in rows for name in row)
-    given = [name for name in names if name.startswith("param.")]
-    measured = [name for name in names if name.startswith("metric.")]
-    return [name for name in names if "." not in name] + given + measured
+    params = [name for name in names if name.startswith("param.")]
+    metrics = [name for name in names if name.startswith("metric.")]
+    return [name for name in names if "." not in name] + params + metrics
 
 
 def as_frame(rows: list[dict[str, Any]]) -> Any:
@@ -47,7 +47,7 @@ def as_frame(rows: list[dict[str, Any]]) -> Any:
 
 
 def optional(module: str, extra: str) -> Any:
-    """Return a module that only an extra brings.
+    """Import a module that an extra installs.
 
     Raises:
         ConfigError: it is not installed.

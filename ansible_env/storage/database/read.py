@@ -1,4 +1,4 @@
-"""Rows to results: what the store is asked for, as SQL."""
+"""Queries of the store: SQL from a query, results from rows."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ from ansible_env.storage.database.schema import (
 from ansible_env.storage.database.values import decode, encode, short
 
 CHUNK = 500
-"""Ids in one statement; databases limit how many parameters one may have."""
+"""Ids in one statement. Databases limit the number of its parameters."""
 
 Ids = Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which trials, and in which order."""
+    """Which trials to read, and in which order."""
 
     experiment: str | None = None
     status: frozenset[Status] = frozenset()
-    """Any of these; empty for all."""
+    """Any of these statuses; empty for all."""
     params: Mapping[str, Any] = field(default_factory=dict)
-    """Parameters that have these values."""
+    """Parameters that must have these values."""
     since: datetime | None = None
     uid: str | None = None
     ids: Ids | None = None
     metric: str | None = None
-    """Only finished trials that have this metric as a number, and sorted by it."""
+    """Only finished trials that have this metric as a number, sorted by it."""
     order: Literal["max", "min", "old", "new"] = "old"
-    """The largest or smallest metric first; without a metric, the oldest or the newest first."""
+    """The largest or smallest metric first; without a metric, the oldest or the newest trial first."""
     limit: int | None = None
 
 
@@ -57,7 +57,7 @@ def parse_best(text: str) -> tuple[str, str]:
     """Return the metric and the direction of `metric:max` or `metric:min`.
 
     Raises:
-        ConfigError: it is something else.
+        ConfigError: the text has another form.
     """
     metric, _, direction = text.rpartition(":")
     if not metric or direction not in ("max", "min"):
@@ -82,7 +82,7 @@ def select_trials(connection: Connection, query: Query) -> list[StoredTrial]:
 
 
 def select_hosts(connection: Connection, ids: Ids, *, every_phase: bool) -> Iterator[StoredHost]:
-    """Yield what came of trials on their hosts, in the phase that speaks for each trial or in every one."""
+    """Yield the results of hosts, from the deciding phase of each trial or from every phase."""
     of_host = select(metrics.c.trial_id, metrics.c.phase, metrics.c.host, metrics.c.name, *_value(metrics))
     hosts = select(host_results)
     if not every_phase:
@@ -99,7 +99,7 @@ def select_hosts(connection: Connection, ids: Ids, *, every_phase: bool) -> Iter
 
 
 def select_experiments(connection: Connection) -> list[StoredExperiment]:
-    """Return all experiments, the last one that was worked on first."""
+    """Return all experiments, the most recent one first."""
     succeeded = func.count().filter(trials.c.status == Status.SUCCEEDED.name)
     last = func.max(trials.c.started)
     statement = (
@@ -112,7 +112,7 @@ def select_experiments(connection: Connection) -> list[StoredExperiment]:
 
 
 def select_telemetry(connection: Connection, trial_id: int) -> list[Sample]:
-    """Return the telemetry of a trial, in the order of time."""
+    """Return the telemetry of a trial, ordered by time."""
     columns = telemetry.c.time, telemetry.c.host, telemetry.c.name, *_value(telemetry)
     statement = select(*columns).where(telemetry.c.trial_id == trial_id).order_by(telemetry.c.time, telemetry.c.id)
     return [
@@ -122,17 +122,17 @@ def select_telemetry(connection: Connection, trial_id: int) -> list[Sample]:
 
 
 def select_fingerprints(connection: Connection, ids: Ids) -> dict[int, dict[str, Any]]:
-    """Return what the hosts of trials are: by trial, by host."""
-    found: dict[int, dict[str, Any]] = {}
+    """Return the fingerprints of the hosts, by trial and host."""
+    fingerprints_of: dict[int, dict[str, Any]] = {}
     for part in chunks(ids):
         statement = select(fingerprints).where(fingerprints.c.trial_id.in_(part))
         for trial_id, host, facts in connection.execute(statement):
-            found.setdefault(trial_id, {})[host] = json.loads(facts)
-    return found
+            fingerprints_of.setdefault(trial_id, {})[host] = json.loads(facts)
+    return fingerprints_of
 
 
 def select_assertions(connection: Connection, ids: Ids) -> list[StoredAssertion]:
-    """Return what was asserted of trials."""
+    """Return the results of the assertions of trials."""
     columns = [column for column in assertions.c if column.name != "position"]
     order = assertions.c.trial_id, assertions.c.position
     return [
@@ -173,7 +173,7 @@ def _has_param(name: str, value: Any) -> Any:
     _, number, text = encode(value)
     same = params.c.number == number if text is None else params.c.text == text
     if isinstance(value, str):
-        try:  # from a command line everything is text
+        try:  # a text from a command line may be a number
             same = or_(same, params.c.number == float(value))
         except ValueError:
             truth = {"true": 1.0, "false": 0.0}.get(value.lower())
@@ -182,7 +182,7 @@ def _has_param(name: str, value: Any) -> Any:
 
 
 def chunks(ids: Ids) -> Iterator[Ids]:
-    """Yield ids, as many at once as one statement may have."""
+    """Yield the ids in chunks for one statement each."""
     return (ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK))
 
 
@@ -203,14 +203,14 @@ def _by_trial(connection: Connection, statement: Select[Any], column: Any, ids: 
 
 
 class _Owners:
-    """Which of the processes that run trials are gone; each is looked for once."""
+    """Which of the processes that run trials are gone. Each one is checked once."""
 
     def __init__(self) -> None:
         self._here = socket.gethostname()
         self._known: dict[str, bool] = {}
 
     def is_gone(self, controller: str, owner: str | None) -> bool:
-        if owner is None or controller != self._here:  # nobody can tell from here
+        if owner is None or controller != self._here:  # cannot be checked from here
             return False
         if owner not in self._known:
             self._known[owner] = not Owner.of_text(owner).lives()

@@ -1,4 +1,4 @@
-"""The rows of experiments and trials, which are made where there are none."""
+"""The rows of experiments and trials, created on first use."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def trial_row(connection: Connection, trial: Trial) -> int:
 
 
 def experiment_id(connection: Connection, name: str) -> int:
-    """Return the id of an experiment, and make it if there is none."""
+    """Return the id of an experiment. Create its row if there is none."""
     wanted = select(experiments.c.id).where(experiments.c.name == short(name))
     found = connection.execute(wanted).scalar()
     if found is not None:

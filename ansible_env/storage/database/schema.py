@@ -1,4 +1,4 @@
-"""The tables of the store. A change of them needs a migration in `migrations/versions`; a test compares the two."""
+"""The tables of the store. A change needs a migration in `migrations/versions`; a test compares the two."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from sqlalchemy import (
 )
 
 REVISION = "0002"
-"""The newest of the migrations."""
+"""The newest migration."""
 VERSION_TABLE = "ansible_env_version"
-"""Where a database has its revision; mlos_bench's storage has an `alembic_version` of its own."""
+"""Table with the revision of a database. mlos_bench's storage has an `alembic_version` of its own."""
 
 GROUP = ""
-"""Stands for the group of all hosts where a host's name would stand."""
+"""The value of a `host` column in rows about the whole group."""
 
 
 version = Table(VERSION_TABLE, MetaData(), Column("version_num", String(32), primary_key=True))
-"""As alembic makes it."""
+"""The table that alembic would create."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A time with its zone, also where the database knows none."""
+    """A time with its zone, even in databases that store none."""
 
     impl = DateTime
     cache_ok = True
@@ -46,14 +46,14 @@ class UtcDateTime(TypeDecorator[datetime]):
         return dialect.type_descriptor(DateTime(timezone=dialect.name != "sqlite"))
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return the time as it is written."""
+        """Convert a time for the database."""
         if value is None:
             return None
         value = value.astimezone(UTC)
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return the time that was written."""
+        """Convert a time from the database."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
@@ -74,7 +74,7 @@ def _trial(**more: Any) -> Column[int]:
 
 
 def _value() -> tuple[Column[Any], ...]:
-    """Return the columns of one value; see `ansible_env.storage.database.values`."""
+    """Return the columns of one value, see `ansible_env.storage.database.values`."""
     return Column("type", String(8), nullable=False), Column("number", Double), Column("text", Text)
 
 
@@ -96,14 +96,14 @@ trials = Table(
     Column("environment", Text, nullable=False),
     Column("status", String(16), nullable=False),
     Column("infrastructure", Boolean, nullable=False),
-    Column("phase", String(16)),  # the one that speaks for the trial
+    Column("phase", String(16)),  # the deciding phase
     Column("started", UtcDateTime, nullable=False),
     Column("finished", UtcDateTime),
     Column("elapsed", Double),
     Column("error", Text, nullable=False),
     Column("artifacts", Text),
     Column("controller", String(255), nullable=False),
-    Column("owner", Text),  # the process that runs it; null once it is finished
+    Column("owner", Text),  # the process that runs it; null for a finished trial
     Column("versions", Text, nullable=False),  # JSON
     Index("ix_trials_experiment", "experiment_id", "id"),
 )
@@ -146,7 +146,7 @@ host_results = Table(
     Column("task", Text),
     Column("stdout_log", Text),
     Column("stderr_log", Text),
-    Column("last_words", Text, nullable=False),  # the end of stderr, or of stdout, where the host did not succeed
+    Column("last_words", Text, nullable=False),  # the end of stderr or stdout, if the host did not succeed
     sqlite_with_rowid=False,
 )
 
@@ -198,4 +198,4 @@ assertions = Table(
 )
 
 PARTS = (params, phases, host_results, metrics, telemetry, fingerprints)
-"""The tables whose rows belong to a trial."""
+"""The tables with rows that belong to a trial."""

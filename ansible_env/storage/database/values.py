@@ -1,4 +1,4 @@
-"""A value of a script or of a parameter as columns of a database, and back."""
+"""Values of metrics and parameters as columns of a database."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ Columns = tuple[str, float | None, str | None]
 
 LONGEST_NAME = 255
 _EXACT = 2**53
-"""Whole numbers up to here are what they were after they have been a float."""
+"""Largest whole number that a float represents exactly."""
 
 
 def encode(value: Any) -> Columns:
-    """Return a value as its type, a number to sort and compute with, and a text where the number does not say it all.
+    """Return the type of a value, a number to sort and compute with, and a text if the number is not exact.
 
-    No database has to know NaN, infinity or large whole numbers: those are text.
+    NaN, infinity and large whole numbers are stored as text: not every database supports them.
     """
     if value is None:
         return "null", None, None
@@ -36,7 +36,7 @@ def encode(value: Any) -> Columns:
 
 
 def decode(kind: str, number: float | None, text: str | None) -> Any:
-    """Return the value that `encode` was given."""
+    """Return the value from its columns."""
     if kind == "float":
         return number if text is None else float(text)
     if kind == "int":
@@ -49,12 +49,12 @@ def decode(kind: str, number: float | None, text: str | None) -> Any:
 
 
 def clean(text: str) -> str:
-    """Return text that every database takes: PostgreSQL has no NUL in its texts, and UTF-8 no half surrogate pairs."""
+    """Return text that every database accepts: PostgreSQL allows no NUL, and UTF-8 no half surrogate pairs."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
 
 
 def short(name: str) -> str:
-    """Return a name that fits into its column: of a longer one the beginning, and a number to tell it from others."""
+    """Return a name that fits into its column. A longer one is cut and gets a hash, which keeps it unique."""
     name = clean(name)
     if len(name) <= LONGEST_NAME:
         return name

@@ -1,4 +1,4 @@
-"""Rows from results."""
+"""Rows of the store from results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ansible_env.storage.database.schema import GROUP
 from ansible_env.storage.database.values import clean, encode, short
 
 LAST_WORDS = 2000
-"""Characters of a failed host's output that the store keeps; all of it is in the bundle."""
+"""Characters of a failed host's output in the store. The bundle has all of it."""
 
 Row = dict[str, Any]
 
@@ -43,7 +43,7 @@ def phase_rows(trial_id: int, phases: Mapping[str, PhaseResult]) -> list[Row]:
 
 
 def host_rows(trial_id: int, phases: Mapping[str, PhaseResult]) -> list[Row]:
-    """Return the rows of a trial's hosts, phase by phase."""
+    """Return the rows of a trial's hosts in each phase."""
     return [
         {
             "trial_id": trial_id,
@@ -69,7 +69,7 @@ def host_rows(trial_id: int, phases: Mapping[str, PhaseResult]) -> list[Row]:
 
 
 def metric_rows(trial_id: int, phases: Mapping[str, PhaseResult]) -> list[Row]:
-    """Return the rows of a trial's metrics: of the group, and of each host."""
+    """Return the rows of a trial's metrics, of the group and of each host."""
     return [
         {"trial_id": trial_id, "phase": phase, "host": host, "name": name, **_value(value)}
         for phase, result in phases.items()
@@ -103,28 +103,28 @@ def telemetry_rows(trial_id: int, samples: Iterable[Sample]) -> list[Row]:
 
 
 def fingerprint_rows(trial_id: int, fingerprints: Mapping[str, Mapping[str, Any]]) -> list[Row]:
-    """Return the rows of what the hosts are."""
+    """Return the rows of the hosts' fingerprints."""
     return [
         {"trial_id": trial_id, "host": short(host), "facts": clean(json.dumps(dict(facts)))}
         for host, facts in fingerprints.items()
     ]
 
 
-def assertion_rows(trial_id: int, verdicts: Iterable[AssertionResult]) -> list[Row]:
-    """Return the rows of what was asserted."""
+def assertion_rows(trial_id: int, results: Iterable[AssertionResult]) -> list[Row]:
+    """Return the rows of results of assertions."""
     return [
         {
             "trial_id": trial_id,
             "position": position,
-            "metric": short(verdict.assertion.metric),
-            "comparison": verdict.assertion.text,
-            "passed": verdict.passed,
-            "value": _finite(verdict.value),
-            "threshold": _finite(verdict.limit),
-            "baseline": _finite(verdict.baseline),
-            "message": clean(verdict.message),
+            "metric": short(result.assertion.metric),
+            "comparison": result.assertion.text,
+            "passed": result.passed,
+            "value": _finite(result.value),
+            "threshold": _finite(result.limit),
+            "baseline": _finite(result.baseline),
+            "message": clean(result.message),
         }
-        for position, verdict in enumerate(verdicts)
+        for position, result in enumerate(results)
     ]
 
 
@@ -139,7 +139,7 @@ def _sets(result: PhaseResult) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _named(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Two names may be one once they are cleaned."""
+    """Two names may become one when they are cleaned."""
     return {short(name): value for name, value in metrics.items()}
 
 

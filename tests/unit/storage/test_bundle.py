@@ -128,7 +128,7 @@ def test_scripts_that_were_never_run_make_no_success(make):
     bundle = make({"h1": b"score=1\n"}, scripts=2)
     scripts(bundle, "h1", 8)
     code, trial = replay(bundle)
-    assert (code, trial["hosts"]["h1"]["message"]) == (1, "only 1 of 2 scripts were run")
+    assert (code, trial["hosts"]["h1"]["message"]) == (1, "only 1 of 2 scripts ran")
 
 
 def test_a_host_of_which_nothing_was_expected_owes_nothing(make):
@@ -193,7 +193,7 @@ def test_what_cannot_be_replayed(make, tmp_path):
     bundle = make({"h1": b""})
     assert "not a regular expression" in error(bundle.directory, "--pattern", "(")
     (tmp_path / "x.tar.gz").write_bytes(b"x")
-    assert "is no exported bundle" in error(tmp_path / "x.tar.gz")
+    assert "is not an exported bundle" in error(tmp_path / "x.tar.gz")
     assert "is not changed" in error(tmp_path / "x.tar.gz", "--save")
     (bundle.directory / "result.json").unlink()
     assert "not finished" in error(bundle.directory)
@@ -232,7 +232,7 @@ def test_an_exported_bundle_can_be_replayed_and_has_no_owner_in_it(make, tmp_pat
 def test_a_file_that_leads_out_of_its_directory_is_refused(tmp_path):
     with tarfile.open(tmp_path / "bad.tar", "w") as archive:
         archive.add(__file__, "../../evil")
-    with pytest.raises(ConfigError, match="no exported bundle"), opened(tmp_path / "bad.tar"):
+    with pytest.raises(ConfigError, match="not an exported bundle"), opened(tmp_path / "bad.tar"):
         pass
 
 

@@ -77,7 +77,7 @@ def test_only_its_owner_can_read_it(journal):
 
 def test_a_controller_killed_while_it_writes_leaves_the_last_state(journal, monkeypatch):
     before = state(journal)
-    monkeypatch.setattr(json, "dump", lambda *_, **__: (_ for _ in ()).throw(OSError("killed")))
+    monkeypatch.setattr(os, "fsync", lambda *_, **__: (_ for _ in ()).throw(OSError("killed")))
     with pytest.raises(OSError, match="killed"):
         journal.begin_phase("run")
     assert state(journal) == before

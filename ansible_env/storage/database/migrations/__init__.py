@@ -1,4 +1,4 @@
-"""Migrations of the store's schema, by alembic."""
+"""Migrations of the store's schema, with alembic."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sqlalchemy import Connection
 
 
 def upgrade(connection: Connection) -> bool:
-    """Bring the schema up to date within the connection's transaction; False if it is of a later version."""
+    """Migrate the schema within the connection's transaction. Return False if a later version wrote it."""
     config = configuration()
     config.attributes["connection"] = connection
     try:
         command.upgrade(config, "head")
-    except CommandError:  # the revision that it has is none of ours
+    except CommandError:  # an unknown revision
         return False
     return True
 

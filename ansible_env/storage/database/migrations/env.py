@@ -1,4 +1,4 @@
-"""What alembic runs to migrate; the connection, with its transaction, is that of the store."""
+"""The migration environment of alembic. The connection and its transaction are those of the store."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""One file for each version of the schema."""
+"""The versions of the schema, one file each."""

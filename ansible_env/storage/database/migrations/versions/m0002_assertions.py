@@ -1,4 +1,4 @@
-"""What was asserted of trials."""
+"""Results of assertions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Make the table."""
+    """Create the table."""
     op.create_table(
         "assertions",
         sa.Column("trial_id", sa.Integer(), nullable=False),

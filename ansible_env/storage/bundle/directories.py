@@ -1,4 +1,4 @@
-"""Where bundles lie."""
+"""The directories of bundles."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ CALL_FILE = "call.json"
 
 
 def root() -> Path:
-    """Return where results lie unless another place is chosen."""
+    """Return the default directory for results."""
     state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
     return Path(os.environ.get(ROOT_VARIABLE) or Path(state) / "ansible-env").expanduser()
 
 
 def new_call(name: str) -> Path:
-    """Return a directory for the trials of one call, below that of the experiment. It is not made yet."""
+    """Return a directory for the trials of one call, inside that of the experiment. It is not created yet."""
     return root() / slug(name) / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
 def slug(name: str) -> str:
-    """Return a name that is one for a directory: no name leads out of the place where it belongs."""
+    """Return a name that is safe as a directory name: it cannot lead to another directory."""
     return re.sub(r"[^A-Za-z0-9_.]+", "-", name).strip("-.")[:80] or "environment"

@@ -43,18 +43,19 @@ store-scale: venv ## 10,000 trials in a store: how long it takes to write one an
 store-kill: venv ## kill -9 of 20 sweeps at random moments: the store has every finished trial
 	@$(BIN)/python -m tests.tools.kill_sweeps
 
-test: venv packages check ## static checks and all tests (some minutes)
+test: venv packages check ## static checks, all tests, the smoke tests on the newest ansible-core (some minutes)
 	$(IN_VENV) pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
-	$(BIN)/nox -s smoke
+	$(if $(PYTEST_ARGS),,$(BIN)/nox -s smoke)
 
-test-fast: venv ## ruff, the tests without Ansible, and some with it on this machine: a first pass while you edit
+FAST = tests/unit tests/integration/test_task_result.py
+test-fast: venv ## a first pass while you edit: ruff, the tests without Ansible, a few with it on this machine
 	$(BIN)/ruff check .
-	$(IN_VENV) pytest -n $(WORKERS) --dist worksteal -m 'not slow' tests/unit tests/integration/test_task_result.py $(PYTEST_ARGS)
+	$(IN_VENV) pytest -n $(WORKERS) --dist worksteal -m 'not slow and not ssh' $(FAST) $(PYTEST_ARGS)
 
-smoke: venv packages ## about 60 tests through all layers on the newest ansible-core; `make test` includes it
+smoke: venv packages ## some tests through all layers on the newest ansible-core; `make test` includes them
 	$(BIN)/nox -s smoke -- $(PYTEST_ARGS)
 
-coverage: venv packages ## all tests, and which lines of the package they run, in the processes that they start too
+coverage: venv packages ## all tests, with the lines that they run, also in the processes that they start
 	@rm -f .coverage .coverage.*
 	$(IN_VENV) ANSIBLE_ENV_PASS='COVERAGE_*' coverage run -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 	@# A process that was killed while it wrote leaves a file that cannot be read.

@@ -21,7 +21,8 @@ from ansible_env.cli.parameters import given_values
 from ansible_env.cli.published import published
 from ansible_env.cli.session import Session
 from ansible_env.cli.writer import Writer
-from ansible_env.config.model import PHASES, EnvironmentConfig
+from ansible_env.config.fields import PHASES
+from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.text import nearest
 from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ConfigError, Problem

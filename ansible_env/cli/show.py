@@ -11,7 +11,8 @@ from ansible_env.cli import ansible_call, console
 from ansible_env.cli.options import Hosts, Parameters, option
 from ansible_env.cli.parameters import Values, given_values
 from ansible_env.cli.tabular import write
-from ansible_env.config.model import PHASES, EnvironmentConfig, json_schema
+from ansible_env.config.fields import PHASES
+from ansible_env.config.model import EnvironmentConfig, json_schema
 from ansible_env.config.parameters import selected_groups
 from ansible_env.config.text import nearest
 from ansible_env.environment.remote_env import RemoteEnv

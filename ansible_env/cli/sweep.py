@@ -21,7 +21,8 @@ from ansible_env.cli.session import Session
 from ansible_env.cli.sweepview import SweepProgress, make_sweep_progress
 from ansible_env.cli.tabular import console_for, text_of, write
 from ansible_env.cli.trial_tables import calibration_table, configuration_table, verdicts_text
-from ansible_env.config.model import PHASES, EnvironmentConfig
+from ansible_env.config.fields import PHASES
+from ansible_env.config.model import EnvironmentConfig
 from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ConfigError, ParameterError, Problem
 from ansible_env.report.formatting import duration, plural, visible

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 
 from ansible_env.config.assertions import AssertionsField
 from ansible_env.config.checks import config_faults, unusable_text
-from ansible_env.config.documents import Document, KeyPath, TaggedValue, key_text, read_document
+from ansible_env.config.documents import Document, KeyPath, key_text, read_document
 from ansible_env.config.faults import Fault, faults_of, refuse
 from ansible_env.config.fields import (
     PHASES,
@@ -27,7 +27,6 @@ from ansible_env.config.fields import (
     PhaseNames,
     Renames,
     Script,
-    ScriptItem,
     Secrets,
     SecretSource,
     Tasks,
@@ -43,7 +42,7 @@ from ansible_env.errors import ConfigError, Problem
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.policies import GroupPolicy, Success
 
-__all__ = ["PHASES", "EnvironmentConfig", "ScriptItem", "SecretSource", "TaggedValue", "Timeouts", "json_schema"]
+__all__ = ["EnvironmentConfig", "json_schema"]
 
 
 class EnvironmentConfig(BaseModel):

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from ansible_env.config.model import TaggedValue
+from ansible_env.config.documents import TaggedValue
 
 
 class Unsafe(str):

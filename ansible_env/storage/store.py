@@ -60,15 +60,7 @@ from ansible_env.storage.database.write import (
     telemetry_rows,
 )
 
-__all__ = [
-    "Sample",
-    "Store",
-    "StoredAssertion",
-    "StoredExperiment",
-    "StoredHost",
-    "StoredTrial",
-    "default_url",
-]
+__all__ = ["Store", "default_url"]
 
 URL_VARIABLE = "ANSIBLE_ENV_STORE"
 FILE = "store.sqlite"

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ansible_env.config.model import PHASES, EnvironmentConfig
+from ansible_env.config.fields import PHASES
+from ansible_env.config.model import EnvironmentConfig
 from ansible_env.errors import ConfigError, StoreError
 from ansible_env.results.fold.events import PHASE_TASK
 from ansible_env.results.fold.fold_hosts import fold_hosts

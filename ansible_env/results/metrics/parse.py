@@ -12,23 +12,10 @@ import json
 from collections.abc import Iterable, Iterator
 
 from ansible_env.errors import AnsibleEnvError
-from ansible_env.results.metrics.pattern import Pattern, compile_pattern, compile_value
+from ansible_env.results.metrics.pattern import Pattern
 from ansible_env.results.metrics.search import Search
-from ansible_env.results.metrics.terminal import clean
 
-__all__ = [
-    "DEFAULT_TIMEOUT",
-    "MAX_JSON_CHARS",
-    "MAX_METRICS",
-    "MetricsParseError",
-    "Pattern",
-    "Value",
-    "clean",
-    "compile_pattern",
-    "compile_value",
-    "parse",
-    "parse_value",
-]
+__all__ = ["DEFAULT_TIMEOUT", "MAX_JSON_CHARS", "MAX_METRICS", "MetricsParseError", "Value", "parse", "parse_value"]
 
 Value = int | float | str | bool | None
 

@@ -25,8 +25,6 @@ from ansible_env.results.trial import Trial
 from ansible_env.storage.bundle.files import to_json, write_private
 from ansible_env.storage.bundle.origin import Origin
 
-__all__ = ["MANIFEST", "RESULT", "ROOT_VARIABLE", "Bundle", "Origin", "new_call", "root", "to_json", "write_private"]
-
 FORMAT = 1
 MANIFEST = "bundle.json"
 RESULT = "result.json"

@@ -12,6 +12,7 @@ from ansible_env.results.fold.events import FINAL
 from ansible_env.results.fold.fold_hosts import Expected, settled_result
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.observer import TrialObserver, notify
+from ansible_env.results.phase_result import PhaseResult
 from ansible_env.results.trial import Trial
 from ansible_env.storage.journal import Journal
 
@@ -45,6 +46,7 @@ class PhaseEvents(Listener):
         self._phase = phase
         self._expected = expected
         self._events: dict[str, list[Event]] = {}
+        self._reported: dict[str, HostResult] = {}
 
     def started(self, playbook: str, hosts: Sequence[str]) -> None:
         """Report the start of the phase."""
@@ -63,7 +65,14 @@ class PhaseEvents(Listener):
             return
         notify(self._observers, lambda o: o.on_event(trial, event))
         if (result := self._result(event)) is not None:
-            notify(self._observers, lambda o: o.on_host_result(trial, self._phase, result))
+            self._report(trial, result)
+
+    def finished(self, result: PhaseResult) -> None:
+        """Report the results of hosts that were not known, or were others, before the end of the phase."""
+        if (trial := self._trial) is not None and self._observers:
+            for host in result.hosts.values():
+                if self._reported.get(host.host) != host:
+                    self._report(trial, host)
 
     def on_output(self, host: str, stream: str, text: str) -> None:
         """Pass output on."""
@@ -71,6 +80,10 @@ class PhaseEvents(Listener):
             self._listener.on_output(host, stream, text)
         if (trial := self._trial) is not None:
             notify(self._observers, lambda o: o.on_output(trial, host, stream, text))
+
+    def _report(self, trial: Trial, result: HostResult) -> None:
+        self._reported[result.host] = result
+        notify(self._observers, lambda o: o.on_host_result(trial, self._phase, result))
 
     def _result(self, event: Event) -> HostResult | None:
         data = event.get("event_data")

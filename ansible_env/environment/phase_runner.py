@@ -114,6 +114,7 @@ class PhaseRunner:
         if name in ("boot", "setup"):
             self._dropped[name] = {host.host: host for host in result.failed_hosts}
         self._record(phase, result)
+        phase.events.finished(result)
         return result
 
     def _phase(self, playbook: Playbook, call: PhaseCall) -> _Phase:

@@ -40,7 +40,10 @@ class TrialObserver:
         """Take what a host's script printed to `stdout` or `stderr`, as it was printed."""
 
     def on_host_result(self, trial: Trial, phase: str, result: HostResult) -> None:
-        """Take the result of a host as soon as it is known. A retry of the host gives another one."""
+        """Take the result of a host as soon as it is known.
+
+        A retry gives another one. The last one is that of the phase result.
+        """
 
     def on_phase_finished(self, trial: Trial, result: PhaseResult) -> None:
         """Take the result of a phase; it is in `trial.phases`, too."""

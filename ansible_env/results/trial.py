@@ -26,8 +26,8 @@ class TrialRequest:
     """Its number in the experiment; with 0 the store assigns the next one."""
     values: Mapping[str, Any] = field(default_factory=dict)
     """Values of tunables."""
-    globals: Mapping[str, Any] = field(default_factory=dict)
-    """Parameters from outside, the number of the trial among them."""
+    globals: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """Parameters from outside, the number of the trial among them; secrets may be among them, too."""
     configuration: int = 0
     """The index of this set of values in a plan; repetitions share it."""
     repeat: int = 0

@@ -112,6 +112,7 @@ def _finish(
 ) -> Trial:
     """Run the phases of a trial that has been started, and finish it. `set_up` returns whether it may run."""
     errors: list[str] = []
+    abandoned = ""
     wanted = [phase for phase in ("setup", "run") if phase in phases and getattr(env.config, phase)]
     try:
         try:
@@ -120,13 +121,16 @@ def _finish(
                     result = env.run_phase("run")
                     if facts is not None and result.status.is_succeeded():
                         facts.ask(env)
+        except KeyboardInterrupt:
+            abandoned = env.phase
+            raise
         finally:
             needed = "teardown" in phases and env.config.teardown and "teardown" not in env.results
             if needed and not env.is_teardown_canceled:
                 with _collected(errors):
                     env.run_phase("teardown")
     except KeyboardInterrupt:
-        env.finish_trial(canceled=True, complete=complete, abandoned=env.phase, error="".join(errors[:1]))
+        env.finish_trial(canceled=True, complete=complete, abandoned=abandoned or env.phase, error="".join(errors[:1]))
         raise
     return env.finish_trial(
         canceled=env.is_canceled and bool(wanted) and wanted[-1] not in env.results,

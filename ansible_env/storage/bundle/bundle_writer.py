@@ -22,6 +22,7 @@ class BundleWriter(TrialObserver):
     def on_trial_started(self, trial: Trial) -> None:
         """Begin the bundle; a trial that is resumed has one."""
         if trial.directory is not None and not (trial.directory / MANIFEST).exists():
+            trial.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             Bundle.create(self._origin, trial)
 
     def on_phase_started(self, trial: Trial, phase: str, playbook: str, hosts: Sequence[str]) -> None:

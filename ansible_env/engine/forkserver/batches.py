@@ -118,7 +118,7 @@ def _prepare(task: Any) -> None:
     pattern = task.args.get("results_stdout_pattern")
     if isinstance(pattern, str):
         with contextlib.suppress(ValueError):  # the worker reports what is wrong with it
-            importlib.import_module("ansible_env.results.metrics.parse").compile_pattern(str(pattern))
+            importlib.import_module("ansible_env.results.metrics.pattern").compile_pattern(str(pattern))
 
 
 def _forget(queue: Any) -> None:

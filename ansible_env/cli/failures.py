@@ -18,7 +18,7 @@ MAX_FAILURES = 8
 MAX_HOSTS = 8
 COMMAND_LINES = 3
 LAST_LINES = 5
-_OF_A_SCRIPT = (Kind.EXIT, Kind.SIGNAL, Kind.TIMEOUT, Kind.METRICS_MISSING, Kind.LOST_RESULT, Kind.INTERPRETER)
+_OF_A_SCRIPT = (Kind.EXIT, Kind.SIGNAL, Kind.TIMEOUT, Kind.METRICS_MISSING, Kind.LOST_RESULT, Kind.NO_SPACE)
 
 
 def report_failure(console: Console, config: EnvironmentConfig, result: PhaseResult) -> None:

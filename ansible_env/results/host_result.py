@@ -47,6 +47,8 @@ class HostResult:
     """Seconds by which the host's clock is ahead of the controller's, if scripts were to start together."""
     clock_error: float | None = None
     """Largest error of `clock_offset`, in seconds."""
+    clock_step: float | None = None
+    """Seconds by which the host's clock was set forward while the script ran, if it was set."""
     exports: Mapping[str, str] = field(default_factory=dict)
     """What the scripts export to later phases, by environment variable."""
     attempts: int = 1
@@ -64,8 +66,10 @@ class HostResult:
 
     @property
     def elapsed(self) -> float | None:
-        """Seconds between start and end of the script, by the target's clock."""
-        return (self.finished - self.started).total_seconds() if self.started and self.finished else None
+        """Seconds between start and end of the script, whether or not the target's clock was set in between."""
+        if self.started is None or self.finished is None:
+            return None
+        return (self.finished - self.started).total_seconds() - (self.clock_step or 0)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain JSON data."""
@@ -111,6 +115,7 @@ _COMBINED: Mapping[str, Callable[[Sequence[Any]], Any]] = {
     "telemetry": _concatenated,
     "clock_offset": _first,
     "clock_error": _first,
+    "clock_step": lambda values: sum(filter(None, values)) or None,
     "exports": _union,
     "attempts": max,
 }

@@ -29,6 +29,7 @@ class Kind(enum.StrEnum):
     AUTH = "auth"
     BECOME = "become"
     INTERPRETER = "interpreter"
+    NO_SPACE = "no_space"
     LOST_RESULT = "lost_result"
     CONTROLLER = "controller"
 
@@ -102,6 +103,12 @@ OUTCOMES: dict[Kind, Outcome] = {
         True,
         "the host lacks the shell or the program that starts the script",
         "install it, or name another `shell`",
+    ),
+    Kind.NO_SPACE: Outcome(
+        Status.FAILED,
+        True,
+        "the host had no room to start the script, or to keep what it printed",
+        "free blocks and inodes where the run directory is made, /tmp on the host",
     ),
     Kind.LOST_RESULT: Outcome(
         Status.FAILED,

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from ansible_env.errors import AnsibleEnvError
 from ansible_env.supervisor.ending import Ending, Pace
-from ansible_env.supervisor.protocol import Reply, ReplyError, State, parse_reply
+from ansible_env.supervisor.protocol import NOT_STARTED, Reply, ReplyError, State, parse_reply
 from ansible_env.supervisor.script import (
     Script,
     clock_payload,
@@ -22,7 +22,7 @@ from ansible_env.supervisor.script import (
     start_payload,
     stop_payload,
 )
-from ansible_env.supervisor.transport import ANSWER, Disconnected, NeverConnected, Stop, Transport
+from ansible_env.supervisor.transport import ANSWER, Disconnected, NeverConnected, NoAnswer, Stop, Transport
 
 FIRST_WAIT = 1
 """Seconds that the first round trip may last: a shorter script costs one. A longer one is known to have been started
@@ -160,6 +160,8 @@ class Follower:
                 return reply
             except NeverConnected:
                 raise
+            except NoAnswer as silent:
+                found = self._ask_whether_started(silent)
             except (Disconnected, ReplyError) as broken:
                 found = self._reconnect(broken)
             # A run directory is removed only once its output was written: none there means that nothing arrived,
@@ -170,6 +172,15 @@ class Follower:
                 self._ending.first_boot_id = "the one before"
                 return found
         raise NeverConnected("the connection broke twice before the script could be started")
+
+    def _ask_whether_started(self, silent: NoAnswer) -> Reply | None:
+        """Look for a script whose first round trip gave no answer: somebody killed its shell, or there is none."""
+        try:
+            return self._exchange(self._poll_payload(0), ANSWER)
+        except (NoAnswer, NeverConnected):
+            raise NeverConnected(str(silent)) from silent
+        except (Disconnected, ReplyError) as broken:
+            return self._reconnect(broken)
 
     def _follow(self, reply: Reply | None, stop: Stop | None = None) -> Ending:
         """Poll until the script has ended, cannot be found any more, or was given up."""
@@ -187,7 +198,7 @@ class Follower:
         ending = self._ending
         if reply is not None:
             ending.reply = replace(reply, out=b"", err=b"")
-        ending.started = ending.reply.state not in (State.NO_SHELL, State.NO_SETSID, State.ERROR)
+        ending.started = ending.reply.state not in NOT_STARTED
         if reply is not None and reply.state in (State.DONE, State.LOST) and not self._dropped:
             if self._script.probes:
                 self._fetch_samples()

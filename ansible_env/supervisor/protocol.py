@@ -6,7 +6,7 @@ import enum
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from ansible_env.errors import AnsibleEnvError
 
@@ -26,6 +26,17 @@ class State(enum.Enum):
     """Neither `setsid` nor perl is installed, so the script could not be detached."""
     ERROR = "error"
     """The run directory could not be made or written; stderr says why."""
+    NO_SPACE = "nospace"
+    """The file system of the run directory is full; nothing was started."""
+
+
+CLOCK_STEP, CLOCK_JITTER = 2.0, 0.05
+"""Seconds by which two clocks may disagree about a duration: before it is said that one was set, and before the one
+that nobody sets is believed. Not every `date` knows fractions, and a busy target may take a while between two looks."""
+
+
+NOT_STARTED = frozenset({State.NO_SHELL, State.NO_SETSID, State.ERROR, State.NO_SPACE})
+"""States of a target on which nothing was started."""
 
 
 class ReplyError(AnsibleEnvError):
@@ -40,16 +51,23 @@ class Reply:
     rc: int | None = None
     """Exit status as the target's shell gives it: 128 + n for signal n."""
     signaled: bool = False
-    """Whether the shell said that a signal ended the script, which tells 137 from `exit 137`."""
+    """Whether the shell said that a signal ended the script, which distinguishes 137 from `exit 137`."""
     why: str = ""
-    """`timeout` or `canceled` where the supervisor was told to end the script."""
+    """`timeout`, `canceled` or `over` where the supervisor ended the script for that reason.
+
+    Where it did not: `output`, if the output could not be written; `collector`, if somebody killed the process that
+    writes it; `unstarted`, if the script could not be started; else empty.
+    """
     begin: datetime | None = None
     end: datetime | None = None
+    """Both by the target's clock as it was at that time."""
+    clock_step: float | None = None
+    """Seconds by which the clock was set forward between the two, where that is more than `CLOCK_STEP`."""
     boot_id: str = ""
     uptime: float | None = None
-    """Seconds since the host was started; told where there is no run directory."""
+    """Seconds since the host was started, where there is no run directory."""
     clock: float | None = None
-    """The target's clock, in seconds since the epoch; told where it was asked for."""
+    """The target's clock, in seconds since the epoch, where it was asked for."""
     left: tuple[int, ...] = ()
     """Processes that could not be ended (another user's, or stuck in the kernel)."""
     more: bool = False
@@ -82,13 +100,16 @@ def parse_reply(data: bytes, nonce: str) -> Reply:
 
 def _reply(fields: Mapping[str, str], out: bytes, err: bytes) -> Reply:
     rc = fields.get("rc", "")
+    begin, end = _time(fields.get("begin", "")), _time(fields.get("end", ""))
+    end, clock_step = _end(begin, end, fields.get("begin_up", ""), fields.get("end_up", ""))
     return Reply(
         state=State(fields["state"]),
         rc=int(rc) if rc else None,
         signaled=fields.get("sig") == "1",
         why=fields.get("why", ""),
-        begin=_time(fields.get("begin", "")),
-        end=_time(fields.get("end", "")),
+        begin=begin,
+        end=end,
+        clock_step=clock_step,
         boot_id=fields.get("boot", ""),
         uptime=float(fields["up"]) if fields.get("up") else None,
         clock=_clock(fields.get("clock", "")),
@@ -108,3 +129,16 @@ def _clock(text: str) -> float | None:
 
 def _time(text: str) -> datetime | None:
     return datetime.fromtimestamp(float(text), UTC) if text else None
+
+
+def _end(
+    begin: datetime | None, end: datetime | None, begin_up: str, end_up: str
+) -> tuple[datetime | None, float | None]:
+    """Return the end, and by how much the clock was set since the beginning, by another clock that nobody sets."""
+    if begin is None or end is None or not begin_up or not end_up:
+        return end, None
+    lasted = float(end_up) - float(begin_up)
+    ahead = (end - begin).total_seconds() - lasted
+    if abs(ahead) > CLOCK_STEP:
+        return end, round(ahead, 3)
+    return (end if abs(ahead) <= CLOCK_JITTER else begin + timedelta(seconds=lasted)), None

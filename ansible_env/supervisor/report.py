@@ -76,8 +76,11 @@ def task_result(
     }
     if ending.reply.rc is not None:  # ansible-core 2.21 takes out an `rc` that is null
         result["rc"] = ending.reply.rc
-    if ending.reply.begin and ending.reply.end:
-        result["elapsed"] = (ending.reply.end - ending.reply.begin).total_seconds()
+    reply = ending.reply
+    if reply.begin and reply.end:
+        result["elapsed"] = (reply.end - reply.begin).total_seconds() - (reply.clock_step or 0)
+    if reply.clock_step:
+        result["clock_step"] = reply.clock_step
     if script.probes:
         result["telemetry"] = [[time.isoformat(), name, value] for time, name, value in telemetry]
     if keep_logs:

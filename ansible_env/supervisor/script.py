@@ -79,7 +79,9 @@ def start_payload(script: Script, nonce: str, *, wait: int, tick: int, chunk: in
     """
     directory = run_directory(script.base, script.run_id)
     mark = f"ansible_env_{nonce}"
+    poll = f"poll {nonce} 0 0 {wait} {tick} {chunk} {int(drop)}"
     return _START.format(
+        reserve=_RESERVE,
         nonce=nonce,
         dir=shlex.quote(directory),
         conf=_quote(_conf(script, directory)),
@@ -90,10 +92,10 @@ def start_payload(script: Script, nonce: str, *, wait: int, tick: int, chunk: in
         go=_write(_go(script, directory), "go", f"{mark}_g"),
         env=_write(_exports(script), "env", f"{mark}_e"),
         script=_write(script.text, "script", f"{mark}_t"),
-        fast=_fast(script, nonce, wait=wait, tick=tick, chunk=chunk, drop=drop),
+        fast=_fast(script, nonce, poll, wait=wait, tick=tick, chunk=chunk, drop=drop),
         # `keep`, since the samples have to be fetched before the directory is removed.
-        sampler=_write(_sampler(script), "sampler", f"{mark}_m") + ' : >"$d/keep" &&' if script.probes else "",
-        poll=f"poll {nonce} 0 0 {wait} {tick} {chunk} {int(drop)}",
+        sampler=_write(_sampler(script), "sampler", f"{mark}_m") + ' echo 1 >"$d/keep" &&' if script.probes else "",
+        poll=poll,
         # Here, and not just before the script: by these variables the supervisor, too, would be taken for a part of the
         # controller's own run, and ended with it.
         unset=_unset(script),
@@ -123,7 +125,8 @@ def stop_payload(base: str, run_id: str, nonce: str, reason: str, *, out: int, e
 def release_payload(base: str, run_id: str, nonce: str, at: float) -> str:
     """Return what lets a staged script start at a time, in seconds since the epoch by the target's clock."""
     write = f'echo {round(at * 1000)} >"$d/release.new" && mv -f "$d/release.new" "$d/release"'
-    return _guarded(base, run_id, nonce, f"{write}\nprintf 'ansible_env:{nonce} state=running\\n'")
+    say = f"printf 'ansible_env:{nonce} state=%s\\n'"
+    return _guarded(base, run_id, nonce, f"if {write}; then {say} running; else {say} nospace; fi")
 
 
 def clock_payload(nonce: str) -> str:
@@ -173,15 +176,15 @@ def _go(script: Script, directory: str) -> str:
     start = home if script.chdir is None else f"cd {shlex.quote(script.chdir)} || exit 1"
     env = shlex.quote(f"{directory}/env")
     return (
-        # Whoever ends us writes `why` and then looks for `pid`: one of the two sees the other.
-        f". ./conf\nprintf '%s\\n' \"$$\" >pid\n[ ! -e why ] || exit 143\n"
+        # Whoever ends us takes `unended` away and then looks for `pid`: one of the two sees the other.
+        f". ./conf\nprintf '%s\\n' \"$$\" 1<>pid || exit 1\n[ -e unended ] || exit 143\n"
         # From supervisor.pl they are where they belong.
         f'[ "$#" -gt 0 ] || exec >&3 2>&4 3>&- 4>&-\numask "$mask"\n{start}\nunset OLDPWD\n'
-        f". {env}\n: >{env}\nexec {shlex.quote(script.shell)} {shlex.quote(directory + '/script')}\n"
+        f". {env}\ntrue >{env}\nexec {shlex.quote(script.shell)} {shlex.quote(directory + '/script')}\n"
     )
 
 
-def _fast(script: Script, nonce: str, *, wait: int, tick: int, chunk: int, drop: bool) -> str:
+def _fast(script: Script, nonce: str, poll: str, *, wait: int, tick: int, chunk: int, drop: bool) -> str:
     """Return what has supervisor.pl do all of it, where there is a Perl that can; else supervisor.sh does."""
     if script.hold or script.probes or not script.reap:
         return ""
@@ -191,7 +194,9 @@ def _fast(script: Script, nonce: str, *, wait: int, tick: int, chunk: int, drop:
         # The user's own settings may load modules, or change how files are read.
         'if [ -z "${PERL5OPT-}${PERL_UNICODE-}" ] && command -v perl >/dev/null 2>&1; then\n'
         f'{_write(FAST_SUPERVISOR, "supervisor.pl", "")} {_unset(script)}perl "$d/supervisor.pl" {arguments}'
-        ' </dev/null 2>/dev/null && exit 0\n[ ! -e "$d/begun" ] || exit 0\nfi'
+        " </dev/null 2>/dev/null && exit 0\n"
+        # Somebody has killed it; the script runs all the same.
+        f'[ ! -e "$d/begun" ] || exec /bin/sh "$d/supervisor" {poll}\nfi'
     )
 
 
@@ -239,7 +244,7 @@ _FIND_SETSID = f"""if command -v setsid >/dev/null 2>&1; then s=setsid; else s={
 _FOLLOW = """{{
 d={dir}
 if [ -O "$d" ] && [ ! -L "$d" ] && [ -s "$d/sup" ]; then
-: >"$d/keep"
+echo 1 1<>"$d/keep"
 {action}
 else
 b=-; [ -r /proc/sys/kernel/random/boot_id ] && read -r b </proc/sys/kernel/random/boot_id
@@ -250,36 +255,46 @@ exit 0
 }}
 """
 
+# What has to be recorded later has its room from here on: see supervisor.sh.
+_RESERVE = """printf '%04096d' 0 >"$d/room" && printf '%0128d\\n' 0 >"$d/signal" && echo >"$d/pid" &&
+echo 0 >"$d/keep" && echo 0 >"$d/stopped" && true >"$d/unended" && true >"$d/out" && true >"$d/err" &&"""
+
 # Two of these may be at work at once, when a connection broke: the run is that one's who makes the directory.
 _START = """{{
 d={dir} o=0
 say() {{ printf 'ansible_env:{nonce} state=%s\\n' "$1"; exit 0; }}
+fail() {{
+[ "$o" = 0 ] || rm -rf -- "$d"
+[ -d "${{d%/*}}/" ] && [ -w "${{d%/*}}/" ] && [ -x "${{d%/*}}/" ] && say nospace
+say error
+}}
 if [ ! -e "$d" ] && [ ! -L "$d" ]; then
 command -v {shell} >/dev/null 2>&1 || say noshell
 if command -v setsid >/dev/null 2>&1; then s=setsid f='setsid setsid'
 elif command -v perl >/dev/null 2>&1; then s={setsid} f={detach}
 else say nosetsid; fi
 b=-; [ -r /proc/sys/kernel/random/boot_id ] && read -r b </proc/sys/kernel/random/boot_id
-if (umask 077; exec mkdir -- "$d"); then o=1; elif [ ! -d "$d" ]; then say error; fi
+if (umask 077; exec mkdir -- "$d"); then o=1; elif [ ! -d "$d" ]; then fail; fi
 fi
 # What is run out of it has to be ours: anybody may make a directory, or a link, of this name in /tmp.
 [ -O "$d" ] && [ ! -L "$d" ] || say error
 if [ "$o" = 1 ]; then
 # By way of a file, as $(umask) would be another process.
-{{ umask >"$d/mask" && read -r m <"$d/mask" && umask 077 &&
+{{ umask >"$d/mask" && read -r m <"$d/mask" && umask 077 && {reserve}
 printf "%smask=%s\\nboot=%s\\nsetsid='%s'\\n" {conf} "$m" "$b" "$s" >"$d/conf" &&
 {supervisor}
 {go}
 {env}
 {script}
 {sampler}
-: >"$d/out" && : >"$d/err"; }} || {{ rm -rf -- "$d"; say error; }}
+true; }} || fail
 {fast}
 p=$({unset}$f /bin/sh "$d/supervisor" run </dev/null 2>/dev/null)
-echo "$p" >"$d/sup"
+case $p in nospace) fail ;; esac
+[ -s "$d/sup" ] || {{ rm -rf -- "$d"; say error; }}
 else
 i=0; while [ ! -s "$d/sup" ] && [ "$i" -lt 5 ]; do sleep 1; i=$((i + 1)); done
-[ -s "$d/sup" ] && : >"$d/keep" || say gone
+[ -s "$d/sup" ] && echo 1 1<>"$d/keep" || say gone
 fi
 exec /bin/sh "$d/supervisor" {poll}
 }}

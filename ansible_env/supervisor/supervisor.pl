@@ -16,7 +16,7 @@ my ($setsid, $clock_gettime, $exit_group) = @{$numbers{substr $elf, 18} || exit 
 substr($elf, 4, 2) eq "\2\1" or exit 98; # 64 bit, little-endian
 chdir $dir or exit 98;
 
-sub now { # seconds since the epoch, or since some time: of clock 1, which nobody sets
+sub now { # seconds by a clock: 0, the time of day; 1, which nobody sets; 7, that one with the time spent suspended
   my $time = "\0" x 16;
   syscall $clock_gettime, $_[0], $time;
   sprintf '%d.%09d', unpack 'qq', $time;
@@ -27,12 +27,12 @@ sub done { # without Perl's own tidying, which costs each process a fifth of a m
   exit;
 }
 
-sub nap { select undef, undef, undef, 0.1 }
+sub pause { select undef, undef, undef, 0.1 }
 
 sub put { # in one write: whoever finds a file not empty finds all of it
   my ($name, $text, $flags) = @_;
-  sysopen(my $file, $name, $flags || 01101, 0666) or return 0; # O_WRONLY, O_CREAT, O_TRUNC
-  length $text ? syswrite($file, $text) == length $text : 1;
+  sysopen(my $file, $name, $flags || 01101, 0666) or return 0; # O_WRONLY, O_CREAT, O_TRUNC; 1: over what is there
+  length $text ? (syswrite($file, $text) || 0) == length $text : 1;
 }
 
 sub line { # the first of a file, or nothing
@@ -58,6 +58,13 @@ sub names { # of the files in a directory that a pattern fits; `glob` would load
   grep { /$pattern/ } readdir $files;
 }
 
+sub drop { # the directory
+  for (1 .. 3) { # should a poll come at this moment, it makes a file of its own
+    unlink names('.', '^[^.]');
+    last if rmdir $dir;
+  }
+}
+
 sub supervisor { # have supervisor.sh do something
   my $pid = fork;
   defined $pid or return -1;
@@ -66,49 +73,69 @@ sub supervisor { # have supervisor.sh do something
   exit 127;
 }
 
-sub pass { # from a pipe to a file; false at its end, or when it fails
-  my ($from, $to, $lost) = @_;
-  my $count = sysread $from, my $data, 65536;
-  return $! == 4 unless defined $count; # EINTR
-  while (length $data) {
-    my $written = syswrite $to, $data;
+sub pass { # pass FROM TO AMOUNT: from a pipe to a file, or to nowhere; how much, or -1 where the file takes no more
+  my ($from, $to, $amount) = @_;
+  my ($data, $count);
+  1 until defined($count = sysread $from, $data, $amount) || $! != 4; # EINTR
+  for (my $done = 0; $to && $count && $done < $count;) {
+    my $written = syswrite $to, $data, $count - $done, $done;
     next if !defined $written && $! == 4;
-    $$lost = 1, return 0 unless $written;
-    substr($data, 0, $written) = '';
+    return -1 unless $written;
+    $done += $written;
   }
-  $count;
+  $count || 0;
 }
 
 # Brings what the script prints to files, by way of pipes: a script that opens /dev/stdout anew would truncate a file.
-# Ends the script at its deadline, too, even if somebody has killed `run`.
+# Ends the script at its deadline, too, even if somebody has killed `run`. At the end it reports whether all was written,
+# and goes on to read what is printed by what lives on: that must not lose its reader.
 sub keep {
-  my ($out, $err, $told, $life) = @_;
-  my ($over, $lost, $said, %open) = (0, 0, 0);
+  my ($out, $err, $report, $life) = @_;
+  my ($ended, $over, $result, %open) = (0, 0, 'all');
   # 02001: O_WRONLY, O_APPEND
   for (['out', $out], ['err', $err]) { sysopen(my $to, $_->[0], 02001) or exit 1; $open{$_->[0]} = [$_->[1], $to] }
-  $SIG{$_} = 'IGNORE' for 'HUP', 'INT', 'QUIT', 'USR1';
-  $SIG{TERM} = sub { $over = 1 }; # but whoever lives on with a pipe in hand must not lose its reader
+  $SIG{$_} = 'IGNORE' for 'HUP', 'INT', 'QUIT', 'USR1', 'PIPE';
+  $SIG{TERM} = sub { $ended ||= 1 };
   my $deadline = length $timeout ? now(1) + $timeout : 0;
   until ($over && !%open) {
+    if ($ended == 1) {
+      for my $files (values %open) { # what was printed until now, and no more
+        my ($from, $to) = @$files;
+        my $more = pack 'i', 0;
+        ioctl $from, 0x541b, $more; # FIONREAD
+        for ($more = unpack 'i', $more; $more > 0;) {
+          my $count = pass($from, $to, $more) or last;
+          $result = 'lost', last if $count < 0;
+          $more -= $count;
+        }
+        pop @$files;
+      }
+      syswrite $report, $result;
+      ($ended, $over, $deadline) = (2, 1, 0);
+      next;
+    }
     my $bits = '';
     vec($bits, fileno $_->[0], 1) = 1 for values %open;
     vec($bits, fileno $life, 1) = 1 if $life;
-    my $left = $deadline && !$over ? $deadline - now(1) : 3600;
+    my $left = $deadline ? $deadline - now(1) : 3600;
     if ($left <= 0) {
       supervisor('stop', 'timeout');
-      $over = 1;
+      $deadline = 0;
+      $over = 1 unless $life;
       next;
     }
     next unless select($bits, undef, undef, $left) > 0;
     for my $name (keys %open) {
       next unless vec $bits, fileno $open{$name}[0], 1;
-      pass(@{$open{$name}}, \$lost) or close((delete $open{$name})->[0]);
+      my $count = pass(@{$open{$name}}[0, 1], 65536);
+      $result = 'lost' if $count < 0;
+      close((delete $open{$name})->[0]) if $count <= 0;
     }
-    if ($life && vec $bits, fileno $life, 1) { # `run` has ended
+    if ($life && vec $bits, fileno $life, 1) {
+      if (sysread $life, my $word, 1) { $ended ||= 1 } # the script has
+      else { $over = 1 unless $deadline } # somebody killed `run`
       undef $life;
-      $over = 1 unless $deadline;
     }
-    $said ||= syswrite $told, $lost ? 'lost' : 'all' unless %open;
   }
   done();
 }
@@ -121,8 +148,8 @@ sub become { # the script, as `go` does it; comes back where that has to
   my ($exports, %env) = join '', <$file>;
   while ($exports =~ /\Gexport (\w+)='((?:[^']++|'\\'')*+)'\n/gc) { $env{$1} = $2 }
   return if pos $exports != length $exports;
-  put('pid', "$$\n") or exit 1;
-  exit 143 if -e 'why'; # whoever ends us writes that first, and then looks for `pid`
+  put('pid', "$$\n", 1) or exit 1;
+  exit 143 unless -e 'unended'; # whoever ends us takes that away first, and then looks for `pid`
   chdir $start or return;
   put("$dir/env", '') or exit 1;
   umask oct $mask;
@@ -136,26 +163,27 @@ sub become { # the script, as `go` does it; comes back where that has to
 }
 
 sub run {
-  my ($wake) = @_;
+  my ($news) = @_; # `s` when the script is there, `x` when it could not be started, a line when it has ended
   syscall $setsid;
   $SIG{$_} = sub { } for 'HUP', 'INT', 'QUIT', 'USR1', 'PIPE'; # ignored ones would be for the script, too
   open STDIN, '<', '/dev/null';
   open STDOUT, '>', '/dev/null';
   open STDERR, '>', '/dev/null';
-  pipe(my $out, my $to_out) && pipe(my $err, my $to_err) && pipe(my $told, my $tell) && pipe(my $life, my $lives) or exit 1;
-  put('sup', "$$\n") or exit 1;
-  my $keeper = fork;
-  defined $keeper or exit 1;
-  if (!$keeper) {
-    close $_ for $wake, $to_out, $to_err, $told, $lives;
-    keep($out, $err, $tell, $life);
+  my ($keeper, $script);
+  my $made = pipe(my $out, my $to_out) && pipe(my $err, my $to_err) && pipe(my $report, my $to_report)
+    && pipe(my $life, my $to_life) && put('sup', "$$\n") && defined($keeper = fork);
+  if ($made && !$keeper) {
+    close $_ for $news, $to_out, $to_err, $report, $to_life;
+    keep($out, $err, $to_report, $life);
   }
-  close $_ for $out, $err, $tell, $life;
-  my $begin = now(0);
+  close $_ for grep { $_ } $out, $err, $to_report, $life;
+  my ($begin, $begin_up) = (now(0), now(7));
   put('begin', "$begin\n");
-  put('room', '0' x 4096); # given up for the result, should the script's output fill the disk
-  my $script = fork;
-  defined $script or exit 1;
+  if (!$made || !defined($script = fork)) {
+    kill 'TERM', $keeper if $keeper;
+    syswrite $news, 'x';
+    exit 1;
+  }
   if (!$script) {
     syscall $setsid;
     open STDOUT, '>&', $to_out;
@@ -164,32 +192,38 @@ sub run {
     exec '/bin/sh', './go', 'here';
     exit 127;
   }
+  syswrite $news, 's';
   close $_ for $to_out, $to_err;
-  waitpid $script, 0;
-  my ($status, $end) = ($?, now(0));
-  # It ended by itself, unless there is a reason already: one that comes now is too late. 0301: O_WRONLY, O_CREAT, O_EXCL
-  if (!put('why', '', 0301) && -s 'why') {
-    for (1 .. $grace * 10 + 30) { last if -e 'stopped'; nap() }
-    $end = now(0);
+  my $watchdog;
+  while ((my $child = waitpid -1, 0) != $script) { # if somebody kills the keeper, the deadline is not lost
+    next unless $child == $keeper && length $timeout;
+    my $left = $begin_up + $timeout - now(7);
+    $watchdog = supervisor('watch', sprintf '%.3f', $left > 0 ? $left : 0);
+  }
+  my ($status, $end, $end_up) = ($?, now(0), now(7));
+  # It ended by itself, unless there is a reason already: one that comes now is too late.
+  if (!rename 'unended', 'ended') {
+    for (1 .. $grace * 10 + 30) { last if line('stopped') eq '1'; pause() }
+    ($end, $end_up) = (now(0), now(7));
   } elsif (my $session = line('pid')) {
     # After a short script its pid is the lowest of the session; a full look at /proc costs some ms.
-    waitpid supervisor('end'), 0 if alive($session, $end - $begin < 5 ? $session : 0);
+    waitpid supervisor('end'), 0 if alive($session, $end_up - $begin_up < 5 ? $session : 0);
   }
-  # All has been read when nobody has the pipes any more, or else after 2 s.
-  my ($said, $until) = ('all', now(1) + 2);
-  while ((my $left = $until - now(1)) > 0) {
-    vec(my $bits = '', fileno $told, 1) = 1;
-    next unless select($bits, undef, undef, $left) > 0;
-    sysread $told, $said, 9;
-    last;
+  syswrite $to_life, 'x';
+  my $written = '';
+  1 until defined sysread($report, $written, 9) || $! != 4; # EINTR
+  my ($why) = map { substr $_, 4 } names('.', '^why\.');
+  $why = $written eq 'all' ? '' : $written ? 'output' : 'collector' unless defined $why;
+  $why = 'unstarted' unless line('pid');
+  if ($watchdog) {
+    $SIG{TERM} = 'IGNORE';
+    kill 'TERM', 0;
   }
-  kill 'TERM', $keeper;
-  my $why = $said eq 'all' ? line('why') : 'output';
   my $signal = $status & 127;
-  put('room', '');
-  put('result', sprintf qq(rc=%s\nsig=%s\nwhy=%s\nbegin=%s\nend=%s\nleft="%.3500s"\n),
-    $signal ? 128 + $signal : $status >> 8, $signal ? 1 : 0, $why, $begin, $end, line('left'));
-  syswrite $wake, "\n";
+  my $result = sprintf qq(rc=%s\nsig=%s\nwhy=%s\nbegin=%s\nend=%s\nbegin_up=%s\nend_up=%s\nleft='%s'\n),
+    $signal ? 128 + $signal : $status >> 8, $signal ? 1 : 0, $why, $begin, $end, $begin_up, $end_up, line('left');
+  put('result', $result) or put('room', "$result#", 1) && rename 'room', 'result';
+  syswrite $news, "\n";
   for (names('.', '^w\.\d+$')) { # a waiter may have been killed, and its pid be somebody else's by now
     my $pid = substr $_, 2;
     kill 'USR1', $pid if line("/proc/$pid/cmdline") =~ m{\Q$dir\E/supervisor};
@@ -200,7 +234,7 @@ sub run {
 }
 
 sub reply { # as `poll` of supervisor.sh would; false where that has to do it
-  my %told = ("\n" . (join '', do { open my $file, '<', 'result' or return 0; <$file> })) =~ /\n(\w+)="?([^"\n]*)/g;
+  my %result = ("\n" . (join '', do { open my $file, '<', 'result' or return 0; <$file> })) =~ /\n(\w+)='?([^'\n]*)/g;
   my $text = '';
   my @sizes = (-s 'out' || 0, -s 'err' || 0);
   return 0 if $sizes[0] > $chunk || $sizes[1] > $chunk;
@@ -208,37 +242,37 @@ sub reply { # as `poll` of supervisor.sh would; false where that has to do it
     open my $file, '<', ('out', 'err')[$_] or return 0;
     $sizes[$_] == 0 || sysread($file, $text, $sizes[$_], length $text) == $sizes[$_] or return 0;
   }
-  $drop = 0 if -e 'keep';
-  my $left = join '', map { ",$_" } split ' ', $told{left};
-  $text = "ansible_env:$nonce state=done rc=$told{rc} sig=$told{sig} why=$told{why} begin=$told{begin} end=$told{end}"
-    . " boot=$boot left=$left more=0 drop=$drop out=$sizes[0] err=$sizes[1]\n" . $text;
+  $drop = 0 if line('keep') eq '1';
+  $result{left} = join '', map { ",$_" } split ' ', $result{left};
+  my $fields = join ' ', map { "$_=$result{$_}" } 'rc', 'sig', 'why', 'begin', 'end', 'begin_up', 'end_up', 'left';
+  $text = "ansible_env:$nonce state=done $fields boot=$boot more=0 drop=$drop out=$sizes[0] err=$sizes[1]\n$text";
   while (length $text) {
     my $written = syswrite STDOUT, $text or exit 1;
     substr($text, 0, $written) = '';
   }
-  if ($drop) {
-    for (1 .. 3) { # should a poll come at this moment, it makes `keep`
-      unlink names('.', '^[^.]');
-      last if rmdir $dir;
-    }
-  }
+  drop() if $drop;
   1;
 }
 
-pipe(my $ended, my $wake) or exit 98;
+pipe(my $ended, my $news) or exit 98;
 put('begun', '') or exit 98; # from here on, nobody may start it a second time
 my $run = fork;
 defined $run or unlink('begun'), exit 98;
 if (!$run) {
   close $ended;
-  run($wake);
+  run($news);
 }
-close $wake;
+close $news;
+# A later round trip that finds no `sup` takes the run for gone; on a busy target, `run` may take a while to get there.
+sysread $ended, my $word, 1;
+if ($word eq 'x') {
+  drop();
+  syswrite STDOUT, "ansible_env:$nonce state=nospace\n";
+  done();
+}
 my $bits = '';
 vec($bits, fileno $ended, 1) = 1;
 select $bits, undef, undef, 1 if $wait > 0; # what takes longer is followed as usual
 done() if -s 'result' && reply();
-# A later round trip that finds no `sup` takes the run for gone; on a busy target, `run` may not have got that far.
-for (1 .. 50) { last if -s 'sup'; nap() }
-my $news = $wait <= 0 || -s 'out' || -s 'err';
-exec '/bin/sh', "$dir/supervisor", 'poll', $nonce, 0, 0, $news ? 0 : $wait - 1, $tick, $chunk, 0;
+my $some = $wait <= 0 || -s 'out' || -s 'err';
+exec '/bin/sh', "$dir/supervisor", 'poll', $nonce, 0, 0, $some ? 0 : $wait - 1, $tick, $chunk, 0;

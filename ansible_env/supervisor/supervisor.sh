@@ -1,31 +1,76 @@
 # The supervisor that ansible_env leaves on a target for the length of one script. POSIX sh, no Python.
 #
-#   run                       run the script, detached, and write down how it went   (one, in its own session)
-#   poll NONCE OUT ERR WAIT TICK BYTES DROP   wait for news, print them             (one per round trip)
-#   stop REASON               end the script's session: TERM, grace, KILL           (watchdog, or a cancel)
+#   run                       run the script, detached, and record how it ended   (one, in its own session)
+#   poll NONCE OUT ERR WAIT TICK BYTES DROP   wait for news, print them           (one per round trip)
+#   stop REASON               end the script's session: TERM, grace, KILL         (watchdog, or a cancel)
+#   watch SECONDS             be the watchdog                                     (for supervisor.pl)
+#   end, sweep                one part of `run`                                   (for supervisor.pl)
 #
 # Where the target has a Perl, supervisor.pl does what `run` and a first `poll` do.
 #
 # Files in the run directory: conf (settings), mask (the login's umask), env, script, go (which becomes the script), sup
-# (pid of `run`), pid (the script's session), out, err (what it printed), why (timeout or canceled; empty where the
-# script ended by itself), left (pids that would not end), result (how it ended), w.PID (a waiter), keep (somebody else
-# reads: do not drop), sampler and samples.N (telemetry), begun (by supervisor.pl).
+# (pid of `run`), pid (the script's session), begin, out, err (what it printed), unended (nobody ends the script yet),
+# ended (it ended by itself), why.REASON (it is being ended), stopped (that is done), left (pids that would not end),
+# result (how it ended), w.PID (a waiter), keep (somebody else reads: do not drop), sampler and samples.N (telemetry),
+# begun (by supervisor.pl), out.p and err.p (pipes), signal (what the shell says of a signal), room (for the result).
+#
+# The disk may be full at any time. What has to be recorded then has its room from the start: a file is renamed, or
+# written over in place (`1<>FILE`). `true >FILE` makes a file: where that fails for `: >FILE`, dash exits.
 
 set -u
 cd "${0%/*}" || exit 97
 . ./conf
 
-now() { # t: seconds since the epoch; with a fraction where `date` knows one
-  t=$(date +%s.%N)
-  case $t in '' | *[!0-9.]*) t=$(date +%s) ;; esac
+uptime() { # u: seconds since the host was started, with two decimals; nothing where that is not known
+  u=
+  [ ! -r /proc/uptime ] || read -r u x </proc/uptime
 }
 
-nap() { # and count tenths of a second in i; not every sleep knows fractions
+now() { # t: seconds since the epoch, with a fraction where `date` knows one; and u
+  t=$(date +%s.%N)
+  case $t in '' | *[!0-9.]*) t=$(date +%s) ;; esac
+  uptime
+}
+
+milliseconds() { # milliseconds TIME: ms, of seconds with or without decimals
+  f=${1#*.}000
+  [ "$f" != "${1}000" ] || f=000
+  ms=$((${1%.*} * 1000 + 1${f%"${f#???}"} - 1000))
+}
+
+seconds() { # s: by a clock that nobody sets, where there is one
+  uptime
+  s=${u%.*}
+  [ -n "$s" ] || s=$(date +%s)
+}
+
+pause() { # and count tenths of a second in i; not every sleep knows fractions
   if sleep 0.1 2>/dev/null; then i=$((i + 1)); else sleep 1; i=$((i + 10)); fi
 }
 
-members() { # members SESSION [FROM]: pids of its live processes, from a pid on; a child may leave its group, not its session
-  c= n=0
+flag() { # whether a file with 0 in it was set to 1
+  x=
+  read -r x <"$1"
+  [ "$x" = 1 ]
+} 2>/dev/null
+
+claim() { # claim ended|why.REASON: the first one counts; of several renames of one file, one succeeds
+  mv -f unended "$1"
+} 2>/dev/null
+
+reason() { # why: for what reason the script was ended; nothing where it ended by itself
+  why=
+  for w in why.*; do [ ! -e "$w" ] || why=${w#why.}; done
+}
+
+session() { # sid: the script's session, once there is one
+  sid=
+  { read -r sid <pid; } 2>/dev/null
+  [ -n "$sid" ]
+}
+
+processes() { # processes SESSION [FROM]: its live ones, from a pid on; a child may leave its group, not its session
+  c='' n=0
   for p in /proc/[0-9]*; do
     [ "${p#/proc/}" -ge "${2:-0}" ] || continue
     c="$c $p/stat" n=$((n + 1))
@@ -48,103 +93,138 @@ members() { # members SESSION [FROM]: pids of its live processes, from a pid on;
 
 signal() { # signal NAME SESSION: to the group at once (without `--`, which dash takes for a pid), then to who left it
   kill "-$1" "-$2" 2>/dev/null
-  for m in $(members "$2"); do kill "-$1" "$m" 2>/dev/null; done
+  for m in $(processes "$2"); do kill "-$1" "$m" 2>/dev/null; done
 }
 
-alive() { [ -n "$(members "$1" "${2:-0}")" ]; } # `kill -0` would see zombies that a container's pid 1 never reaps
+alive() { [ -n "$(processes "$1" "${2:-0}")" ]; } # `kill -0` would see zombies that a container's pid 1 never reaps
 
 end_session() {
-  [ -s pid ] || return 0
-  read -r sid <pid
+  session || return 0
   signal TERM "$sid"
   signal CONT "$sid"
-  i=0 over=$(($(date +%s) + grace)) # by the clock too: with many processes on a loaded host, a look takes long
-  while alive "$sid" && [ "$i" -lt "$((grace * 10))" ] && [ "$(date +%s)" -le "$over" ]; do nap; done
+  seconds
+  i=0 over=$((s + grace)) # by the clock too: with many processes on a loaded host, a look takes long
+  while alive "$sid" && [ "$i" -lt "$((grace * 10))" ] && seconds && [ "$s" -le "$over" ]; do pause; done
   i=0
-  while alive "$sid" && [ "$i" -lt 20 ]; do signal KILL "$sid"; nap; done
-  left=$(members "$sid")
-  [ -z "$left" ] || printf '%s\n' "$left" >left
+  while alive "$sid" && [ "$i" -lt 20 ]; do signal KILL "$sid"; pause; done
+  left=$(processes "$sid")
+  [ -z "$left" ] || printf '%.3500s\n' "$left" >left
 }
 
-end_helpers() { # the watchdog and its sleep, where somebody has killed `run`; its session may be another's by now
+end_helpers() { # where somebody has killed `run`: the watchdog and its sleep, and collectors that would go on
   read -r s <sup || return 0
-  for m in $(members "$s"); do
+  c=
+  for m in $(processes "$s"); do
     x=
-    read -r x <"/proc/$m/cmdline"
-    case $x in *"$dir/supervisor"*) kill -TERM "-$s" ;; esac
-  done 2>/dev/null
-}
+    [ "/proc/$m/cwd" -ef "$dir" ] && read -r x <"/proc/$m/cmdline" # the session may be another's by now
+    case $x in *"$dir/supervisor"*) kill -TERM "-$s" ;; cat*) c="$c $m" ;; esac
+  done
+  # shellcheck disable=SC2086
+  [ -z "$c" ] || { sleep 1; kill -KILL $c; }
+} 2>/dev/null
 
-stop() { # the first reason given is the one that counts
-  [ -s result ] && return 0
-  (set -C; printf '%s\n' "$1" >why) 2>/dev/null
+stop() {
+  [ ! -s result ] || return 0
+  claim "why.$1" || [ ! -e ended ] || return 0
   i=0
-  while [ ! -s pid ] && [ ! -s result ] && [ "$i" -lt 20 ]; do nap; done
+  while ! session && [ ! -s result ] && [ "$i" -lt 20 ]; do pause; done
   end_session
-  : >stopped
+  echo 1 1<>stopped
 }
 
 watch() {
-  sleep "$timeout" 2>/dev/null || sleep "$((${timeout%.*} + 1))" # not every sleep knows fractions
+  sleep "$1" 2>/dev/null || sleep "$((${1%.*} + 1))" # not every sleep knows fractions
   stop timeout
 }
 
 sample() { . ./sampler; } # telemetry; in this process group, and ended with it
 
-collect() { # to a file by way of a pipe: a script that opens /dev/stdout anew would truncate a file
+collect() { # collect FILE DESCRIPTOR: bring what the script prints to a file, or to nowhere
   (
     trap '' HUP INT QUIT TERM # whoever lives on with the pipe in hand must not lose its reader
     exec cat <&"$2" >>"$1" 3>&- 4>&- 5<&- 6<&-
   ) 2>/dev/null &
 }
 
-read_up() { # whether these children have ended, as they do at once if nobody else has the pipes
-  for c in "$@"; do
-    i=0
-    while :; do
-      { read -r stat <"/proc/$c/stat"; } 2>/dev/null || return 1
-      case ${stat##*) } in Z* | X*) break ;; esac
-      [ "$((i += 1))" -lt 100 ] || return 1
-    done
-  done
+collected() { # collected PID: whether a collector has ended, as it does when nobody has the pipe any more, or read all
+  { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 0
+  stat=${stat##*) }
+  case $stat in [ZX]*) return 0 ;; S*) ;; *) return 1 ;; esac
+  # It sleeps: for more to read, or in a slow write. Where the kernel does not say, nobody writes for so long.
+  w=
+  { read -r w <"/proc/$1/wchan"; } 2>/dev/null
+  case $w in *pipe*) ;; '' | 0) [ "$i" -gt 2 ] ;; *) return 1 ;; esac
 }
 
-milliseconds() { # of `now`, whose fraction may be missing
-  f=${t#*.}000
-  [ "$f" != "${t}000" ] || f=000
-  ms=$((${t%.*} * 1000 + 1${f%"${f#???}"} - 1000))
+finish() { # finish PID PIPE: end a collector; what is printed from now on is read by another and discarded
+  { read -r stat <"/proc/$1/stat"; } 2>/dev/null || stat=') X'
+  case ${stat##*) } in
+  [ZX]*)
+    wait "$1"
+    case $? in 0) ;; ? | ?? | 1[012]?) why=${why:-output} ;; *) why=${why:-collector} ;; esac # by a signal: 128 + n
+    ;;
+  *)
+    [ -n "$printed" ] || { sizes && printed="no=$no ne=$ne"; }
+    if [ -p "$2" ]; then
+      exec 3<>"$2" 5<"$2" 3>&-
+      collect /dev/null 5
+      exec 5<&-
+    fi
+    kill -KILL "$1"
+    ;;
+  esac
 }
 
-await() { # until everybody may start; whoever staged this may be gone
+held_time() { # t, u and ms: now, by the clock as it was when the script was staged, should somebody have set it since
+  now
+  milliseconds "$t"
+  wall=$ms
+  [ -n "$staged" ] || return 0
+  milliseconds "$u"
+  ms=$((ms + staged))
+  if [ "$((wall - ms))" -gt 1000 ] || [ "$((wall - ms))" -lt -1000 ]; then
+    t=$((ms / 1000)).$(printf %03d "$((ms % 1000))")
+  else
+    ms=$wall
+  fi
+}
+
+await_release() { # until everybody may start; whoever staged this may be gone
+  staged=
+  now
+  if [ -n "$u" ]; then
+    milliseconds "$t"
+    staged=$ms
+    milliseconds "$u"
+    staged=$((staged - ms))
+  fi
   i=0
-  while [ ! -s release ] && [ ! -e why ] && [ "$i" -lt "$((hold * 10))" ]; do nap; done
+  while [ ! -s release ] && [ -e unended ] && [ "$i" -lt "$((hold * 10))" ]; do pause; done
   if [ ! -s release ]; then
-    (set -C; echo canceled >why) 2>/dev/null
-    : >stopped
+    claim why.canceled
+    echo 1 1<>stopped
     return 0
   fi
   read -r at <release
-  now
-  milliseconds
-  left=$((at - ms))
-  [ "$left" -gt 0 ] || return 0
-  sleep "$((left / 1000)).$(printf %03d "$((left % 1000))")" 2>/dev/null || sleep "$((left / 1000))"
+  held_time
+  ms=$((at - ms))
+  [ "$ms" -gt 0 ] && [ "$ms" -le "$((hold * 1000))" ] || return 0
+  sleep "$((ms / 1000)).$(printf %03d "$((ms % 1000))")" 2>/dev/null || sleep "$((ms / 1000))"
 }
 
 run() {
-  echo "$$" # for whoever started us; see script.py
+  echo "$$" >sup || { echo nospace; exit; } # to whoever started us; see script.py
   exec >/dev/null
   trap ':' HUP INT QUIT USR1
-  if [ "$hold" -gt 0 ]; then await; fi
-  if [ -n "$timeout" ]; then watch </dev/null >/dev/null 2>&1 & fi
+  if [ "$hold" -gt 0 ]; then await_release; fi
+  if [ -n "$timeout" ]; then watch "$timeout" </dev/null >/dev/null 2>&1 & fi
   if [ -s sampler ]; then sample </dev/null >/dev/null 2>&1 & fi
-  now
-  begin=$t
+  if [ "$hold" -gt 0 ]; then held_time; else now; fi
+  begin=$t begin_up=$u
   printf '%s\n' "$begin" >begin
-  printf '%04096d' 0 >room # given up for the result, should the script's output fill the disk
   c1='' c2=''
-  # What may run on needs no reader: a file it is.
-  if [ "$reap" = 1 ] && mkfifo out.p err.p 2>/dev/null; then
+  # By way of pipes: a script that opens /dev/stdout anew would truncate a file.
+  if mkfifo out.p err.p 2>/dev/null; then
     # Opened for both first: an end that waits for the other to be opened could wait for ever. Not for the script,
     # though: who holds the reading end, too, blocks instead of failing when the collector has failed.
     exec 3<>out.p 4<>err.p 5<out.p 6<err.p 3>out.p 4>err.p
@@ -155,49 +235,53 @@ run() {
     exec 3>>out 4>>err
   fi
   # The shell says on its own stderr that a child was ended by a signal: 137 alone might be `exit 137`.
-  exec 2>signal
+  exec 2<>signal
   # shellcheck disable=SC2086
   $setsid "$sh" ./go </dev/null >/dev/null
   rc=$?
   now
-  end=$t
+  end=$t end_up=$u
   exec 2>/dev/null 3>&- 4>&-
   # It ended by itself, unless there is a reason already: one that comes now is too late.
-  if ! (set -C; : >why) && [ -s why ]; then
+  if ! claim ended; then
     i=0
-    while [ ! -e stopped ] && [ "$i" -lt "$((grace * 10 + 30))" ]; do nap; done
+    while ! flag stopped && [ "$i" -lt "$((grace * 10 + 30))" ]; do pause; done
     now
-    end=$t
-  elif [ "$reap" = 1 ] && [ -s pid ]; then
-    read -r sid <pid
+    end=$t end_up=$u
+  elif [ "$reap" = 1 ] && session; then
     # After a short script its pid is the lowest of the session; a full look at /proc costs some ms.
-    from=$sid
-    [ "$((${end%.*} - ${begin%.*}))" -lt 5 ] || from=0
+    from=0
+    if [ -n "$u" ] && [ "$((${end_up%.*} - ${begin_up%.*}))" -lt 5 ]; then from=$sid; fi
     if alive "$sid" "$from"; then end_session; fi
   fi
-  lost=0
-  if [ -n "$c1" ]; then # all has been read when nobody has the pipes any more, or else after 2 s
-    read_up "$c1" "$c2" || (sleep 2; kill -USR1 "$$") &
-    for c in "$c1" "$c2"; do
-      wait "$c"
-      r=$?
-      [ "$r" -le 128 ] || ! kill -0 "$c" || break
-      [ "$r" -eq 0 ] || lost=1
-    done
+  reason
+  printed=
+  trap '' TERM # for who reads on, too
+  if [ -n "$c1" ]; then # what counts is what was printed until now
+    i=0 n=0
+    while ! { collected "$c1" && collected "$c2"; } && [ "$i" -lt 50 ]; do [ "$((n += 1))" -lt 100 ] || pause; done
+    finish "$c1" out.p
+    finish "$c2" err.p
   fi
-  trap '' TERM
+  session || why=unstarted
   kill -TERM 0 # the watchdog and its sleep: all there is in this process group
   sig=0
-  [ -s signal ] && sig=1
-  why=
-  [ -e why ] && read -r why <why
-  [ "$lost" = 0 ] || why=output
+  read -r x <signal
+  case $x in *[!0]*) sig=1 ;; esac
   left=
   [ -e left ] && read -r left <left
-  : >room
-  # One write of less than a page: whoever finds the file not empty finds all of it.
-  printf 'rc=%s\nsig=%s\nwhy=%s\nbegin=%s\nend=%s\nleft="%.3500s"\n' \
-    "$rc" "$sig" "$why" "$begin" "$end" "$left" >result
+  # One write of less than a page: whoever finds the file not empty finds all of it. What is left of `room` behind it is
+  # a comment.
+  text="rc=$rc
+sig=$sig
+why=$why
+begin=$begin
+end=$end
+begin_up=$begin_up
+end_up=$end_up
+left='$left'
+$printed #"
+  { printf '%s\n' "$text" >result || { printf %s "$text" 1<>room && mv -f room result; }; } 2>/dev/null
   for w in w.*; do # a waiter may have been killed, and its pid be somebody else's by now
     x=
     read -r x <"/proc/${w#w.}/cmdline"
@@ -226,10 +310,9 @@ sizes() { # no, ne: bytes that there are of stdout and of stderr
   fi
 }
 
-fresh() { sizes; [ "$no" -gt "$out" ] || [ "$ne" -gt "$err" ]; }
+has_news() { sizes; [ "$no" -gt "$out" ] || [ "$ne" -gt "$err" ]; }
 
-running() {
-  [ -s sup ] || return 0
+supervised() { # whether `run` is there; s: its pid
   { read -r s <sup && kill -0 "$s"; } 2>/dev/null || return 1
   { read -r stat <"/proc/$s/stat"; } 2>/dev/null || return 0
   case ${stat##*) } in Z* | X*) return 1 ;; esac # that nobody has reaped
@@ -240,7 +323,7 @@ boot_id() { # b: which boot of the host this is
   [ -r /proc/sys/kernel/random/boot_id ] && read -r b </proc/sys/kernel/random/boot_id
 }
 
-doze() { # doze SECONDS: until there may be news; 3 where a Perl looked for them, which takes no process for each look
+sleep_until_news() { # SECONDS at the most; status 3 where a Perl looked for them, which takes no process for each look
   if [ "$1" -gt "$tick" ]; then
     # shellcheck disable=SC2016
     exec perl -e '
@@ -248,7 +331,7 @@ doze() { # doze SECONDS: until there may be news; 3 where a Perl looked for them
       for (; $left > 0; $left -= $tick) {
         select undef, undef, undef, $tick < $left ? $tick : $left;
         last if -s "result" || !kill 0, $run;
-        last if !-s "why" && ((-s "out" || 0) > $out || (-s "err" || 0) > $err);
+        last if -e "unended" && ((-s "out" || 0) > $out || (-s "err" || 0) > $err);
         last if open(my $stat, "<", "/proc/$run/stat") && <$stat> =~ /.*\) [ZX]/;
       }
       exit 3' "$1" "$tick" "$out" "$err" "$s"
@@ -256,17 +339,17 @@ doze() { # doze SECONDS: until there may be news; 3 where a Perl looked for them
   exec sleep "$1"
 }
 
-wait_news() { # until the end of the script (it wakes us), new output (looked for each $tick s), or $wait s
+wait_for_news() { # until the end of the script (it wakes us), new output (looked for each $tick s), or $wait s
   trap ':' USR1
   look=1 # once in any case, unless the end is near: what was printed since the last answer may be older than w.PID
   slow=0 s=0
-  running || return 0
+  supervised || return 0
   [ -z "${PERL5OPT-}${PERL_UNICODE-}" ] && command -v perl >/dev/null 2>&1 || slow=1
-  : >"w.$$"
+  true >"w.$$"
   while [ ! -s result ] && [ "$i" -lt "$wait" ]; do
     step=$tick
-    [ "$slow" = 1 ] || [ -s why ] || step=$((wait - i))
-    doze "$step" </dev/null >/dev/null 2>&1 &
+    [ "$slow" = 1 ] || [ ! -e unended ] || step=$((wait - i))
+    sleep_until_news "$step" </dev/null >/dev/null 2>&1 &
     wait "$!"
     r=$?
     kill "$!" 2>/dev/null
@@ -275,18 +358,18 @@ wait_news() { # until the end of the script (it wakes us), new output (looked fo
       look=1
       [ "$r" = 3 ] || { slow=1; continue; }
     fi
-    running || break
+    supervised || break
     i=$((i + step))
-    [ ! -s why ] || look=0
+    [ -e unended ] || look=0
     if [ "$look" = 1 ] || ! [ out -ot "w.$$" ] || ! [ err -ot "w.$$" ]; then
       look=0
-      : >"w.$$"
-      fresh && break
+      true >"w.$$"
+      has_news && break
     fi
   done
   [ ! -s result ] || [ "$drop" = 0 ] || return 0 # removed with all else
   rm -f "w.$$"
-}
+} 2>/dev/null
 
 chunk() { # chunk FILE OFFSET BYTES
   if [ "$3" -eq 0 ]; then return; fi
@@ -295,26 +378,27 @@ chunk() { # chunk FILE OFFSET BYTES
 
 poll() {
   nonce=$1 out=$2 err=$3 wait=$4 tick=$5 max=$6 drop=$7 i=0
-  state=running rc='' sig=0 why='' begin='' end='' left='' more=0
+  state=running rc='' sig=0 why='' begin='' end='' begin_up='' end_up='' left='' more=0 no='' ne=''
   boot_id
   now_boot=$b
-  if [ "$wait" -gt 0 ] && [ "$boot" = "$now_boot" ]; then wait_news; fi
+  if [ "$wait" -gt 0 ] && [ "$boot" = "$now_boot" ]; then wait_for_news; fi
   [ -s begin ] && read -r begin <begin
   gone=0
-  [ -s result ] || running || gone=1 # before the next look: whoever ends writes the result first
+  [ -s result ] || supervised || gone=1 # before the next look: whoever ends writes the result first
   if [ -s result ]; then
+    no='' ne=''
     . ./result
     state=done
   elif [ "$boot" != "$now_boot" ] || [ "$gone" = 1 ]; then
     state=lost
-    [ -e why ] && read -r why <why
+    reason
     if [ "$boot" = "$now_boot" ]; then
       end_session
       end_helpers
     fi
     [ -e left ] && read -r left <left
   fi
-  sizes
+  if [ "$state" != done ] || [ -z "$no" ]; then sizes; fi
   [ "$((no -= out))" -ge 0 ] || no=0 # a kept process's own doing: it may truncate its stdout
   [ "$((ne -= err))" -ge 0 ] || ne=0
   if [ "$ne" -gt "$max" ]; then ne=$max more=1; fi
@@ -323,27 +407,26 @@ poll() {
   for p in $left; do pids=$pids,$p; done
   # What is written here may never arrive, and who finds no directory starts the script anew. So drop it now only
   # after a short script, where there was hardly time for a connection to break; else let the reader ask for it.
-  if [ "$state" != done ] || [ "$more" = 1 ] || [ -e keep ] || [ "$i" -gt 1 ]; then drop=0; fi
-  printf 'ansible_env:%s state=%s rc=%s sig=%s why=%s begin=%s end=%s boot=%s left=%s more=%s drop=%s out=%s err=%s\n' \
-    "$nonce" "$state" "$rc" "$sig" "$why" "$begin" "$end" "$now_boot" \
-    "$pids" "$more" "$drop" "$no" "$ne" &&
+  if [ "$state" != done ] || [ "$more" = 1 ] || flag keep || [ "$i" -gt 1 ]; then drop=0; fi
+  printf 'ansible_env:%s state=%s rc=%s sig=%s why=%s begin=%s end=%s begin_up=%s end_up=%s boot=%s ' \
+    "$nonce" "$state" "$rc" "$sig" "$why" "$begin" "$end" "$begin_up" "$end_up" "$now_boot" &&
+    printf 'left=%s more=%s drop=%s out=%s err=%s\n' "$pids" "$more" "$drop" "$no" "$ne" &&
     chunk out "$out" "$no" && chunk err "$err" "$ne" && [ "$drop" = 1 ] && drop
   return 0
 }
 
-drop() { # again, should a poll come at this moment: it makes `keep`
+drop() { # again, should a poll come at this moment: it makes a file of its own
   cd / && { rm -rf -- "$dir" || rm -rf -- "$dir"; } 2>/dev/null
 }
 
 case $1 in
 run) run ;;
-stop)
-  stop "$2" # survives the connection it came by
-  ;;
+stop) stop "$2" ;; # survives the connection it came by
+watch) watch "$2" ;;
 poll)
   shift
   poll "$@"
   ;;
-end) end_session ;; # and sweep: for supervisor.pl
+end) end_session ;;
 sweep) sweep ;;
 esac

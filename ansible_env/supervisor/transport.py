@@ -22,6 +22,10 @@ class NeverConnected(Disconnected):
     """Nothing can have arrived: no connection, no login, or no shell at its end."""
 
 
+class NoAnswer(Disconnected):
+    """The far end has ended, and none of our words came: there may be no shell, or somebody killed it."""
+
+
 class Stop(BaseException):
     """Raised inside a transport, by a signal handler, to end the script."""
 
@@ -41,6 +45,7 @@ class Transport(Protocol):
 
         Raises:
             NeverConnected: nothing arrived.
+            NoAnswer: nothing of ours came back.
             Disconnected: it is not known what arrived; also after `limit` seconds.
             Stop: the script is to be ended.
         """

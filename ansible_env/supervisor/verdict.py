@@ -4,30 +4,33 @@ from __future__ import annotations
 
 from ansible_env.results.outcomes import Kind, connection_hint, connection_kind, signal_name
 from ansible_env.supervisor.ending import Ending
-from ansible_env.supervisor.protocol import State
+from ansible_env.supervisor.protocol import NOT_STARTED, State
 from ansible_env.supervisor.script import Script
+
+_FAULTS = {
+    "output": (Kind.NO_SPACE, "the script's output could not be written to {base} on the host: is it full?"),
+    "unstarted": (Kind.NO_SPACE, "the script was not started: {base} on the host could not be written; is it full?"),
+    "collector": (
+        Kind.LOST_RESULT,
+        "somebody killed the process on the host that keeps what the script prints, and output was lost",
+    ),
+}
+"""What the supervisor says of itself."""
 
 
 def verdict(ending: Ending, script: Script, *, may_reboot: bool = False, attached: bool = False) -> tuple[Kind, str]:
-    """Say what an ending means. A reason to end it given in time goes before the exit status that came of it."""
+    """Return what an ending means. A reason to end it given in time goes before the exit status that came of it."""
     reply = ending.reply
-    why = reply.why or (ending.stopped if reply.state is not State.DONE else "")
-    if reply.state in (State.NO_SHELL, State.NO_SETSID, State.ERROR):
+    if reply.state in NOT_STARTED:
         return _not_started(reply.state, script)
-    if reply.state is State.DONE and ending.broken:
-        return connection_kind(ending.broken), f"the host did not come back after the script ({ending.broken})"
-    if ending.rebooted and reply.state is not State.DONE:
+    if reply.state is State.DONE:
+        return _done(ending, script)
+    if ending.rebooted:
         if may_reboot:
             return Kind.OK, "the script restarted its host, as it may"
         return Kind.LOST_RESULT, "the host was restarted in the middle of the script, and nobody had asked for that"
-    if why == "output":
-        return Kind.LOST_RESULT, f"the script's output could not be written to {script.base} on the host: is it full?"
-    if why == "timeout":
-        return Kind.TIMEOUT, f"ended at its deadline of {script.timeout:g} s{_rest(ending)}"
-    if why:
-        return Kind.CANCELED, f"canceled{_rest(ending)}"
-    if reply.state is State.DONE:
-        return _exit(reply.rc if reply.rc is not None else 1, reply.signaled)
+    if why := reply.why or ending.stopped:
+        return _ended(why, ending, script)
     if ending.broken:
         kind = connection_kind(ending.broken)
         return kind, f"lost the host in the middle of the script ({ending.broken}): {_leash(script)}"
@@ -44,12 +47,29 @@ def unreachable(text: str) -> tuple[Kind, str]:
     return kind, f"{_first_line(text)} ({connection_hint(text)})"
 
 
-def _exit(rc: int, signaled: bool) -> tuple[Kind, str]:
+def _done(ending: Ending, script: Script) -> tuple[Kind, str]:
+    """Return what a result means that the supervisor has written."""
+    reply = ending.reply
+    if ending.broken:
+        return connection_kind(ending.broken), f"the host did not come back after the script ({ending.broken})"
+    if reply.why in _FAULTS:
+        kind, message = _FAULTS[reply.why]
+        return kind, message.format(base=script.base)
+    if reply.why:
+        return _ended(reply.why, ending, script)
+    rc = 1 if reply.rc is None else reply.rc
     if rc == 0:
         return Kind.OK, "succeeded"
-    if signaled:
+    if reply.signaled:
         return Kind.SIGNAL, f"ended by {signal_name(rc)}"
     return Kind.EXIT, f"exit status {rc}"
+
+
+def _ended(why: str, ending: Ending, script: Script) -> tuple[Kind, str]:
+    """Return what it means that the script was ended for a reason of ours."""
+    if why == "timeout":
+        return Kind.TIMEOUT, f"ended at its deadline of {script.timeout:g} s{_rest(ending)}"
+    return Kind.CANCELED, f"canceled{_rest(ending)}"
 
 
 def _not_started(state: State, script: Script) -> tuple[Kind, str]:
@@ -57,7 +77,9 @@ def _not_started(state: State, script: Script) -> tuple[Kind, str]:
         return Kind.INTERPRETER, f"the host has no `{script.shell}` in its PATH; name another one with `shell`"
     if state is State.NO_SETSID:
         return Kind.INTERPRETER, "the host has neither `setsid` (util-linux, busybox) nor perl to detach a script with"
-    return Kind.INTERPRETER, f"could not write to {script.base} on the host"
+    if state is State.NO_SPACE:
+        return Kind.NO_SPACE, f"the script was not started: {script.base} on the host is full"
+    return Kind.INTERPRETER, f"could not write to {script.base} on the host, or not start a process there"
 
 
 def _rest(ending: Ending) -> str:

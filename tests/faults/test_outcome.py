@@ -36,6 +36,30 @@ def test_21_killed_script_and_killed_supervisor_are_told_apart(anywhere: Bench):
     anywhere.assert_clean()
 
 
+@pytest.mark.parametrize("shell", [False, True], ids=["supervisor", "shell, too"])
+@pytest.mark.parametrize("perl", [True, False], ids=["perl", "no perl"])
+def test_21_the_first_round_trip_is_killed(remote: Bench, perl, shell):
+    """On the target: the script runs, and its end is waited for and read."""
+    # With Perl, the one that waits is the parent of the supervisor; without, it is in a file. Its parent is the shell.
+    script = r"""echo begun; sleep 0.3
+parent() { sed 's/.*) . //; s/ .*//' "/proc/$1/stat"; }
+first=$(cd "${0%/*}" && echo w.*)
+first=${first#w.}
+[ "$first" != '*' ] || first=$(parent $PPID)
+shell=$(parent $first)
+tr '\0' ' ' </proc/$first/cmdline; echo
+kill -9 $first KILL_SHELL
+sleep 1.5; echo score=1; exit 3""".replace("KILL_SHELL", "$shell" if shell and perl else "")
+    try:
+        remote.hosts[0].exec("true" if perl else "mount --bind /bin/false /usr/bin/perl")
+        result = remote.host(script, results_stdout_pattern=PATTERN)
+    finally:
+        remote.hosts[0].exec("true" if perl else "umount /usr/bin/perl")
+    assert (result.kind, result.rc, result.metrics) == (Kind.EXIT, 3, {"score": 1}), result.message
+    assert ("supervisor.pl" in result.stdout, "supervisor poll" in result.stdout) == (perl, not perl)
+    remote.assert_clean()
+
+
 def test_22_pattern_matches_no_host(remote: Bench):
     with remote.env(run="true", hosts="nobody") as env, pytest.raises(InventoryError, match="nobody"):
         env.run_phase("run")

@@ -145,11 +145,11 @@ def test_53_target_without_space(remote: Bench, make_hosts):
     bench = Bench(remote.engine, hosts, remote.directory)
     hosts[0].exec("mount -t tmpfs -o size=128k tmpfs /tmp")
     result = bench.host("head -c 1000000 /dev/zero; echo score=1", results_stdout_pattern=PATTERN)
-    assert (result.kind, result.status) == (Kind.LOST_RESULT, Status.FAILED)
+    assert (result.kind, result.status, result.is_infrastructure_failure) == (Kind.NO_SPACE, Status.FAILED, True)
     assert "full" in result.message
     hosts[0].exec("head -c 1000000 /dev/zero >/tmp/fill || true")
     result = bench.host("echo score=1")
-    assert (result.kind, result.status) == (Kind.INTERPRETER, Status.FAILED)
+    assert (result.kind, result.status) == (Kind.NO_SPACE, Status.FAILED)
     assert "/tmp" in result.message
     hosts[0].exec("rm /tmp/fill; mount -o remount,ro /tmp")
     assert bench.host("echo score=1").kind is Kind.INTERPRETER

@@ -44,6 +44,7 @@ def of_script(host: str, event: Mapping[str, Any]) -> HostResult:
         telemetry=_telemetry(res.get("telemetry")),
         clock_offset=_float(res.get("clock_offset")),
         clock_error=_float(res.get("clock_error")),
+        clock_step=_float(res.get("clock_step")),
         exports={str(k): str(v) for k, v in exports.items()} if isinstance(exports, Mapping) else {},
         left_running=tuple(pid for pid in pids if _int(pid) is not None) if isinstance(pids, list | tuple) else (),
     )

@@ -177,7 +177,10 @@ BY_VERDICT: dict[str, tuple[Kind, tuple[Kind, str]]] = {
     ),
     "its supervisor was killed": (Kind.LOST_RESULT, verdict(ending(State.LOST), SCRIPT)),
     "its directory was removed": (Kind.LOST_RESULT, verdict(ending(State.GONE, first_boot_id="a"), SCRIPT)),
-    "a full disk": (Kind.LOST_RESULT, verdict(ending(rc=0, why="output"), SCRIPT)),
+    "output that fills the disk": (Kind.NO_SPACE, verdict(ending(rc=0, why="output"), SCRIPT)),
+    "a full disk": (Kind.NO_SPACE, verdict(ending(State.NO_SPACE), SCRIPT)),
+    "a disk that fills up at the last moment": (Kind.NO_SPACE, verdict(ending(rc=1, why="unstarted"), SCRIPT)),
+    "a killed collector": (Kind.LOST_RESULT, verdict(ending(rc=0, why="collector"), SCRIPT)),
     "never started, as attach finds": (Kind.NOT_RUN, verdict(ending(State.GONE), SCRIPT, attached=True)),
     "a host that stayed away": (Kind.UNREACHABLE, verdict(ending(State.LOST, broken="Broken pipe"), SCRIPT)),
     "a host that has another key now": (

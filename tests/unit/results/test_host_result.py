@@ -38,6 +38,11 @@ def test_combine_of_successes():
     assert (both.stdout_log, both.reconnects, both.left_running) == ("/l", 3, (1, 2))
 
 
+def test_elapsed_of_a_host_whose_clock_was_set():
+    assert host(started=NOW, finished=LATER + timedelta(hours=2), clock_step=7200.0).elapsed == 1.5
+    assert host(started=NOW, finished=LATER - timedelta(hours=2), clock_step=-7200.0).elapsed == 1.5
+
+
 def test_combine_reports_the_failure():
     bad = host(kind=Kind.EXIT, rc=3, message="exit status 3", metrics={"x": 9}, metrics_partial=True)
     both = combine([host(rc=0, metrics={"y": 1}), bad])
@@ -59,7 +64,8 @@ def test_no_field_is_lost_when_results_are_combined():
     full = HostResult(
         "h", Kind.EXIT, "exit status 1", 1, {"x": 1}, metrics_partial=True, started=NOW, finished=LATER, stdout="out",
         stderr="err", truncated=True, stdout_log="/o", stderr_log="/e", task="t", reconnects=2, left_running=(7,),
-        telemetry=((NOW, "cpu", 0.5),), clock_offset=0.1, clock_error=0.2, exports={"A": "1"}, attempts=3,
+        telemetry=((NOW, "cpu", 0.5),), clock_offset=0.1, clock_error=0.2, clock_step=7200.0, exports={"A": "1"},
+        attempts=3,
     )  # fmt: skip
     defaults = host()
     for field in dataclasses.fields(HostResult):

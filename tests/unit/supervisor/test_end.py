@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from ansible_env.results.outcomes import Kind
+from ansible_env.supervisor.ending import Ending
 from ansible_env.supervisor.protocol import State
 from ansible_env.supervisor.script import MARKER, start_payload
+from ansible_env.supervisor.verdict import verdict
 from tests.unit.supervisor.pipes import NONCE, SHELLS, Target, at_once, background, eventually, make_target, processes
+
+
+def writers(path: Path) -> list[int]:
+    """The processes that have a file open."""
+    pids = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if path in [entry.readlink() for entry in (process / "fd").iterdir()]:
+                pids.append(int(process.name))
+    return pids
 
 
 @pytest.fixture(params=SHELLS)
@@ -117,6 +134,53 @@ def test_a_session_of_its_own_lives_on(target: Target) -> None:
     target.assert_gone(script)
 
 
+def test_what_is_printed_after_the_end_does_not_count(target: Target) -> None:
+    """Of either stream; and the end is not waited for where somebody has the pipes."""
+    later = "setsid sh -c 'sleep 0.7; echo score=1; echo score=1 >&2; sleep 1' &"
+    texts = [f"{later} sleep 0.2; echo score=5; echo score=6 >&2", f"{later} seq 30000; echo score=5; echo score=6 >&2"]
+    scripts = [target.script(text) for text in texts]
+    with ThreadPoolExecutor() as pool:
+        replies = list(pool.map(target.finish, scripts))
+    for reply in replies:
+        assert (reply.state, reply.rc, reply.out[-8:], reply.err) == (State.DONE, 0, b"score=5\n", b"score=6\n")
+        assert reply.begin is not None and reply.end is not None
+    assert replies[1].out == b"".join(b"%d\n" % number for number in range(1, 30001)) + b"score=5\n"
+    for script in scripts:
+        assert eventually(lambda: not processes(script.run_id), 5)  # noqa: B023 - called at once
+        target.assert_gone(script)
+
+
+@pytest.mark.parametrize("stream", ["out", "err"])
+def test_a_collector_that_is_killed(target: Target, stream: str) -> None:
+    """What it had was lost, and that is what is said, not that the disk is full; the deadline holds all the same."""
+    script = target.script("echo begun; trap '' PIPE; sleep 1; echo more; sleep 1; exit 0", timeout=30)
+    assert target.start(script, wait=0).state is State.RUNNING
+    out = target.directory(script) / "out"
+    assert eventually(lambda: out.exists() and out.read_text() == "begun\n")
+    collectors = writers(target.directory(script) / stream)
+    assert collectors
+    for pid in collectors:
+        os.kill(pid, signal.SIGKILL)
+    reply = target.finish(script, target.poll(script))
+    assert (reply.state, reply.why) == (State.DONE, "collector")
+    kind, message = verdict(Ending(reply), script)
+    assert (kind, "killed" in message, "full" in message) == (Kind.LOST_RESULT, True, False)
+    target.assert_gone(script)
+
+
+def test_a_deadline_holds_if_a_collector_is_killed(target: Target) -> None:
+    script = target.script("echo begun; exec sleep 300", timeout=2)
+    assert target.start(script, wait=0).state is State.RUNNING
+    out = target.directory(script) / "out"
+    assert eventually(lambda: out.exists() and out.read_text() == "begun\n")
+    for pid in writers(out):
+        os.kill(pid, signal.SIGKILL)
+    assert eventually((target.directory(script) / "result").exists, 15)
+    assert target.poll(script).why == "timeout"
+    target.drop(script)
+    target.assert_gone(script)
+
+
 # -- cancel ------------------------------------------------------------------------------------------------------------
 
 
@@ -150,7 +214,7 @@ def test_cancel_at_once(target: Target) -> None:
 
 def test_cancel_after_the_end_changes_nothing(target: Target) -> None:
     script = target.script("echo done; exit 3")
-    target.start(script, wait=0)
+    target.start(script, wait=0, drop=False)
     assert eventually(lambda: target.poll(script).state is State.DONE)
     reply = target.stop(script)
     assert (reply.state, reply.rc, reply.why) == (State.DONE, 3, "")

@@ -20,7 +20,7 @@ from ansible_env.supervisor.ending import Ending, Pace
 from ansible_env.supervisor.follow import Follower
 from ansible_env.supervisor.protocol import State
 from ansible_env.supervisor.script import Script
-from ansible_env.supervisor.transport import ANSWER, Disconnected, NeverConnected, Stop
+from ansible_env.supervisor.transport import ANSWER, Disconnected, NeverConnected, NoAnswer, Stop
 from ansible_env.supervisor.verdict import verdict
 from tests.unit.supervisor.pipes import Target, eventually, make_target
 
@@ -143,6 +143,32 @@ def test_broken_twice_before_anything_arrived(target: Target) -> None:
         follow(Link(target, {0: not_sent, 2: not_sent}), script)
     assert not (target.base / "ran").exists()
     target.assert_gone(script)
+
+
+def test_a_shell_that_dies_in_the_first_round_trip(target: Target) -> None:
+    """It gives no answer; the script runs all the same, and its result is read. See `Channel`."""
+
+    def killed(link: Link, payload: str) -> bytes:
+        with pytest.raises(Disconnected, match="reset"):
+            answer_lost(link, payload)
+        raise NoAnswer("no answer from /bin/sh on the host (exit status 137)")
+
+    script = target.script("echo run >>ran; sleep 1; echo done; exit 3")
+    ending, out, _ = follow(Link(target, {0: killed}), script)
+    assert (verdict(ending, script)[0], out, (target.base / "ran").read_text()) == (Kind.EXIT, "done\n", "run\n")
+    target.assert_gone(script)
+
+
+def silent(link: Link, payload: str) -> bytes:
+    raise NoAnswer("no answer from /bin/sh on the host (exit status 127): sh: not found")
+
+
+def test_no_shell_at_the_far_end(target: Target) -> None:
+    begun = time.monotonic()
+    link = Link(target, always=silent)
+    with pytest.raises(NeverConnected, match="not found"):
+        follow(link, target.script("echo run >>ran"))
+    assert (len(link.sent), time.monotonic() - begun < 3) == (2, True)
 
 
 def test_never_connected(target: Target) -> None:
@@ -282,12 +308,12 @@ def test_output_that_cannot_be_written(target: Target, environ: dict[str, str]) 
     original = limited.exchange
 
     def exchange(payload: str, limit: float = 60) -> bytes:
-        return original(payload.replace(': >"$d/out"', 'ln -s /dev/full "$d/out"'), limit)
+        return original(payload.replace('true >"$d/out"', 'ln -s /dev/full "$d/out"'), limit)
 
     limited.exchange = exchange  # type: ignore[method-assign]
     ending, _, _ = follow(Link(limited), script)
     kind, message = verdict(ending, script)
-    assert kind is Kind.LOST_RESULT
+    assert kind is Kind.NO_SPACE
     assert "is it full?" in message
     assert ending.reply.begin is not None
     assert ending.reply.end is not None

@@ -215,6 +215,8 @@ class ActionModule(ActionBase):
                 return _never(str(never))
             except Stop:
                 return refused(Kind.CANCELED, "the phase was ended before the script was released")
+        if reply is not None and reply.state is State.NO_SPACE:
+            return refused(Kind.NO_SPACE, f"the script was not started: {script.base} on the host is full")
         if reply is None or reply.state is not State.RUNNING:
             return refused(Kind.LOST_RESULT, "the script that was staged is not there any more")
         return nothing_to_run()

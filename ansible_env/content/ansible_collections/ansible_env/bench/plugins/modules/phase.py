@@ -292,8 +292,8 @@ status:
 kind:
   description:
     - What happened, in one word. V(ok); V(exit), V(signal), V(metrics_missing) and V(timeout) are the script's doing;
-      V(canceled) and V(rejected) are ours; V(unreachable), V(auth), V(become), V(interpreter), V(lost_result) and
-      V(controller) are failures of the machinery, which say nothing of what was measured.
+      V(canceled) and V(rejected) are ours; V(unreachable), V(auth), V(become), V(interpreter), V(no_space),
+      V(lost_result) and V(controller) are failures of the machinery, which say nothing of what was measured.
   returned: always
   type: str
   sample: ok
@@ -329,10 +329,15 @@ end:
   type: str
   sample: "2025-11-22T19:36:45.654321+00:00"
 elapsed:
-  description: Seconds between these two.
+  description: Seconds between these two, by a clock of the host that nobody sets.
   returned: when both are known
   type: float
   sample: 2.530865
+clock_step:
+  description: Seconds by which the host's clock was set forward while the script ran.
+  returned: when that is more than 2 s
+  type: float
+  sample: 7200.0
 stdout:
   description: What the script printed, or the beginning and the end of it. Bytes that are no UTF-8 become U+FFFD.
   returned: when the script may have been started

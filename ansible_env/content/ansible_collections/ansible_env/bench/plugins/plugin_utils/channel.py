@@ -16,7 +16,7 @@ from ansible_collections.ansible_env.bench.plugins.plugin_utils.shell import fee
 
 with contextlib.suppress(ImportError):  # without the library: the action plugin reports that
     from ansible_env.results.outcomes import Kind, connection_kind, never_connected
-    from ansible_env.supervisor.transport import Disconnected, NeverConnected, Stop
+    from ansible_env.supervisor.transport import Disconnected, NeverConnected, NoAnswer, Stop
 
 
 class Channel:
@@ -70,7 +70,7 @@ class Channel:
 
     def _no_answer(self, result):
         text = " ".join((result.get("stderr") or result["stdout"]).split())[:500]
-        raise NeverConnected(
+        raise NoAnswer(
             f"no answer from /bin/sh on the host (exit status {result['rc']}): {text or 'it printed nothing'}"
         )
 

@@ -1,7 +1,8 @@
 """ansible_env for mlos_bench: `AnsibleService`, `AnsibleEnv`, and the command `ansible-env-mlos`.
 
-Naming one of the two classes in a configuration of mlos_bench gives its environments the hosts of an Ansible inventory.
-docs/howto/mlos_bench.md says how. Importing this does not import mlos_bench; its names do, and need the extra `mlos`.
+A configuration of mlos_bench that names one of the two classes runs its environments on the hosts of an Ansible
+inventory, see docs/howto/mlos_bench.md. Importing this package does not import mlos_bench; its names do, and need the
+extra `mlos`.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""The command `ansible-env-mlos`: `mlos_bench`, with our classes known to it."""
+"""The command `ansible-env-mlos`: `mlos_bench` with our classes registered."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import importlib
 import sys
 
 MISSING = 2
-"""Exit status where mlos_bench is not installed: nothing was run."""
+"""Exit status if mlos_bench is not installed."""
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run mlos_bench's command with these arguments, which are its own; exit status as there."""
+    """Run the command of mlos_bench with its own arguments, and return its exit status."""
     try:
         schemas = importlib.import_module("ansible_env.mlos.schemas")
         run = importlib.import_module("mlos_bench.run")

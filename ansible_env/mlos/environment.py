@@ -1,4 +1,4 @@
-"""`AnsibleEnv`: our RemoteEnv as an environment of mlos_bench."""
+"""`AnsibleEnv`: a RemoteEnv as an environment of mlos_bench."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ logger = logging.getLogger(__name__)
 register_schemas()
 
 FILE_KEY = "environment_file"
-"""The key that names an environment file of ours, whose keys count where the configuration does not say otherwise."""
+"""The key that names an environment file of ours. The keys of the configuration override those of the file."""
 _NOT_FOR_MLOS = ("name", "description", "tunables", "include_tunables", "include_services", "experiment_id", "$schema")
 _LISTS = ("required_args", "tunable_params")
 
 
 @runtime_checkable
 class SupportsAnsible(Protocol):
-    """What AnsibleEnv needs of its service, mixed in by an AnsibleService."""
+    """The interface of a service that AnsibleEnv needs; an AnsibleService provides it."""
 
     def ansible_work(self, params: Mapping[str, Any], *, name: str = ...) -> Work:
-        """Return how to reach the hosts that parameters name."""
+        """Return access to the hosts that parameters select."""
 
 
 class AnsibleEnv(Environment):
-    """A benchmark on one host or a group of hosts, with everything that `ansible_env.RemoteEnv` has.
+    """A benchmark on one host or a group of hosts, with all features of `ansible_env.RemoteEnv`.
 
-    Its `config` holds the keys of an environment file: docs/howto/mlos_bench.md. A run that fails has no metrics; the
-    output of its scripts is logged.
+    Its `config` has the keys of an environment file, see docs/howto/mlos_bench.md. A failed run has no metrics; its
+    scripts' output is logged.
     """
 
     def __init__(
@@ -58,10 +58,10 @@ class AnsibleEnv(Environment):
         tunables: TunableGroups | None = None,
         service: Service | None = None,
     ) -> None:
-        """Take an environment and check it, as far as that can be done without a host.
+        """Make an environment and check it as far as possible without a host.
 
         Raises:
-            ConfigError: something in this is wrong, or no AnsibleService is among the services.
+            ConfigError: the configuration is not valid, or no AnsibleService is among the services.
         """
         config = _with_file(config, service)
         super().__init__(name=name, config=config, global_config=global_config, tunables=tunables, service=service)
@@ -99,14 +99,14 @@ class AnsibleEnv(Environment):
 
     @property
     def remote(self) -> RemoteEnv:
-        """The environment behind this one; its `results` hold what is known of each host."""
+        """The wrapped environment; its `results` have the results of each host."""
         return self._env
 
     def setup(self, tunables: TunableGroups, global_config: dict[str, Any] | None = None) -> bool:
-        """Set the hosts up for a trial; True if they are ready.
+        """Set up the hosts for a trial. Return whether they are ready.
 
         Raises:
-            ParameterError: a value cannot be used; no host has been touched.
+            ParameterError: a value cannot be used; no host has been contacted.
             InventoryError: there is no host.
         """
         if not super().setup(tunables, global_config):
@@ -117,7 +117,7 @@ class AnsibleEnv(Environment):
         return self._is_ready
 
     def run(self) -> tuple[MlosStatus, datetime, dict[str, Any] | None]:
-        """Run the benchmark: its status, when it ended by the hosts' clock, and the group's metrics, or None."""
+        """Run the benchmark. Return its status, its end by the hosts' clock, and the group's metrics or None."""
         status, timestamp, _ = super().run()
         if status is not MlosStatus.READY:
             return status, timestamp, None
@@ -126,7 +126,7 @@ class AnsibleEnv(Environment):
         return to_mlos(ended), timestamp, metrics
 
     def teardown(self) -> None:
-        """Clean up. A failure is logged."""
+        """Clean up. Failures are logged."""
         super().teardown()
         self._env.teardown()
 
@@ -142,10 +142,10 @@ class AnsibleEnv(Environment):
 
 
 def _with_file(config: dict[str, Any], service: Service | None) -> dict[str, Any]:
-    """Return a configuration with the keys of the environment file that it names, if it names one.
+    """Return a configuration with the keys of the environment file that it names, if any.
 
     Raises:
-        ConfigError: the file is wrong, in any way.
+        ConfigError: the file is not valid.
     """
     name = config.get(FILE_KEY)
     if name is None:
@@ -153,18 +153,18 @@ def _with_file(config: dict[str, Any], service: Service | None) -> dict[str, Any
     path = Path(service.config_loader_service.resolve_path(str(name)) if service is not None else str(name))
     loaded = EnvironmentConfig.load(path)
     data = read_document(path).data
-    found = {key: value for key, value in data.get("config", data).items() if key not in _NOT_FOR_MLOS}
-    found.setdefault("tunable_params", [] if "class" in data else list(loaded.tunables.groups))
-    merged = {**found, **config, FILE_KEY: str(path)}
-    merged["const_args"] = {**found.get("const_args", {}), **config.get("const_args", {})}
-    for key in _LISTS:  # one item may stand for a list of one in our files, and mlos_bench reads some of them itself
+    keys = {key: value for key, value in data.get("config", data).items() if key not in _NOT_FOR_MLOS}
+    keys.setdefault("tunable_params", [] if "class" in data else list(loaded.tunables.groups))
+    merged = {**keys, **config, FILE_KEY: str(path)}
+    merged["const_args"] = {**keys.get("const_args", {}), **config.get("const_args", {})}
+    for key in _LISTS:  # our files allow a single item; mlos_bench reads some of these keys itself
         if key in merged and not isinstance(merged[key], list):
             merged[key] = [merged[key]]
     return merged
 
 
 def _work(service: SupportsAnsible, name: str, hosts: str | None, params: Mapping[str, Any]) -> Work:
-    """Return how to reach the environment's hosts: those it names, those its parameters name, or all."""
+    """Return access to the hosts that the environment selects, or that its parameters select, or to all hosts."""
     if hosts is not None:
         return service.ansible_work({"ansible_host_pattern": string.Template(hosts).safe_substitute(params)}, name=name)
     try:
@@ -176,15 +176,15 @@ def _work(service: SupportsAnsible, name: str, hosts: str | None, params: Mappin
 
 
 def _defaults(settings: Settings, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the service's configuration says for all environments, where this one says nothing."""
+    """Return the service's defaults for keys that the environment does not set."""
     shared = ("become", "become_user", "become_method", "fail_fast", "keep_running", "reboot")
-    found: dict[str, Any] = {key: getattr(settings, key) for key in shared if key in settings.model_fields_set}
+    defaults: dict[str, Any] = {key: getattr(settings, key) for key in shared if key in settings.model_fields_set}
     if settings.shell or settings.ssh_shell:
-        found["shell"] = settings.interpreter
+        defaults["shell"] = settings.interpreter
     timeouts: dict[str, Any] = {"grace": settings.grace, "boot": settings.boot_timeout}
     if settings.deadline is not None:
         timeouts |= dict.fromkeys(PHASES, settings.deadline)
-    found["timeouts"] = timeouts
+    defaults["timeouts"] = timeouts
     if isinstance(config.get("timeouts"), Mapping):
-        found["timeouts"] = timeouts | dict(config["timeouts"])
-    return {key: value for key, value in found.items() if key not in config or key == "timeouts"}
+        defaults["timeouts"] = timeouts | dict(config["timeouts"])
+    return {key: value for key, value in defaults.items() if key not in config or key == "timeouts"}

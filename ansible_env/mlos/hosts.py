@@ -1,4 +1,4 @@
-"""Which hosts a call of mlos_bench means, by what its configurations already carry."""
+"""The hosts that a call of mlos_bench selects, by its parameters and configurations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible_env.errors import ConfigError, ParameterError, Problem
 from ansible_env.mlos.settings import HOST_KEYS, Settings
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
-"""A host's name that is nothing else in a pattern of Ansible."""
+"""A host name that has no special meaning in a host pattern of Ansible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +25,19 @@ class HostSelection:
     inventory: Inventory
     pattern: str
     hosts: tuple[str, ...] | None = None
-    """The hosts, where they are known without asking Ansible."""
+    """The hosts, if they are known without Ansible."""
 
 
 def find_target(
     settings: Settings, params: Mapping[str, Any], global_config: Mapping[str, Any], resolve: Callable[[str], str]
 ) -> HostSelection:
-    """Return the hosts that a call means.
+    """Return the hosts that a call selects.
 
-    The parameters go before the service's configuration, and that goes before the globals of the experiment: a
-    LocalFileShareEnv passes none but its own. `resolve` finds files as mlos_bench does.
+    The parameters override the service's configuration, which overrides the globals of the experiment: a
+    LocalFileShareEnv passes its own parameters only. `resolve` locates files as mlos_bench does.
 
     Raises:
-        ConfigError: no host is named, or in a way that cannot be used.
+        ConfigError: no host is named, or the name cannot be used.
     """
     configured = {key: _expanded(getattr(settings, key, None), global_config) for key in HOST_KEYS}
     for source in (params, configured, global_config):
@@ -57,7 +57,7 @@ def find_target(
 
 
 def _expanded(value: str | None, global_config: Mapping[str, Any]) -> str | None:
-    """Expand `$name` in a value of the configuration, as `$trial_runner_id`."""
+    """Expand `$name` in a value of the configuration, such as `$trial_runner_id`."""
     return None if value is None else string.Template(value).safe_substitute(global_config)
 
 
@@ -67,31 +67,31 @@ def _inventory_hosts(settings: Settings, key: str, value: str, resolve: Callable
         if value in ("localhost", "127.0.0.1"):
             return HostSelection(Inventory.of(), "localhost", ("localhost",))
         hint = "set 'inventory' in the service's config, or name the host as ssh_hostname"
-        raise ConfigError(Problem(f"{value!r} is to be found in an inventory, and there is none", key, hint=hint))
+        raise ConfigError(Problem(f"{value!r} is a host of an inventory, but there is no inventory", key, hint=hint))
     if key == "ansible_host_pattern":
         return HostSelection(inventory, value)
-    if not _NAME.match(value):  # a value from outside: `all` of a pattern's syntax would select other hosts
-        hint = "a host pattern goes into ansible_host_pattern"
+    if not _NAME.match(value):  # a value from outside: pattern syntax such as `all` would select other hosts
+        hint = "a host pattern belongs to ansible_host_pattern"
         raise ParameterError(Problem(f"{value!r} is not the name of one host", key, hint=hint))
     return HostSelection(inventory, value)
 
 
 def read_inventory(settings: Settings, resolve: Callable[[str], str]) -> Inventory | None:
-    """Return the configured inventory, if there is one."""
-    found = settings.inventory
-    if found is None:
+    """Return the configured inventory, or None."""
+    sources = settings.inventory
+    if sources is None:
         return None
-    if isinstance(found, str):
-        found = [found]
-    if isinstance(found, list):
-        return Inventory.of([source if "," in source else resolve(source) for source in found])
-    return Inventory.of(found)
+    if isinstance(sources, str):
+        sources = [sources]
+    if isinstance(sources, list):
+        return Inventory.of([source if "," in source else resolve(source) for source in sources])
+    return Inventory.of(sources)
 
 
 def _ssh_host(settings: Settings, address: str, resolve: Callable[[str], str]) -> HostSelection:
-    """Make a host of the parameters that mlos_bench's SSH services take."""
+    """Return a host from the parameters of mlos_bench's SSH services."""
     if address.startswith("-") or any(char.isspace() for char in address):
-        raise ParameterError(Problem("cannot be the name of a host", "ssh_hostname"))
+        raise ParameterError(Problem("is not the name of a host", "ssh_hostname"))
     name = address if _NAME.match(address) and address not in ("all", "ungrouped") else "ssh-host"
     variables: dict[str, Any] = {} if name == address else {"ansible_host": address}
     named = {
@@ -108,9 +108,9 @@ def _ssh_host(settings: Settings, address: str, resolve: Callable[[str], str]) -
 
 
 def _untemplated(value: Any) -> Any:
-    """Keep Ansible from templating a value from outside: variables of an inventory are templated when they are used."""
+    """Refuse templates in values from outside: Ansible expands the variables of an inventory when it uses them."""
     if isinstance(value, str) and ("{{" in value or "{%" in value or "{#" in value):
-        raise ParameterError(Problem("holds '{{', '{%' or '{#', which Ansible would read as a template", "ssh_*"))
+        raise ParameterError(Problem("has '{{', '{%' or '{#', which Ansible would read as a template", "ssh_*"))
     return value
 
 

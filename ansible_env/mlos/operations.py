@@ -1,4 +1,4 @@
-"""Starting, stopping and restarting hosts."""
+"""Operations that start, stop and restart hosts."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from ansible_env.results.phase_result import PhaseResult
 
 Job = Callable[[Cancellation], Answer]
 
-LINGER = 120
-"""Seconds that a host may take to go down; afterwards the request counts as one that was not followed."""
-GONE = 5.0
-"""Seconds for which a host that went away is asked again, before it counts as stopped."""
+SHUTDOWN_TIMEOUT = 120
+"""Longest time in seconds for a host to go down; after that, the request has failed."""
+GONE_AFTER = 5.0
+"""Seconds for which an unreachable host is polled before it counts as stopped."""
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
-# Tried in turn: what systemd has, what other inits have. An answer of success means no more than that it was asked.
+# Tried in turn: systemd's command, then those of other inits. Success means only that the request was accepted.
 _COMMANDS = {
     "reboot": ("systemctl reboot", "shutdown -r now", "reboot"),
     "shutdown": ("systemctl poweroff", "shutdown -h now", "poweroff"),
@@ -43,10 +43,10 @@ _FORCED = {
 
 
 def checked_env(plain: Mapping[str, str], secret: Mapping[str, str]) -> ShellEnv:
-    """Return environment variables that a host can be given.
+    """Return environment variables for a host.
 
     Raises:
-        ParameterError: a name is no name, or a value holds what no variable can hold. No message holds a value.
+        ParameterError: a name or a value is not valid. No message contains a value.
     """
     problems = []
     for name, value in {**plain, **secret}.items():
@@ -60,49 +60,50 @@ def checked_env(plain: Mapping[str, str], secret: Mapping[str, str]) -> ShellEnv
 
 
 def start(work: Work) -> Job:
-    """Return what starts hosts, as far as the configuration says how, and waits until they answer."""
+    """Return a job that starts hosts, if the configuration has tasks for it, and waits until they answer."""
     config = work.config([], start_host=work.settings.start_host, run=["true"])
     return _waiting(work, lambda cancel: work.run(config, cancel, render_boot(config)))
 
 
 def stop(work: Work) -> Job:
-    """Return what stops hosts by the tasks of the configuration."""
+    """Return a job that stops hosts with the tasks of the configuration."""
     config = work.config(_on_controller(work.settings.stop_host))
     return _waiting(work, lambda cancel: work.run(config, cancel))
 
 
 def restart(work: Work) -> Job:
-    """Return what restarts hosts by the tasks of the configuration, and waits until they answer."""
+    """Return a job that restarts hosts with the tasks of the configuration, and waits until they answer."""
     wait = {"name": "Wait for the host", PHASE_TASK: {"wait_boot": work.settings.boot_timeout}}
     config = work.config([*_on_controller(work.settings.restart_host), wait])
     return _waiting(work, lambda cancel: work.run(config, cancel))
 
 
 def reboot(work: Work, *, force: bool) -> Job:
-    """Return what reboots hosts and waits until they have booted anew."""
+    """Return a job that reboots hosts and waits until they have booted again."""
     config = _power_config(work, "reboot", force=force, back=work.settings.boot_timeout)
     return _waiting(work, lambda cancel: work.run(config, cancel))
 
 
 def shutdown(work: Work, *, force: bool) -> Job:
-    """Return what shuts hosts down and waits until they have gone."""
-    config = _power_config(work, "shutdown", force=force, back=GONE)
+    """Return a job that shuts hosts down and waits until they no longer answer."""
+    config = _power_config(work, "shutdown", force=force, back=GONE_AFTER)
     return lambda cancel: _gone(work, work.run(config, cancel))
 
 
 def _power_config(work: Work, what: str, *, force: bool, back: float) -> EnvironmentConfig:
     commands = [*(_FORCED[what] if force else ()), *_COMMANDS[what]]
-    settings = work.settings.model_copy(update={"exec_timeout": LINGER + back + 30, "fail_fast": False, "shell": "sh"})
-    asked = replace(work, settings=settings)
+    timeout = SHUTDOWN_TIMEOUT + back + 30
+    settings = work.settings.model_copy(update={"exec_timeout": timeout, "fail_fast": False, "shell": "sh"})
+    adapted = replace(work, settings=settings)
     timeouts = {"run": settings.deadline, "grace": settings.grace, "boot": back}
-    return asked.config([_power_script(commands)], reboot=["run"], keep_running=[], timeouts=timeouts)
+    return adapted.config([_power_script(commands)], reboot=["run"], keep_running=[], timeouts=timeouts)
 
 
 def _power_script(commands: Sequence[str]) -> str:
-    """Return a script that succeeds only by its host's going down.
+    """Return a script that succeeds only if its host goes down.
 
-    A host whose boot is that of the controller is the controller, or a container on it: neither is for us to end. TERM
-    is how an orderly shutdown ends what runs.
+    A host with the boot id of the controller is the controller, or a container on it, and must not be stopped. An
+    orderly shutdown ends processes with TERM.
     """
     here = _BOOT_ID.read_text(encoding="ascii").strip() if _BOOT_ID.is_file() else "unknown"
     tries = " ||\n".join(f"$sudo {command}" for command in commands)
@@ -114,9 +115,9 @@ sudo=
 [ "$(id -u)" = 0 ] || sudo='sudo -n'
 {{ {tries}; }} || exit 1
 trap 'exit 0' TERM HUP
-sleep {LINGER} &
+sleep {SHUTDOWN_TIMEOUT} &
 wait "$!"
-echo 'the host was asked to go down, and did not' >&2
+echo 'the host accepted the request to go down, but did not' >&2
 exit 1
 """
 
@@ -126,7 +127,7 @@ def _on_controller(tasks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _waiting(work: Work, run: Callable[[Cancellation], PhaseResult]) -> Job:
-    """Return a job whose answer is TIMED_OUT where hosts did not answer in time, as the protocol has it."""
+    """Return a job with the status TIMED_OUT if hosts did not answer in time, as mlos_bench's protocol requires."""
 
     def job(cancel: Cancellation) -> Answer:
         result = run(cancel)
@@ -139,12 +140,12 @@ def _waiting(work: Work, run: Callable[[Cancellation], PhaseResult]) -> Job:
 
 
 def _gone(work: Work, result: PhaseResult) -> Answer:
-    """Judge a shutdown: hosts that were reached, and then went away or are about to, have succeeded."""
-    if all(_went(host) for host in result.hosts.values()):
+    """Return the answer to a shutdown. It succeeds if each host was reached and then went down, or is about to."""
+    if all(_went_down(host) for host in result.hosts.values()):
         return MlosStatus.SUCCEEDED, {}
     log_failure(work.name, result)
     return MlosStatus.FAILED, {}
 
 
-def _went(host: HostResult) -> bool:
+def _went_down(host: HostResult) -> bool:
     return host.kind is Kind.OK or bool(host.reconnects and host.kind in (Kind.UNREACHABLE, Kind.LOST_RESULT))

@@ -1,7 +1,7 @@
-"""What outlives the contexts of mlos_bench: the engines of this process, and the work that is on its way.
+"""The engines of this process, and the work that is in progress. Both outlive the contexts of mlos_bench.
 
-mlos_bench enters and leaves contexts as it likes, and makes services anew; an engine should stay warm through all of
-that. So engines belong to the process, and are closed with it.
+mlos_bench enters and leaves contexts often and creates services again, while an engine should stay warm. So engines
+belong to the process and are closed with it.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from ansible_env.environment.remote_env import ENGINES
 
 T = TypeVar("T")
 
-ENDING = 20.0
-"""Seconds that work which is being canceled is waited for."""
+CANCEL_TIMEOUT = 20.0
+"""Longest time in seconds to wait for canceled work."""
 
 
 class Execution(Generic[T]):
-    """Work on its way, in a thread of its own. Asked again, it gives the same answer again."""
+    """Work in progress in a thread of its own. `result` may be called several times."""
 
     def __init__(self, work: Callable[[Cancellation], T]) -> None:
         self._work = work
         self._cancel = Cancellation()
         self._future: Future[T] = Future()
-        # A daemon: at the end of the process it is canceled by us, and not waited for by Python.
+        # A daemon thread: at the end of the process, `close` cancels it, and Python does not wait for it.
         self._thread = threading.Thread(target=self._run, name="ansible_env-mlos", daemon=True)
 
     def __repr__(self) -> str:
         return f"<Execution {'done' if self._future.done() else 'running'}>"
 
     def start(self) -> None:
-        """Begin."""
+        """Start the work."""
         self._thread.start()
 
     def result(self) -> T:
-        """Wait for the end, and return what came of it or raise what went wrong."""
+        """Wait for the end, and return the result or raise the error."""
         return self._future.result()
 
     @property
@@ -51,11 +51,11 @@ class Execution(Generic[T]):
         return self._future.done()
 
     def cancel(self) -> None:
-        """Ask for the end; what runs on the hosts is ended there, too."""
+        """Cancel the work, including what runs on the hosts."""
         self._cancel.cancel()
 
     def wait(self, seconds: float) -> None:
-        """Wait for the end, but not for ever."""
+        """Wait for the end, for at most so many seconds."""
         self._thread.join(seconds)
 
     def _run(self) -> None:
@@ -67,8 +67,8 @@ class Execution(Generic[T]):
             self._future.set_result(value)
 
 
-class Listed(Engine):
-    """An engine that remembers which hosts a pattern stands for: asking Ansible each time costs as much as a run."""
+class CachingEngine(Engine):
+    """An engine that caches the hosts of patterns: asking Ansible each time takes as long as a run."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -76,38 +76,38 @@ class Listed(Engine):
         self._lock = threading.Lock()
 
     def hosts(self, inventory: Inventory, pattern: str, limit: str | None, options: Options) -> Sequence[str]:
-        """Return the hosts that a pattern stands for. See `Engine.hosts`."""
+        """Return the hosts that a pattern selects. See `Engine.hosts`."""
         key = (inventory, pattern, limit, options)
         with self._lock:
-            found = next((hosts for known, hosts in self._known if known == key), None)
-        if found is None:
-            found = tuple(self._engine.hosts(inventory, pattern, limit, options))
+            cached = next((hosts for known, hosts in self._known if known == key), None)
+        if cached is None:
+            cached = tuple(self._engine.hosts(inventory, pattern, limit, options))
             with self._lock:
-                self._known.append((key, found))
-        return found
+                self._known.append((key, cached))
+        return cached
 
     def run(self, job: Job, *, listener: Listener | None = None, cancel: Cancellation | None = None) -> EngineRun:
         """Run a job to its end. See `Engine.run`."""
         return self._engine.run(job, listener=listener, cancel=cancel)
 
     def close(self) -> None:
-        """End everything that was kept for the next job."""
+        """Close the engine."""
         self._engine.close()
 
 
 class Runtime:
-    """The engines of one process, one of each kind, and what is on its way."""
+    """The engines of one process, one of each kind, and the work in progress."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._engines: dict[str, Listed] = {}
+        self._engines: dict[str, CachingEngine] = {}
         self._running: set[Execution[object]] = set()
 
-    def engine(self, kind: str) -> Listed:
+    def engine(self, kind: str) -> CachingEngine:
         """Return the engine of a kind: `warm`, `cold` or `session`."""
         with self._lock:
             if kind not in self._engines:
-                self._engines[kind] = Listed(ENGINES[kind]())
+                self._engines[kind] = CachingEngine(ENGINES[kind]())
             return self._engines[kind]
 
     def submit(self, work: Callable[[Cancellation], T]) -> Execution[T]:
@@ -119,29 +119,29 @@ class Runtime:
         return execution
 
     def close(self) -> None:
-        """End what is running, here and on the hosts, and the engines."""
+        """Cancel all work, also on the hosts, and close the engines."""
         with self._lock:
             running, self._running = list(self._running), set()
             engines, self._engines = list(self._engines.values()), {}
         end(running)
         for engine in engines:
-            with contextlib.suppress(Exception):  # the others have to be closed, too
+            with contextlib.suppress(Exception):  # close the others as well
                 engine.close()
 
 
 def end(executions: Sequence[Execution[object]]) -> None:
-    """Cancel work, and wait until it has ended."""
+    """Cancel work, and wait for its end."""
     for execution in executions:
         execution.cancel()
     for execution in executions:
-        execution.wait(ENDING)
+        execution.wait(CANCEL_TIMEOUT)
 
 
 _runtimes: dict[int, Runtime] = {}
 
 
 def runtime() -> Runtime:
-    """Return the runtime of this process; a fork has its own."""
+    """Return the runtime of this process. A forked process has its own."""
     pid = os.getpid()
     if pid not in _runtimes:
         _runtimes[pid] = Runtime()
@@ -151,6 +151,6 @@ def runtime() -> Runtime:
 
 def close() -> None:
     """Close the runtime of this process."""
-    found = _runtimes.pop(os.getpid(), None)
-    if found is not None:
-        found.close()
+    current = _runtimes.pop(os.getpid(), None)
+    if current is not None:
+        current.close()

@@ -1,7 +1,7 @@
-"""mlos_bench's JSON schemas, extended by our classes.
+"""The JSON schemas of mlos_bench, extended by our classes.
 
 mlos_bench checks each configuration against closed lists of classes (mlos_bench/config/schemas/), when it reads a file
-and again in each constructor, and has no way to add to them. So its schemas are extended in memory.
+and again in each constructor. It has no way to add to them, so this module extends its schemas in memory.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _COMMON = f"{_BASE}environments/common-environment-subschemas.json#/$defs/common
 
 _OURS = "https://ansible-env.invalid/mlos/"
 _NOT_IN_MLOS = ("tunables", "experiment_id", "include_tunables", "include_services", "$schema")
-"""Keys of an environment file that mlos_bench has other places for."""
+"""Keys of an environment file that mlos_bench has elsewhere."""
 
 
 def register_schemas() -> None:
-    """Have mlos_bench accept our classes in its configurations, checked like its own. May be called again.
+    """Make mlos_bench accept and check our classes in its configurations. It may be called again.
 
     Raises:
-        AnsibleEnvError: this mlos_bench has other schemas than those that are known.
+        AnsibleEnvError: the schemas of this mlos_bench have an unknown form.
     """
     service, environment = _service_schema(), _environment_schema()
     if service["$id"] in SCHEMA_STORE:
@@ -49,7 +49,7 @@ def register_schemas() -> None:
         SchemaStore._SCHEMA_STORE[schema["$id"]] = schema
     services.append({"$ref": service["$id"]})
     leaves.append({"$ref": environment["$id"]})
-    SchemaStore._REGISTRY = Registry()  # made anew, of all schemas, when it is next asked for
+    SchemaStore._REGISTRY = Registry()  # built again from all schemas on next use
 
 
 def _service_schema() -> dict[str, Any]:
@@ -70,7 +70,7 @@ def _environment_schema() -> dict[str, Any]:
     properties = {name: field for name, field in fields.items() if name not in _NOT_IN_MLOS}
     properties["environment_file"] = {
         "type": "string",
-        "description": "An environment file of ansible_env, whose keys count where there are no others here.",
+        "description": "An environment file of ansible_env. The keys given here override those of the file.",
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

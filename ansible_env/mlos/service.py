@@ -1,4 +1,4 @@
-"""`AnsibleService`: what mlos_bench's own environments need of a service, over Ansible."""
+"""`AnsibleService`: the services that the environments of mlos_bench need, over Ansible."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 register_schemas()
 
 HANDLE = "ansibleExecution"
-"""The key by which the dictionary of a PENDING call leads to what is on its way."""
+"""The key of the execution in the dictionary of a PENDING call."""
 
 
 class AnsibleService(
@@ -47,10 +47,10 @@ class AnsibleService(
         parent: Service | None = None,
         methods: dict[str, Callable[..., Any]] | list[Callable[..., Any]] | None = None,
     ) -> None:
-        """Take a configuration, whose keys are those of `ansible_env.mlos.settings.Settings`.
+        """Read a configuration, whose keys are those of `ansible_env.mlos.settings.Settings`.
 
         Raises:
-            ConfigError: something in the configuration is wrong.
+            ConfigError: the configuration is not valid.
         """
         own: list[Callable[..., Any]] = [
             self.remote_exec, self.get_remote_exec_results,
@@ -64,15 +64,15 @@ class AnsibleService(
         self._settings = Settings.read(self.config)
         self._globals = dict(global_config or {})
         self._executions: list[Execution[Any]] = []
-        self._share = share.Memory()
+        self._transfers = share.TransferHistory()
 
     # Scripts
 
     def remote_exec(self, script: Iterable[str], config: dict[str, Any], env_params: dict[str, Any]) -> Answer:
-        """Start a script on the hosts that the parameters name, and return PENDING at once.
+        """Start a script on the hosts that the parameters select, and return PENDING at once.
 
         Raises:
-            ConfigError: the parameters name no host, or something in them cannot be used; no host has been touched.
+            ConfigError: the parameters select no host, or cannot be used; no host has been contacted.
         """
         lines = [script] if isinstance(script, str) else list(script)
         name = str(config.get("commandName") or "mlos-script")
@@ -83,7 +83,7 @@ class AnsibleService(
         return self._submit(work, lambda cancel: _executed(work, work.run(environment, cancel)))
 
     def get_remote_exec_results(self, config: dict[str, Any]) -> Answer:
-        """Wait for a script and return how it ended; PENDING if the dictionary is none of ours. May be asked again."""
+        """Wait for a script and return its result, or PENDING for an unknown dictionary. It may be called again."""
         return self._wait(config)
 
     def _shell_env(self, env_params: Mapping[str, Any]) -> ShellEnv:
@@ -97,17 +97,17 @@ class AnsibleService(
     # Hosts
 
     def start_host(self, params: dict[str, Any]) -> Answer:
-        """Start a host by the tasks of the configuration, if there are any, and wait until it answers."""
+        """Start a host with the tasks of the configuration, if there are any, and wait until it answers."""
         return self._operate(params, "start-host", operations.start)
 
     def stop_host(self, params: dict[str, Any], force: bool = False) -> Answer:
-        """Stop a host: by the tasks of the configuration, or by shutting it down."""
+        """Stop a host with the tasks of the configuration, or shut it down."""
         if self._settings.stop_host:
             return self._operate(params, "stop-host", operations.stop)
         return self.shutdown(params, force)
 
     def restart_host(self, params: dict[str, Any], force: bool = False) -> Answer:
-        """Restart a host: by the tasks of the configuration, or by a reboot; and wait until it answers."""
+        """Restart a host with the tasks of the configuration, or reboot it, and wait until it answers."""
         if self._settings.restart_host:
             return self._operate(params, "restart-host", operations.restart)
         return self.reboot(params, force)
@@ -117,11 +117,11 @@ class AnsibleService(
         return self._wait(params)
 
     def shutdown(self, params: dict[str, Any], force: bool = False) -> Answer:
-        """Shut the hosts down; done when they no longer answer."""
+        """Shut the hosts down, and wait until they no longer answer."""
         return self._operate(params, "shutdown", partial(operations.shutdown, force=force))
 
     def reboot(self, params: dict[str, Any], force: bool = False) -> Answer:
-        """Reboot the hosts; done when they have booted anew and answer."""
+        """Reboot the hosts, and wait until they have booted again."""
         return self._operate(params, "reboot", partial(operations.reboot, force=force))
 
     def wait_os_operation(self, params: dict[str, Any]) -> Answer:
@@ -129,16 +129,16 @@ class AnsibleService(
         return self._wait(params)
 
     def provision_host(self, params: dict[str, Any]) -> Answer:
-        """Start a host, as start_host does: machines of one's own are there already."""
+        """Start a host, like start_host: the hosts of an inventory exist already."""
         return self._operate(params, "provision-host", operations.start)
 
     def deprovision_host(self, params: dict[str, Any]) -> Answer:
-        """Leave a host as it is: machines of one's own are not thrown away."""
+        """Do nothing: the hosts of an inventory are not deprovisioned."""
         logger.info("hosts of an inventory are not deprovisioned")
         return MlosStatus.SUCCEEDED, {}
 
     def deallocate_host(self, params: dict[str, Any]) -> Answer:
-        """Stop a host, as stop_host does."""
+        """Stop a host, like stop_host."""
         return self.stop_host(params)
 
     def wait_host_deployment(self, params: dict[str, Any], *, is_setup: bool) -> Answer:
@@ -152,39 +152,38 @@ class AnsibleService(
     # Files
 
     def upload(self, params: dict[str, Any], local_path: str, remote_path: str, recursive: bool = True) -> None:
-        """Copy a file or directory to the hosts, making parents and keeping modes.
+        """Copy a file or directory to the hosts, with its modes; create parent directories.
 
-        A directory is merged into the target, unless that exists and has no trailing slash: then it goes into it.
+        A directory is merged into the target. If the target exists and has no trailing slash, it is copied into it.
 
         Raises:
-            FileNotFoundError: there is nothing at local_path.
-            ConfigError: the parameters name no host.
-            PhaseError: it could not be done; `.result` says why.
+            FileNotFoundError: local_path does not exist.
+            ConfigError: the parameters select no host.
+            PhaseError: the transfer failed; `.result` has the reasons.
         """
         work = self.ansible_work(params, name="mlos-upload")
-        share.upload(work, self._share, local_path, self._remote(remote_path), recursive=recursive)
+        share.upload(work, self._transfers, local_path, self._remote(remote_path), recursive=recursive)
 
     def download(self, params: dict[str, Any], remote_path: str, local_path: str, recursive: bool = True) -> None:
-        """Copy a file or directory from a host, as upload does to one.
+        """Copy a file or directory from a host, with the rules of `upload`.
 
         Raises:
-            FileNotFoundError: there is nothing at remote_path.
-            ConfigError: the parameters name no host, or several.
-            PhaseError: it could not be done; `.result` says why.
+            FileNotFoundError: remote_path does not exist.
+            ConfigError: the parameters select no host, or several.
+            PhaseError: the transfer failed; `.result` has the reasons.
         """
         work = self.ansible_work(params, name="mlos-download")
-        share.download(
-            work, self._share, self._remote(remote_path), local_path, recursive=recursive, trial=params.get("trial_id")
-        )
+        source, trial = self._remote(remote_path), params.get("trial_id")
+        share.download(work, self._transfers, source, local_path, recursive=recursive, trial=trial)
 
     def _remote(self, path: str) -> str:
-        """Return a path on the hosts; relative ones are relative to the share."""
+        """Return a path on the hosts. Relative paths are relative to the share."""
         base = self._settings.share_dir or self._globals.get("mountPoint")
         if not base or path.startswith(("/", "~")):
             return path
         return f"{str(base).rstrip('/')}/{path}"
 
-    # What they have in common
+    # Common parts
 
     def ansible_work(
         self,
@@ -194,10 +193,10 @@ class AnsibleService(
         phase: str = "run",
         env: ShellEnv | None = None,
     ) -> Work:
-        """Return what AnsibleEnv and the methods above need to reach the hosts that parameters name.
+        """Return access to the hosts that parameters select, for AnsibleEnv and the methods above.
 
         Raises:
-            ConfigError: they name no host, or in a way that cannot be used.
+            ConfigError: they select no host, or cannot be used.
         """
         settings = self._settings.called_with(params)
         return Work(
@@ -214,7 +213,7 @@ class AnsibleService(
         return find_target(settings, params, self._globals, self._resolved)
 
     def _resolved(self, path: str) -> str:
-        """Find a file as mlos_bench finds those of its configurations."""
+        """Locate a file like mlos_bench locates its configurations."""
         path = str(Path(path).expanduser())
         loader = getattr(self, "_config_loader_service", None)
         return str(loader.resolve_path(path)) if loader is not None else path
@@ -240,22 +239,22 @@ class AnsibleService(
         self._executions = [other for other in self._executions if not other.done] + [execution]
         return MlosStatus.PENDING, {HANDLE: execution}
 
-    def _wait(self, told: Mapping[str, Any]) -> Answer:
-        execution = told.get(HANDLE)
+    def _wait(self, pending: Mapping[str, Any]) -> Answer:
+        execution = pending.get(HANDLE)
         if isinstance(execution, Execution):
             status, result = execution.result()
             return status, dict(result)
-        return finished(told) or (MlosStatus.PENDING, {})
+        return finished(pending) or (MlosStatus.PENDING, {})
 
     def _exit_context(self, ex_type: Any, ex_val: Any, ex_tb: Any) -> Literal[False]:
-        """Leave the context; where that is because of an error, or of Ctrl-C, end what is still on its way."""
+        """Leave the context. After an error or Ctrl-C, cancel the work in progress."""
         if ex_type is not None:
             end(self._executions)
             self._executions = []
         return super()._exit_context(ex_type, ex_val, ex_tb)
 
     def pprint(self) -> str:
-        """Return the names of the methods; values of the configuration may be secret."""
+        """Return the names of the methods only: values of the configuration may be secret."""
         return f"{self} :: {json.dumps(sorted(self._service_methods))}"
 
 

@@ -1,9 +1,9 @@
-"""The file share: directories and files to and from hosts, over whatever connection Ansible has to them.
+"""The file share: transfers of directories and files to and from hosts, over any connection of Ansible.
 
-What an existing target means is nowhere said in mlos_bench, and its two services differ. Here a directory is merged
-into an existing one if the target's path ends with a slash, and goes into it otherwise, as with scp. With one
-exception: a directory that an earlier transfer of the same name has made is merged into. Else trial 2 would write to
-`results/output`, and everybody would go on reading trial 1's `results`.
+mlos_bench does not define what happens if the target exists, and its two services differ. Here a directory is merged
+into an existing one if the target's path ends with a slash, and is copied into it otherwise, as by scp. There is one
+exception: a directory that an earlier transfer of the same name created is merged into. Otherwise trial 2 would write
+to `results/output`, while users continue to read `results` of trial 1.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 from ansible_env.engine.protocol import Cancellation
 from ansible_env.errors import ParameterError, Problem
-from ansible_env.mlos.archive import pack, place, unpack
+from ansible_env.mlos.archive import install, pack, unpack
 from ansible_env.mlos.runtime import Execution, runtime
 from ansible_env.mlos.work import Work
 from ansible_env.playbook.yaml_text import unsafe
@@ -29,18 +29,18 @@ TRANSFER_TASK = "ansible_env.bench.transfer"
 
 
 @dataclass(slots=True)
-class Memory:
-    """What earlier transfers of a service have made."""
+class TransferHistory:
+    """The directories and files that earlier transfers of a service created."""
 
     made: set[tuple[str, str, str]] = field(default_factory=set)
-    """Directories that were not there before: on which hosts (here: none), the path, and the name of the source."""
+    """New directories: the pattern of the hosts (empty for local ones), the path, and the name of the source."""
     written: list[tuple[Path, Any, tuple[str, str], list[Path]]] = field(default_factory=list)
-    """Files from downloads: the directory, the trial, from where, and the files."""
+    """Files of downloads: the directory, the trial, the source, and the files."""
 
     def forget(self, directory: Path, trial: Any, source: tuple[str, str]) -> None:
-        """Remove files of other trials, and of an earlier look at the same source: what is gone there has to go here.
+        """Delete files of other trials, and of earlier downloads of the same source, which may have been deleted there.
 
-        LocalFileShareEnv fetches also to tell its status, before a trial has written anything.
+        LocalFileShareEnv also downloads to report its status, before a trial has written anything.
         """
         kept = []
         for entry in self.written:
@@ -54,22 +54,22 @@ class Memory:
 
 
 class _Results:
-    """Collects what the transfer task returned on each host."""
+    """Collects the results of the transfer task on each host."""
 
     def __init__(self) -> None:
         self.of: dict[str, Mapping[str, Any]] = {}
 
     def on_event(self, event: Mapping[str, Any]) -> None:
-        """Take an event of ansible-runner."""
+        """Record the result of the transfer task, if the event has one."""
         data = event.get("event_data") or {}
         if data.get("task_action") == TRANSFER_TASK and isinstance(data.get("res"), Mapping):
             self.of[str(data.get("host"))] = data["res"]
 
     def on_output(self, host: str, stream: str, text: str) -> None:
-        """No script prints anything."""
+        """Ignore output: no script prints any."""
 
 
-def upload(work: Work, memory: Memory, local_path: str, remote_path: str, *, recursive: bool) -> None:
+def upload(work: Work, history: TransferHistory, local_path: str, remote_path: str, *, recursive: bool) -> None:
     """Copy a file or directory to hosts. See `AnsibleService.upload`."""
     source = Path(local_path)
     if not source.exists():
@@ -86,42 +86,42 @@ def upload(work: Work, memory: Memory, local_path: str, remote_path: str, *, rec
             "name": source.absolute().name,
             "path": remote_path,
             "mode": f"{stat.S_IMODE(source.stat().st_mode):04o}",
-            "merge": key in memory.made,
+            "merge": key in history.made,
         }
-        result, told = _transfer(work, arguments)
-        _raise_for(result, told, remote_path)
-    if any(res.get("made") for res in told.values()):
-        memory.made.add(key)
+        result, by_host = _transfer(work, arguments)
+        _raise_for(result, by_host, remote_path)
+    if any(res.get("made") for res in by_host.values()):
+        history.made.add(key)
 
 
 def download(
-    work: Work, memory: Memory, remote_path: str, local_path: str, *, recursive: bool, trial: Any = None
+    work: Work, history: TransferHistory, remote_path: str, local_path: str, *, recursive: bool, trial: Any = None
 ) -> None:
     """Copy a file or directory from one host. See `AnsibleService.download`."""
     name = remote_path.rstrip("/").rpartition("/")[2] or "root"
     with tempfile.TemporaryDirectory(prefix="ansible_env-mlos-") as scratch:
         fetched = Path(scratch, "fetched")
         arguments = {"fetch": str(fetched), "path": remote_path, "recursive": recursive}
-        result, told = _transfer(work, arguments, single=True)
-        _raise_for(result, told, remote_path)
-        (res,) = told.values()
-        into, made = _local_target(memory, local_path, name, directory=bool(res["archive"]))
+        result, by_host = _transfer(work, arguments, single=True)
+        _raise_for(result, by_host, remote_path)
+        (res,) = by_host.values()
+        into, made = _local_target(history, local_path, name, directory=bool(res["archive"]))
         source = (work.target.pattern, remote_path)
         if not res["archive"]:
-            place(fetched, into, int(res["mode"], 8))
+            install(fetched, into, int(res["mode"], 8))
             return
-        memory.forget(into, trial, source)
-        memory.written.append((into, trial, source, unpack(fetched, into)))
+        history.forget(into, trial, source)
+        history.written.append((into, trial, source, unpack(fetched, into)))
         if made:
             into.chmod(int(res["mode"], 8))
-            memory.made.add(("", local_path, name))
+            history.made.add(("", local_path, name))
 
 
-def _local_target(memory: Memory, local_path: str, name: str, *, directory: bool) -> tuple[Path, bool]:
-    """Return where a download goes, and whether it makes that directory."""
+def _local_target(history: TransferHistory, local_path: str, name: str, *, directory: bool) -> tuple[Path, bool]:
+    """Return the target of a download, and whether the download creates that directory."""
     target = Path(local_path).absolute()
     merges = local_path.endswith("/") if directory else False
-    known = directory and ("", local_path, name) in memory.made
+    known = directory and ("", local_path, name) in history.made
     if not directory and (local_path.endswith("/") or target.is_dir()):
         return target / name, False
     if directory and target.is_dir() and not merges and not known:
@@ -132,14 +132,14 @@ def _local_target(memory: Memory, local_path: str, name: str, *, directory: bool
 def _transfer(
     work: Work, arguments: Mapping[str, Any], *, single: bool = False
 ) -> tuple[PhaseResult, dict[str, Mapping[str, Any]]]:
-    """Run the transfer task on the hosts, and return what came of it and what it returned on each."""
+    """Run the transfer task on the hosts. Return the result of the phase, and that of the task on each host."""
     config = work.config([{"name": "Transfer", TRANSFER_TASK: unsafe(dict(arguments))}])
     results = _Results()
 
     def job(cancel: Cancellation) -> PhaseResult:
         if single and len(work.hosts()) > 1:
             hint = "name one of them, as by vmName"
-            raise ParameterError(Problem(f"{work.target.pattern!r} stands for several hosts", "download", hint=hint))
+            raise ParameterError(Problem(f"{work.target.pattern!r} selects several hosts", "download", hint=hint))
         return work.run(config, cancel, listener=results)
 
     return _done(runtime().submit(job)), results.of
@@ -153,7 +153,7 @@ def _done(execution: Execution[PhaseResult]) -> PhaseResult:
         raise
 
 
-def _raise_for(result: PhaseResult, told: Mapping[str, Mapping[str, Any]], path: str) -> None:
-    if any(res.get("rc") == errno.ENOENT for res in told.values()):
+def _raise_for(result: PhaseResult, by_host: Mapping[str, Mapping[str, Any]], path: str) -> None:
+    if any(res.get("rc") == errno.ENOENT for res in by_host.values()):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
     result.raise_for_status()

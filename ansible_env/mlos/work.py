@@ -1,4 +1,4 @@
-"""One playbook on the hosts of a call, and what mlos_bench is told about it."""
+"""The run of one playbook on the hosts of a call, and its result for mlos_bench."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ansible_env.environment.target import Target
 from ansible_env.errors import EngineError
 from ansible_env.mlos.compat import to_mlos
 from ansible_env.mlos.hosts import HostSelection
-from ansible_env.mlos.runtime import Listed
+from ansible_env.mlos.runtime import CachingEngine
 from ansible_env.mlos.settings import Settings
 from ansible_env.playbook.playbook import Playbook
 from ansible_env.playbook.plays import render
@@ -36,22 +36,22 @@ Answer = tuple[MlosStatus, dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Something to be done on the hosts of one call."""
+    """Work on the hosts of one call."""
 
     name: str
-    """For people: mlos_bench's name of the command."""
+    """mlos_bench's name of the command, for messages."""
     settings: Settings
     target: HostSelection
-    engine: Listed
+    engine: CachingEngine
     options: Options
     phase: str = "run"
     env: ShellEnv = field(default_factory=lambda: ShellEnv({}, {}))
 
     def config(self, items: Sequence[Any], **more: Any) -> EnvironmentConfig:
-        """Return an environment that does this in its phase.
+        """Return an environment with these items in the phase of the work.
 
         Raises:
-            ConfigError: a script cannot be sent to a host.
+            ConfigError: an item cannot run on a host.
         """
         settings = self.settings
         data = {
@@ -70,7 +70,7 @@ class Work:
         return EnvironmentConfig.from_mapping({**data, **more})
 
     def hosts(self) -> tuple[str, ...]:
-        """Return the hosts that the call means.
+        """Return the hosts that the call selects.
 
         Raises:
             InventoryError: the inventory cannot be read, or no host in it matches.
@@ -85,7 +85,7 @@ class Work:
         playbook: Playbook | None = None,
         listener: Listener | None = None,
     ) -> PhaseResult:
-        """Do it, and return what came of it on each host, with all that was printed.
+        """Run a playbook, by default that of the phase, and return the result with the whole output.
 
         Raises:
             InventoryError: the inventory cannot be read, or no host in it matches.
@@ -106,7 +106,7 @@ class Work:
 
 
 def _with_output(result: PhaseResult) -> PhaseResult:
-    """Return a result that has all that its scripts printed, and not only the beginning and end of it."""
+    """Return a result with the whole output of its scripts instead of its beginning and end."""
     hosts = {
         name: replace(host, stdout=_text(host.stdout_log, host.stdout), stderr=_text(host.stderr_log, host.stderr))
         for name, host in result.hosts.items()
@@ -115,23 +115,23 @@ def _with_output(result: PhaseResult) -> PhaseResult:
 
 
 def _text(log: str | None, short: str) -> str:
-    """Return the whole of a log; bytes that are no UTF-8 become U+FFFD, as in a result."""
+    """Return the text of a log. Bytes that are not UTF-8 become U+FFFD, as in a result."""
     if log is None or not Path(log).is_file():
         return short
     return Path(log).read_bytes().decode("utf-8", "replace")
 
 
 def answer(result: PhaseResult) -> Answer:
-    """Return what mlos_bench is told: it stores this, where a script failed, as if it were metrics.
+    """Return the answer for mlos_bench, which stores it like metrics if a script failed.
 
-    So there is nothing of the call's parameters in it, nor what a connection said.
+    So it contains no parameters of the call, and no messages of a connection.
     """
     hosts = list(result.hosts.values())
     kinds = [host.kind for host in hosts if not host.status.is_succeeded()]
     codes = [host.rc for host in hosts if host.rc is not None]
     starts = [host.started for host in hosts if host.started]
     ends = [host.finished for host in hosts if host.finished]
-    told = {
+    output = {
         "stdout": "".join(host.stdout for host in hosts),
         "stderr": "".join(host.stderr for host in hosts),
         "exitCode": next((code for code in codes if code), codes[0] if codes else None),
@@ -139,15 +139,15 @@ def answer(result: PhaseResult) -> Answer:
         "startTimestamp": min(starts).isoformat() if starts else None,
         "endTimestamp": max(ends).isoformat() if ends else None,
     }
-    return to_mlos(result.status), told
+    return to_mlos(result.status), output
 
 
-def finished(told: Mapping[str, Any]) -> Answer | None:
-    """Return an answer that was given before, where this is one."""
-    kind = told.get("kind")
-    if kind not in OUTCOMES or "stdout" not in told:
+def finished(output: Mapping[str, Any]) -> Answer | None:
+    """Return the answer that `output` belongs to, or None if it is no output of an answer."""
+    kind = output.get("kind")
+    if kind not in OUTCOMES or "stdout" not in output:
         return None
-    return to_mlos(OUTCOMES[Kind(kind)].status), dict(told)
+    return to_mlos(OUTCOMES[Kind(kind)].status), dict(output)
 
 
 def not_started(error: EngineError) -> Answer:
@@ -158,6 +158,6 @@ def not_started(error: EngineError) -> Answer:
 
 
 def log_failure(name: str, result: PhaseResult) -> None:
-    """Tell people what went wrong; mlos_bench knows only a status."""
+    """Log the reasons of a failure: mlos_bench shows only a status."""
     if not result.status.is_succeeded():
         logger.warning("%s: %s", name, result.summary())

@@ -1,4 +1,4 @@
-"""Reports of an experiment in the store: a page, JUnit XML, Markdown.
+"""Reports of an experiment in the store: an HTML page, JUnit XML and Markdown.
 
 with Store() as store:
 Path("report.html").write_text(html(collect(store, "sqlite", best="score:max")))
@@ -15,7 +15,7 @@ __all__ = ["Check", "ReportData", "Suite", "collect", "html", "junit", "junit_of
 
 
 def junit_of(data: ReportData) -> str:
-    """Return the trials of a report as JUnit XML; hosts are known of the newest trials only."""
+    """Return the trials of a report as JUnit XML. Only the newest trials have hosts."""
     hosts: dict[int, list[object]] = {}
     for host in data.hosts:
         hosts.setdefault(host.trial, []).append(host)

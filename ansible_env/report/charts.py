@@ -1,4 +1,4 @@
-"""The plots of a report: which of them there are, and what is in them."""
+"""The plots of a report."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ from ansible_env.storage.database.records import StoredTrial
 MOST_METRICS = 12
 MOST_PARAMS = 12
 MOST_GOALS = 2
-"""Metrics that are drawn over each parameter."""
+"""Metrics that are plotted over each parameter."""
 MOST_BOXES = 6
-"""Values of a parameter, up to which each has a box."""
+"""Most values of a parameter that get a box each."""
 MOST_HOSTS = 64
 MOST_SERIES = 9
 MOST_LINES = 300
-"""Trials in the parallel coordinates: the best ones, and others between them."""
+"""Trials in the parallel coordinates: the best ones, and a sample of the others."""
 _X = (LEFT, WIDTH - RIGHT)
 _Y = (HEIGHT - BOTTOM, TOP)
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A plot and what is written above it."""
+    """A plot with its title and note."""
 
     title: str
     svg: str
@@ -59,7 +59,7 @@ class Chart:
 
 
 def by_trial(data: ReportData) -> Iterator[Chart]:
-    """Yield each metric over the trials, with the best value so far or the median of its neighbourhood."""
+    """Yield a plot of each metric over the trials, with the best value so far or a running median."""
     failed = [
         float(trial.number) for trial in data.trials if trial.status.is_completed() and not trial.status.is_succeeded()
     ]
@@ -78,7 +78,7 @@ def by_trial(data: ReportData) -> Iterator[Chart]:
 
 
 def by_param(data: ReportData) -> Iterator[Chart]:
-    """Yield the first metrics over each parameter that was changed."""
+    """Yield a plot of the first metrics over each parameter that varies."""
     for name in data.metrics(varied=True)[:MOST_GOALS]:
         measured = [(t, value) for t in data.succeeded if (value := as_number(t.metrics.get(name))) is not None]
         if not measured:
@@ -92,7 +92,7 @@ def by_param(data: ReportData) -> Iterator[Chart]:
 
 
 def _over(pairs: Sequence[tuple[StoredTrial, object, float]], name: str, param: str, y: Scale) -> list[str]:
-    """Return a metric over a parameter: boxes for a few values, points for many; nothing for only one."""
+    """Return a plot of a metric over a parameter: boxes for a few values, points for many, nothing for only one."""
     floats = [as_number(value) for _, value, _ in pairs]
     known = sorted({value for value in floats if value is not None})
     if None in floats or len(known) <= MOST_BOXES:
@@ -111,7 +111,7 @@ def _over(pairs: Sequence[tuple[StoredTrial, object, float]], name: str, param: 
 
 
 def by_host(data: ReportData) -> Iterator[Chart]:
-    """Yield the values of each metric on each host."""
+    """Yield a plot of each metric by host."""
     hosts = list(dict.fromkeys(host.host for host in data.hosts))[:MOST_HOSTS]
     for name in data.metrics(varied=True)[:MOST_METRICS] if len(hosts) > 1 else ():
         groups: dict[str, list[float]] = {host: [] for host in hosts}
@@ -120,23 +120,23 @@ def by_host(data: ReportData) -> Iterator[Chart]:
             if value is not None and host.host in groups and host.status.is_succeeded():
                 groups[host.host].append(value)
         if sum(map(bool, groups.values())) > 1:
-            y = Linear.over([value for found in groups.values() for value in found], *_Y)
+            y = Linear.over([value for values in groups.values() for value in values], *_Y)
             yield Chart(name, svg(_boxes(groups, y, "host"), f"{name} by host"))
 
 
 def parallel(data: ReportData) -> Chart | None:
-    """Return the parameters that were changed and a metric side by side, with a line for each trial."""
+    """Return parallel coordinates of the parameters that vary and of one metric, or None if there are too few."""
     metrics, params = data.metrics(), data.params()[: MOST_PARAMS - 1]
     if not metrics or len(params) < 2:
         return None
     metric = metrics[0]
-    whole = [
+    complete = [
         t for t in data.succeeded if all(p in t.params for p in params) and as_number(t.metrics.get(metric)) is not None
     ]
-    if len(whole) < 2:
+    if len(complete) < 2:
         return None
     goal = data.goal or Goal(metric, up=True)
-    ranked = goal.best(whole) if goal.metric == metric else whole
+    ranked = goal.best(complete) if goal.metric == metric else complete
     best = ranked[: max(1, min(10, len(ranked) // 10))]
     rest = ranked[len(best) :]
     rest = rest[:: max(1, len(rest) // MOST_LINES)]
@@ -151,12 +151,12 @@ def parallel(data: ReportData) -> Chart | None:
         title = f"<title>{text(_words(shown[index], metric))}</title>"
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in lines[index])
         parts.append(f'<polyline class="{kind}" points="{path}">{title}</polyline>')
-    note = f"{len(shown)} of {len(whole)} trials" + (f"; coloured: the best {len(best)}" if data.goal else "")
+    note = f"{len(shown)} of {len(complete)} trials" + (f"; coloured: the best {len(best)}" if data.goal else "")
     return Chart("Parameters side by side", svg([*parts, *above], "parallel coordinates", width), note, wide=True)
 
 
 def telemetry(data: ReportData) -> Iterator[Chart]:
-    """Yield each quantity over one run, with a line for each host."""
+    """Yield a plot of each quantity over one run, with a line for each host."""
     if data.telemetry is None:
         return
     samples = data.telemetry[1]
@@ -168,17 +168,17 @@ def telemetry(data: ReportData) -> Iterator[Chart]:
             of_host = by_name.setdefault(sample.name, {}).setdefault(sample.host, [])
             of_host.append(((sample.time - begin).total_seconds(), value))
     for name, hosts in itertools.islice(by_name.items(), MOST_METRICS):
-        every = [point for found in hosts.values() for point in found]
+        every = [point for points in hosts.values() for point in points]
         x = Linear.over([at for at, _ in every], *_X)
         y = Linear.over([value for _, value in every], *_Y)
         shown = list(hosts.items())[:MOST_SERIES]
-        lines = [line(found, x, y, f"line s{index % 9}") for index, (_, found) in enumerate(shown)]
+        lines = [line(points, x, y, f"line s{index % 9}") for index, (_, points) in enumerate(shown)]
         names = [clipped(visible(host or "group"), 24) for host, _ in shown]
         yield Chart(name, svg([*axes(x, y, "seconds"), *lines], f"{name} over a run"), legend=names)
 
 
 def failures(data: ReportData) -> Chart | None:
-    """Return how often hosts ended in which kind of failure."""
+    """Return a plot of how often hosts failed, by kind, or None if none did."""
     kinds = data.kinds().most_common(12)
     if not kinds:
         return None
@@ -194,9 +194,9 @@ def failures(data: ReportData) -> Chart | None:
 
 
 def _points(trials: Sequence[StoredTrial], name: str) -> list[Point]:
-    found = ((trial, as_number(trial.metrics.get(name))) for trial in trials)
+    values = ((trial, as_number(trial.metrics.get(name))) for trial in trials)
     few = len(trials) <= MOST_TITLED
-    return [Point(t.number, value, _words(t, name) if few else "") for t, value in found if value is not None]
+    return [Point(t.number, value, _words(t, name) if few else "") for t, value in values if value is not None]
 
 
 def _words(trial: StoredTrial, name: str) -> str:
@@ -218,11 +218,11 @@ def _running_median(points: Sequence[Point]) -> tuple[list[tuple[float, float]],
         (points[index].x, median(point.y for point in points[max(0, index - window) : index + window + 1]))
         for index in range(0, len(points), max(1, window // 3))
     ]
-    return middle, "line: median of the neighbourhood"
+    return middle, "line: running median"
 
 
 def _thin(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Leave out the points inside of a level part."""
+    """Leave out the points inside of a level section."""
     kept = [
         here
         for before, here, after in zip(points, points[1:], points[2:], strict=False)
@@ -245,7 +245,7 @@ def _boxes(groups: dict[str, list[float]], y: Scale, label: str) -> Iterator[str
 def _columns(
     columns: Sequence[tuple[str, list[object]]], width: int
 ) -> tuple[list[str], list[list[tuple[float, float]]]]:
-    """Return the axes of parallel coordinates, and the places of each trial on each of them."""
+    """Return the axes of parallel coordinates, and the points of each trial on them."""
     parts: list[str] = []
     places: list[list[tuple[float, float]]] = []
     for index, (name, values) in enumerate(columns):

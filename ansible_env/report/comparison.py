@@ -1,10 +1,10 @@
-"""Whether two sets of measurements differ, or whether that is noise. The statistics are SciPy's (extra `compare`).
+"""Comparison of two sets of measurements: a difference, or noise. SciPy does the statistics (extra `compare`).
 
-- The interval of a median is exact and makes no assumption about the distribution: it lies between two of the values
+- The interval of a median is exact and assumes no distribution: its bounds are two of the values
   (`scipy.stats.quantile_test`).
 - Independent sets: Mann-Whitney U. Pairs, such as the same hosts in two trials: Wilcoxon's signed ranks. Both are exact
-  where there are few values. Many metrics tested at once find differences by chance: the p-values are adjusted for
-  the false discovery rate (Benjamini and Hochberg, 1995).
+  for few values. Tests of many metrics find differences by chance, so the p-values are adjusted for the false discovery
+  rate (Benjamini and Hochberg, 1995).
 - The interval of the change is a bootstrap of the ratio of the medians, with a fixed seed.
 """
 
@@ -22,42 +22,42 @@ from ansible_env.storage.database.frame import optional
 CONFIDENCE = 0.95
 RESAMPLES = 4999
 LEAST_FOR_INTERVAL = 4
-"""Values of each side below which resampling them says nothing."""
+"""Least values of each side for a bootstrap."""
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of the sets."""
+    """One of the two sets."""
 
     count: int
     median: float
     low: float | None
-    """The interval of the median; None where there are too few values for one."""
+    """Bounds of the interval of the median; None if there are too few values."""
     high: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What there is to say about one metric."""
+    """The comparison of one metric."""
 
     metric: str
     a: Side
     b: Side
     paired: bool
     change: float | None
-    """From A to B, as a part of A: 0.1 is 10 % more; None where A's median is 0."""
+    """From A to B, relative to A: 0.1 is 10 % more; None if A's median is 0."""
     change_low: float | None
     change_high: float | None
     p: float | None
-    """How often noise alone gives a difference at least as large, adjusted for the number of metrics; None for too few
-    values."""
+    """Probability that noise alone causes a difference of at least this size, adjusted for the number of metrics; None
+    for too few values."""
     least_p: float
-    """The smallest p that so many values can give."""
+    """The smallest p that this number of values can yield."""
     alpha: float
 
     @property
     def verdict(self) -> str:
-        """`higher` or `lower` (B than A), `noise`, or `too few` values to tell."""
+        """`higher` or `lower` (B than A), `noise`, or `too few` values to decide."""
         if self.p is None or self.least_p > self.alpha:
             return "too few"
         if self.p > self.alpha:
@@ -69,22 +69,24 @@ Samples = Mapping[str, Sequence[float]]
 
 
 def compare(a: Samples, b: Samples, *, paired: bool = False, alpha: float = 0.05) -> list[Comparison]:
-    """Compare each metric that both have; `paired`: the values are of the same things, in the same order.
+    """Compare each metric of both sets. If `paired`, the values belong to the same things, in the same order.
 
     Raises:
         ConfigError: SciPy is not installed.
     """
     stats = optional("scipy.stats", "compare")
-    found = [_compare(stats, name, a[name], b[name], paired, alpha) for name in a if name in b and a[name] and b[name]]
-    tested = [comparison for comparison in found if comparison.p is not None]
+    compared = [
+        _compare(stats, name, a[name], b[name], paired, alpha) for name in a if name in b and a[name] and b[name]
+    ]
+    tested = [comparison for comparison in compared if comparison.p is not None]
     adjusted = stats.false_discovery_control([c.p for c in tested]) if tested else []
     values = {c.metric: float(p) for c, p in zip(tested, adjusted, strict=True)}
-    return [replace(comparison, p=values.get(comparison.metric)) for comparison in found]
+    return [replace(comparison, p=values.get(comparison.metric)) for comparison in compared]
 
 
 def _compare(stats: Any, name: str, a: Sequence[float], b: Sequence[float], paired: bool, alpha: float) -> Comparison:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of few or equal values, which the result says
+        warnings.simplefilter("ignore")  # about few or equal values: the result shows these
         p, least = _signed_ranks(stats, a, b) if paired else _ranks(stats, a, b)
         low, high = _change_interval(stats, a, b, paired)
         sides = _side(stats, a), _side(stats, b)
@@ -108,7 +110,7 @@ def _ranks(stats: Any, a: Sequence[float], b: Sequence[float]) -> tuple[float | 
     if len({*a, *b}) == 1:
         return 1.0, least
     ties = len({*a, *b}) < len(a) + len(b)
-    # With ties the exact distribution is that of all permutations; of many values, the normal one is as good.
+    # With ties the exact distribution is that of all permutations. For many values, the normal one is accurate enough.
     few = math.comb(len(a) + len(b), len(a)) <= 20_000
     method = stats.PermutationMethod(n_resamples=20_000) if ties and few else "auto"
     return float(stats.mannwhitneyu(a, b, method=method).pvalue), least
@@ -139,7 +141,7 @@ def _change_interval(
         first = numpy.median(x, axis=axis)
         return (numpy.median(y, axis=axis) - first) / abs(first)
 
-    found = stats.bootstrap(
+    interval = stats.bootstrap(
         (list(a), list(b)),
         ratio,
         paired=paired,
@@ -148,5 +150,5 @@ def _change_interval(
         method="percentile",
         rng=numpy.random.default_rng(0),
     ).confidence_interval
-    low, high = float(found.low), float(found.high)
+    low, high = float(interval.low), float(interval.high)
     return (low, high) if math.isfinite(low) and math.isfinite(high) else (None, None)

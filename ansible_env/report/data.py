@@ -1,4 +1,4 @@
-"""What a report is about: the trials of an experiment, and what can be drawn of them."""
+"""The data of a report: the trials of an experiment, and what can be plotted of them."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from ansible_env.storage.database.records import Sample, StoredAssertion, Stored
 from ansible_env.storage.store import Store
 
 MOST_FOR_HOSTS = 1000
-"""The newest trials, of which the values of each host are read."""
+"""The newest trials, whose hosts are read."""
 MOST_CATEGORIES = 30
-"""A parameter of text with more values than this is the name of something, and no setting."""
+"""Most values of a parameter of text. One with more values is an identifier, not a setting."""
 _OF_THE_TRIAL = ("trial_id", "trial_runner_id", "experiment_id")
 _USUAL_GOALS = ("score",)
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What is to be reached."""
+    """The metric to optimize."""
 
     metric: str
     up: bool
@@ -35,9 +35,9 @@ class Goal:
         return f"{self.metric}, {'more' if self.up else 'less'} is better"
 
     def best(self, trials: Iterable[StoredTrial]) -> list[StoredTrial]:
-        """Return those that succeeded and have the metric, the best first."""
-        found = [(as_number(trial.metrics.get(self.metric)), trial) for trial in trials if trial.status.is_succeeded()]
-        known = [(value, trial) for value, trial in found if value is not None]
+        """Return the trials that succeeded and have the metric, the best first."""
+        values = [(as_number(trial.metrics.get(self.metric)), trial) for trial in trials if trial.status.is_succeeded()]
+        known = [(value, trial) for value, trial in values if value is not None]
         return [trial for _, trial in sorted(known, key=lambda pair: -pair[0] if self.up else pair[0])]
 
 
@@ -47,11 +47,11 @@ class ReportData:
 
     experiment: str
     trials: list[StoredTrial]
-    """The oldest first."""
+    """The oldest trial first."""
     hosts: list[StoredHost] = field(default_factory=list)
-    """Of the newest trials, in the phase that speaks for each."""
+    """Results of the newest trials, from the deciding phase of each."""
     telemetry: tuple[StoredTrial, list[Sample]] | None = None
-    """Of the best trial that has some, or of the last one."""
+    """Samples of the best trial that has some, or of the last one."""
     goal: Goal | None = None
     store: str = ""
     assertions: list[StoredAssertion] = field(default_factory=list)
@@ -59,32 +59,32 @@ class ReportData:
 
     @cached_property
     def succeeded(self) -> list[StoredTrial]:
-        """The trials with a result to be believed."""
+        """The trials that succeeded."""
         return [trial for trial in self.trials if trial.status.is_succeeded()]
 
     def metrics(self, *, varied: bool = False) -> list[str]:
         """Return the metrics that are numbers: the goal first, then those that most trials have.
 
-        `varied` leaves those out that are the same in all trials.
+        `varied` omits those that are the same in all trials.
         """
-        names = [name for name, found in self._metrics.items() if not varied or found]
+        names = [name for name, varies in self._metrics.items() if not varied or varies]
         first = [self.goal.metric] if self.goal and self.goal.metric in names else []
         return [*first, *(name for name in names if name not in first)]
 
     @cached_property
     def _metrics(self) -> dict[str, bool]:
-        """The metrics, those that most trials have first, and whether they differ."""
+        """The metrics, ordered by how many trials have them, and whether their values vary."""
         counts: Counter[str] = Counter()
         values: dict[str, set[float]] = {}
         for trial in self.trials:
             for name, value in trial.metrics.items():
-                if (found := as_number(value)) is not None:
+                if (number := as_number(value)) is not None:
                     counts[name] += 1
-                    values.setdefault(name, set()).add(found)
+                    values.setdefault(name, set()).add(number)
         return {name: len(values[name]) > 1 for name, _ in counts.most_common()}
 
     def params(self) -> list[str]:
-        """Return the parameters that are not the same in all trials, and settings rather than names."""
+        """Return the parameters that vary between trials and are settings rather than identifiers."""
         return self._params
 
     @cached_property
@@ -97,25 +97,25 @@ class ReportData:
                 numeric[name] = numeric.get(name, True) and as_number(value) is not None
         return [
             name
-            for name, found in values.items()
-            if name not in _OF_THE_TRIAL and len(found) > 1 and (numeric[name] or len(found) <= MOST_CATEGORIES)
+            for name, distinct in values.items()
+            if name not in _OF_THE_TRIAL and len(distinct) > 1 and (numeric[name] or len(distinct) <= MOST_CATEGORIES)
         ]
 
     def kinds(self) -> Counter[str]:
-        """Return how often a host ended in each kind, but for success."""
+        """Return how often hosts failed, by kind."""
         return Counter(host.kind for host in self.hosts if not host.status.is_succeeded())
 
 
 def collect(store: Store, experiment: str, best: str | None = None) -> ReportData:
-    """Return what a report of an experiment is made from.
+    """Read the data of a report from a store.
 
     Args:
-        store: where the trials are.
-        experiment: its name.
-        best: `metric:max` or `metric:min`; without it a metric called `score` is to become more, if there is one.
+        store: the store.
+        experiment: name of the experiment.
+        best: `metric:max` or `metric:min`. By default, a metric called `score` is maximized, if there is one.
 
     Raises:
-        ConfigError: there is no such experiment, or nothing in it has the metric.
+        ConfigError: there is no such experiment, or no trial has the metric.
         StoreError: the store cannot be read.
     """
     trials = store.trials(experiment)
@@ -125,7 +125,7 @@ def collect(store: Store, experiment: str, best: str | None = None) -> ReportDat
         raise ConfigError(f"the store {store.name} has no experiment {experiment!r} ({hint})")
     goal = _goal(trials, best)
     candidates = [*(goal.best(trials)[:1] if goal else []), *reversed(trials[-20:])]
-    telemetry = next(((trial, found) for trial in candidates if (found := store.telemetry(trial))), None)
+    telemetry = next(((trial, samples) for trial in candidates if (samples := store.telemetry(trial))), None)
     newest = trials[-MOST_FOR_HOSTS:]
     return ReportData(
         experiment, trials, store.hosts(newest), telemetry, goal, store.name, assertions=store.assertions(trials)
@@ -144,7 +144,7 @@ def _goal(trials: list[StoredTrial], best: str | None) -> Goal | None:
 
 
 def as_number(value: object) -> float | None:
-    """Return a value that can be drawn, or None."""
+    """Return a value that can be plotted, or None."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if math.isfinite(value) else None

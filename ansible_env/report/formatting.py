@@ -1,4 +1,4 @@
-"""Text for people: what hosts say may not act on a terminal, and numbers are there to be read."""
+"""Text for people: host output that cannot act on a terminal, and readable numbers."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Iterable
 from datetime import timedelta
 from decimal import Decimal
 
-# Colours and cursor movements (CSI), and titles and links (OSC): nothing to see in them.
+# Colours and cursor movements (CSI), titles and links (OSC): they have no visible text.
 _SEQUENCES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)")
-# Everything else that may act on a terminal, or have a text read as another one: C0, DEL, C1, line separators, marks
-# that change the direction of writing, halves of surrogate pairs.
+# All other characters that may act on a terminal or hide text: C0, DEL, C1, line separators, marks that change the
+# direction of writing, halves of surrogate pairs.
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def visible(text: str) -> str:
-    """Return one line of untrusted text as a terminal may show it, without a control character."""
+    """Return one line of untrusted text for a terminal, without control characters."""
     if text.isascii() and text.isprintable():
         return text
     text = _SEQUENCES.sub("", text).expandtabs(8)
@@ -24,7 +24,7 @@ def visible(text: str) -> str:
 
 
 def visible_line(text: str) -> str:
-    """The same for a line of output, which a carriage return may have begun again, as progress bars do."""
+    """Return one line of output for a terminal. Of text that a carriage return rewrites, only the last part remains."""
     if "\r" in text:
         text = next((part for part in reversed(text.split("\r")) if part), "")
     return visible(text)
@@ -38,7 +38,7 @@ def _picture(match: re.Match[str]) -> str:
 
 
 def number(value: object) -> str:
-    """Return a value for a table: numbers with five significant digits and with their thousands apart."""
+    """Return a value for a table: numbers with five significant digits and thousands separators."""
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -57,7 +57,7 @@ def number(value: object) -> str:
 
 
 def duration(seconds: float | timedelta | None) -> str:
-    """Return a time span as people say it."""
+    """Return a time span with its units, such as `1 h 5 min`; `seconds` may be a timedelta."""
     if isinstance(seconds, timedelta):
         seconds = seconds.total_seconds()
     if seconds is None:
@@ -77,7 +77,7 @@ def plural(count: int, noun: str) -> str:
 
 
 def some(names: Iterable[str], limit: int = 8) -> str:
-    """Return names in a row, the first of them where there are many."""
+    """Return the names as a list in one line, shortened to `limit` names."""
     every = [visible(name) for name in names]
     shown = ", ".join(every[:limit])
     return f"{shown} and {len(every) - limit} more" if len(every) > limit else shown

@@ -1,7 +1,6 @@
-"""Trials as JUnit XML, for CI: a suite for each trial, a case for each host, and for each assertion.
+"""Trials as JUnit XML, for CI: a suite for each trial, a case for each host and each assertion.
 
-The form is that which Jenkins, GitLab and GitHub's actions read:
-https://github.com/testmoapp/junitxml.
+The format is the one that Jenkins, GitLab and GitHub Actions read: https://github.com/testmoapp/junitxml.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ from ansible_env.report.formatting import visible
 from ansible_env.results.outcomes import OUTCOMES, Kind
 from ansible_env.results.status import Status
 
-# What XML 1.0 knows as no character (https://www.w3.org/TR/xml/#charsets).
+# Code points that are not characters in XML 1.0 (https://www.w3.org/TR/xml/#charsets).
 _NO_CHARACTER = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class HostLike(Protocol):
-    """What came of a host: `HostResult` and `StoredHost` are so."""
+    """The result of a host, such as `HostResult` and `StoredHost`."""
 
     @property
     def host(self) -> str:
@@ -30,28 +29,28 @@ class HostLike(Protocol):
 
     @property
     def kind(self) -> str:
-        """How it ended."""
+        """The outcome kind."""
 
     @property
     def status(self) -> Status:
-        """What that stands for."""
+        """The status of the kind."""
 
     @property
     def message(self) -> str:
-        """A sentence about it."""
+        """A sentence about the outcome."""
 
     @property
     def elapsed(self) -> float | None:
-        """Seconds."""
+        """Seconds that the script took."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Something that was asserted of a trial."""
+    """An assertion about a trial."""
 
     name: str
     failure: str = ""
-    """Why it does not hold; empty if it does."""
+    """Why it failed; empty if it passed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +65,11 @@ class Suite:
     metrics: dict[str, object]
     checks: Sequence[Check] = ()
     error: str = ""
-    """Why it could not even be tried."""
+    """Why the trial could not run; empty if it did."""
 
 
 def junit(suites: Iterable[Suite]) -> str:
-    """Return the document."""
+    """Return the XML document."""
     root = ET.Element("testsuites", name="ansible-env")
     totals = dict.fromkeys(("tests", "failures", "errors", "skipped"), 0)
     for suite in suites:
@@ -97,8 +96,8 @@ def _suite(suite: Suite) -> ET.Element:
         ET.SubElement(case, "error", type="controller", message=_text(suite.error))
         cases.append(case)
     element.extend(cases)
-    found = {tag: sum(case.find(tag) is not None for case in cases) for tag in ("failure", "error", "skipped")}
-    counts = {"failures": found["failure"], "errors": found["error"], "skipped": found["skipped"]}
+    count = {tag: sum(case.find(tag) is not None for case in cases) for tag in ("failure", "error", "skipped")}
+    counts = {"failures": count["failure"], "errors": count["error"], "skipped": count["skipped"]}
     element.attrib.update({"tests": str(len(cases)), **{tag: str(count) for tag, count in counts.items()}})
     return element
 
@@ -112,11 +111,11 @@ def _host(suite: str, host: HostLike) -> ET.Element:
         tag = "skipped"
     else:
         tag = "error" if OUTCOMES[kind].infrastructure else "failure"
-    told = ET.SubElement(case, tag, message=_text(host.message or kind))
+    outcome = ET.SubElement(case, tag, message=_text(host.message or kind))
     if tag != "skipped":
-        told.set("type", str(kind))
-    words = getattr(host, "last_words", "") or getattr(host, "stderr", "") or getattr(host, "stdout", "")
-    told.text = _text("\n".join(str(words).splitlines()[-20:]))
+        outcome.set("type", str(kind))
+    output = getattr(host, "last_words", "") or getattr(host, "stderr", "") or getattr(host, "stdout", "")
+    outcome.text = _text("\n".join(str(output).splitlines()[-20:]))
     return case
 
 
@@ -128,6 +127,6 @@ def _check(suite: str, check: Check) -> ET.Element:
 
 
 def _text(value: object) -> str:
-    """Return text without what no XML may hold, or what would act on a terminal."""
+    """Return text without characters that XML forbids or that act on a terminal."""
     lines = map(visible, str(value).split("\n"))
     return _NO_CHARACTER.sub("\N{REPLACEMENT CHARACTER}", "\n".join(lines))

@@ -1,4 +1,4 @@
-"""A report as a few lines of Markdown, for a pull request."""
+"""A report as a short Markdown text, for a pull request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ACTIVE = re.compile(r"([\\`*_{}\[\]<>#|~@!])")
 
 
 def markdown(data: ReportData) -> str:
-    """Return the summary."""
+    """Return the summary of an experiment."""
     return "\n".join(_lines(data)) + "\n"
 
 
@@ -69,5 +69,5 @@ def _best(data: ReportData, best: Sequence[StoredTrial]) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    """Return text that means nothing to Markdown, on one line."""
+    """Return text in one line, with the special characters of Markdown escaped."""
     return _ACTIVE.sub(r"\\\1", visible(" ".join(text.split())))

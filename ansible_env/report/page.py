@@ -1,4 +1,4 @@
-"""A report as one page: no script, nothing from elsewhere."""
+"""A report as one HTML page, without scripts or external resources."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Cell:
     kind: str = ""
     """Classes of the page's style."""
     more: str = ""
-    """What stands below, as it was printed."""
+    """Text below, shown unformatted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """The head of a column."""
+    """The head of a column of a table."""
 
     title: str
     number: bool = False
@@ -44,7 +44,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table; a folded one opens by its title."""
+    """A table. A folded one shows only its title until it is opened."""
 
     head: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
@@ -68,7 +68,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A number at the top."""
+    """A number at the top of the page."""
 
     name: str
     value: str
@@ -76,7 +76,7 @@ class Tile:
 
 
 def html(data: ReportData) -> str:
-    """Return the page."""
+    """Return the page of a report."""
     environment = Environment(
         loader=PackageLoader("ansible_env.report", "."),
         autoescape=True,
@@ -94,14 +94,14 @@ def html(data: ReportData) -> str:
 
 
 def _shown(value: object) -> object:
-    """Return what may be shown; what is escaped already was made visible, too."""
+    """Return a value without control characters; escaped text has none already."""
     if isinstance(value, str) and not isinstance(value, Markup):
         return "\n".join(map(visible, value.split("\n")))
     return value
 
 
 def _safe(section: Section) -> Section:
-    """Mark the plots as what they are; all that comes from a host was escaped where they were drawn."""
+    """Mark the plots as safe: all text from hosts was escaped when they were drawn."""
     safe = [replace(c, svg=Markup(c.svg)) for c in section.charts]  # noqa: S704
     return Section(section.id, section.title, safe, section.tables, section.note)
 
@@ -150,7 +150,7 @@ def _tiles(data: ReportData) -> Iterator[Tile]:
         yield Tile(f"best {data.goal.metric}", number(best[0].metrics[data.goal.metric]))
     spent = [trial.elapsed for trial in data.trials if trial.elapsed is not None]
     if spent:
-        yield Tile("a trial takes", duration(sorted(spent)[len(spent) // 2]))
+        yield Tile("median time", duration(sorted(spent)[len(spent) // 2]))
 
 
 def _trials(data: ReportData, trials: Iterable[StoredTrial], title: str = "") -> Table:

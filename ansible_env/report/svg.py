@@ -1,6 +1,6 @@
 """Plots as SVG that takes its colours from the page: light, dark and printed alike.
 
-Written by hand: what draws on a canvas or fixes its colours cannot do that, and a page of a library is megabytes.
+Plotting libraries fix the colours or draw on a canvas, and add megabytes to a page.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from ansible_env.report.formatting import visible
 WIDTH, HEIGHT = 420, 240
 LEFT, RIGHT, TOP, BOTTOM = 50, 10, 10, 40
 MOST_TITLED = 1500
-"""Points, up to which each is an element of its own, with words that a pointer brings up."""
+"""Most points that get an element and a tooltip each."""
 _CHARACTER = 5.6
-"""Width of a character of an axis, in pixels, about."""
+"""Approximate width of a character of an axis, in pixels."""
 SPREAD = 100
-"""Factor between the smallest and the largest value from which a scale is logarithmic."""
+"""Ratio of the largest to the smallest value from which a scale is logarithmic."""
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A point with words about it."""
+    """A point with a tooltip."""
 
     x: float
     y: float
@@ -34,18 +34,18 @@ class Point:
 
 
 class Scale(Protocol):
-    """From values to pixels."""
+    """A mapping from values to pixels."""
 
     def at(self, value: float) -> float:
-        """Return the place of a value."""
+        """Return the position of a value, in pixels."""
 
     def ticks(self) -> list[tuple[float, str]]:
-        """Return the values that are named, and their names."""
+        """Return the labelled values and their labels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """Equal steps, from pixel `start` to pixel `end`."""
+    """A linear scale, from pixel `start` to pixel `end`."""
 
     low: float
     high: float
@@ -54,20 +54,20 @@ class Linear:
 
     @classmethod
     def over(cls, values: Iterable[float], start: float, end: float) -> Linear:
-        """Return the scale that holds all values, with some room."""
-        found = list(values) or [0.0, 1.0]
-        low, high = min(found), max(found)
+        """Return the scale for the values, with a margin."""
+        values = list(values) or [0.0, 1.0]
+        low, high = min(values), max(values)
         room = (high - low) * 0.05 or abs(low) * 0.05 or 1.0
-        # Numbers that are not far from nothing are shown with it: else noise looks like a difference.
+        # The scale includes 0 if it is near: otherwise noise looks like a difference.
         bottom = 0.0 if 0 <= low <= 0.5 * high else low - room
         return cls(bottom, high + room, start, end)
 
     def at(self, value: float) -> float:
-        """Return the place of a value."""
+        """Return the position of a value, in pixels."""
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
     def ticks(self) -> list[tuple[float, str]]:
-        """Return round values."""
+        """Return round values and their labels."""
         step = 10 ** math.floor(math.log10((self.high - self.low) / 4))
         step *= next(factor for factor in (1, 2, 2.5, 5, 10) if (self.high - self.low) / (step * factor) <= 5)
         first = math.ceil(self.low / step)
@@ -77,7 +77,7 @@ class Linear:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """Equal factors."""
+    """A logarithmic scale."""
 
     low: float
     high: float
@@ -86,21 +86,21 @@ class Log:
 
     @classmethod
     def fits(cls, values: Sequence[float]) -> bool:
-        """Whether values lie so far apart that most of them would be in one corner otherwise."""
+        """Whether the values differ so much that a linear scale would show most of them in one corner."""
         return min(values) > 0 and max(values) / min(values) >= SPREAD
 
     @classmethod
     def over(cls, values: Sequence[float], start: float, end: float) -> Log:
-        """Return the scale that holds all values, with some room."""
+        """Return the scale for the values, with a margin."""
         room = (max(values) / min(values)) ** 0.05
         return cls(min(values) / room, max(values) * room, start, end)
 
     def at(self, value: float) -> float:
-        """Return the place of a value."""
+        """Return the position of a value, in pixels."""
         return self.start + math.log(value / self.low) / math.log(self.high / self.low) * (self.end - self.start)
 
     def ticks(self) -> list[tuple[float, str]]:
-        """Return powers of ten, or of two where those are few."""
+        """Return powers of ten, or of two if there are few of those, and their labels."""
         for base in (10.0, 2.0):
             first, last = math.ceil(math.log(self.low, base)), math.floor(math.log(self.high, base))
             if last - first >= 2:
@@ -111,7 +111,7 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Bands:
-    """A band for each name."""
+    """A scale with a band for each name."""
 
     names: Sequence[str]
     start: float
@@ -119,21 +119,21 @@ class Bands:
 
     @property
     def step(self) -> float:
-        """Width of a band."""
+        """Width of a band, in pixels."""
         return abs(self.end - self.start) / max(1, len(self.names))
 
     def at(self, value: float) -> float:
-        """Return the middle of a band, by its index."""
+        """Return the middle of a band, given its index, in pixels."""
         return self.start + (value + 0.5) / max(1, len(self.names)) * (self.end - self.start)
 
     def ticks(self) -> list[tuple[float, str]]:
-        """Return the names, as many as there is room for."""
+        """Return as many of the names as there is room for."""
         every = math.ceil(max(map(len, self.names), default=1) * _CHARACTER / self.step) if len(self.names) > 8 else 1
         return [(index, name) for index, name in enumerate(self.names) if index % every == 0]
 
 
 def short_number(value: float, step: float = 0, largest: float = 0) -> str:
-    """Return a number for an axis; `step` to the next one says how many digits are needed, `largest` the unit."""
+    """Return a number for an axis. `step` determines the digits, `largest` the unit prefix."""
     size = largest or abs(value)
     if not value:
         return "0"
@@ -147,23 +147,23 @@ def short_number(value: float, step: float = 0, largest: float = 0) -> str:
 
 
 def text(value: object) -> str:
-    """Return text as it may stand in a page: nothing that a host says acts on it."""
+    """Return untrusted text for a page, escaped and without control characters."""
     return escape(visible(str(value)))
 
 
 def clipped(value: str, size: int) -> str:
-    """Return text with its end left out where it is too long."""
+    """Return text, cut to `size` characters."""
     return value if len(value) <= size else value[: size - 1] + "…"
 
 
 def svg(parts: Iterable[str], label: str, width: int = WIDTH, height: int = HEIGHT) -> str:
-    """Return a whole plot."""
+    """Return a complete plot."""
     head = f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{text(label)}">'
     return head + "".join(parts) + "</svg>"
 
 
 def axes(x: Scale, y: Scale, x_label: str, width: int = WIDTH, height: int = HEIGHT) -> Iterable[str]:
-    """Yield a grid, and what its lines stand for."""
+    """Yield the grid and the labels of the axes."""
     bottom = height - BOTTOM
     for value, name in y.ticks():
         at = y.at(value)
@@ -179,7 +179,7 @@ def axes(x: Scale, y: Scale, x_label: str, width: int = WIDTH, height: int = HEI
 
 
 def dots(points: Sequence[Point], x: Scale, y: Scale, kind: str = "dot") -> Iterable[str]:
-    """Yield points: one element each where they are few, all in one where they are many."""
+    """Yield the points: an element for each, or one path if there are many."""
     if len(points) > MOST_TITLED:
         places = "".join(f"M{x.at(p.x):.1f} {y.at(p.y):.1f}h0" for p in points)
         yield f'<path class="{kind} many" d="{places}"/>'
@@ -190,13 +190,13 @@ def dots(points: Sequence[Point], x: Scale, y: Scale, kind: str = "dot") -> Iter
 
 
 def line(points: Iterable[tuple[float, float]], x: Scale, y: Scale, kind: str = "line") -> str:
-    """Return a line through points."""
+    """Return a line through the points."""
     places = " ".join(f"{x.at(a):.1f},{y.at(b):.1f}" for a, b in points)
     return f'<polyline class="{kind}" points="{places}"/>'
 
 
 def box(at: float, half: float, quantiles: Sequence[float], y: Scale, words: str = "") -> str:
-    """Return a box from quartile to quartile around the median, with lines to minimum and maximum."""
+    """Return a box plot: a box between the quartiles, the median, and lines to minimum and maximum."""
     low, first, middle, third, high = (y.at(value) for value in quantiles)
     lines = f"M{at:.1f} {low:.1f}V{first:.1f}M{at:.1f} {third:.1f}V{high:.1f}"
     tall = max(first - third, 0.5)

@@ -1,6 +1,6 @@
-"""For tests of what is built on this library.
+"""Test helpers for users of this library.
 
-An engine without Ansible, the events that a real one gives, and what every engine has to do, as tests.
+They are an engine without Ansible, the events of a real one, and a test suite that every engine must pass.
 """
 
 from ansible_env.testing.contract import EngineContract

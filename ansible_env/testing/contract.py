@@ -1,4 +1,4 @@
-"""What every engine has to do, as tests for pytest."""
+"""The requirements for every engine, as tests for pytest."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ CONFIG = {
     "results_stdout_pattern": r"^(\w+)=(\w+)$",
 }
 SLACK = 30.0
-"""Seconds that a loaded machine may add to any time limit of these tests."""
+"""Seconds added to the time limits of these tests, for a loaded machine."""
 
 
 class EngineContract:
-    """Subclass it in a test module and have `engine` make one; pytest collects the rest.
+    """Tests for an engine. Subclass it in a test module and return the engine from `engine`; pytest collects the tests.
 
         class TestMyEngine(EngineContract):
             def engine(self) -> Engine:
@@ -42,7 +42,7 @@ class EngineContract:
         raise NotImplementedError
 
     def test_phases_run_and_see_only_their_own(self) -> None:
-        """Parameters of a phase are those of that phase."""
+        """A phase sees its own parameters only."""
         with self._made() as engine:
             assert [_say(engine, word) for word in ("one", "two", "three")] == ["one", "two", "three"]
 
@@ -55,7 +55,7 @@ class EngineContract:
             assert _say(engine, "b", setup=[check]) == "b"
 
     def test_many_at_once_do_not_mix(self) -> None:
-        """Threads may share an engine."""
+        """Several threads can share an engine."""
         said: dict[str, object] = {}
         with self._made() as engine:
 
@@ -70,21 +70,21 @@ class EngineContract:
         assert said == {f"w{number}": f"w{number}" for number in range(4)}
 
     def test_an_exit_status_is_the_scripts_own(self) -> None:
-        """A failing script is that, and no failure of Ansible's."""
+        """A failing script has its own exit status; it is not a failure of Ansible."""
         with self._made() as engine:
             host = _host(engine, run="echo word=1; echo no >&2; exit 3")
         assert (host.kind, host.rc, host.metrics, host.metrics_partial) == (Kind.EXIT, 3, {"word": 1}, True)
         assert host.stderr == "no\n"
 
-    def test_what_ansible_refuses_is_said(self) -> None:
-        """Ansible's own words arrive where nothing could be run."""
+    def test_the_message_of_ansible_is_reported(self) -> None:
+        """If nothing could run, the result has Ansible's message."""
         with self._made() as engine:
             host = _host(engine, run=[{"name": "No such module", "ansible.builtin.nosuchmodule": {}}])
         assert host.kind is Kind.CONTROLLER
         assert "nosuchmodule" in host.message
 
     def test_a_deadline_ends_a_script(self) -> None:
-        """What was printed by then is kept."""
+        """The output before the deadline is kept."""
         begun = time.monotonic()
         with self._made() as engine:
             host = _host(engine, run="echo word=1; sleep 300", timeouts={"run": 1, "grace": 1})
@@ -92,7 +92,7 @@ class EngineContract:
         assert time.monotonic() - begun < SLACK + 5
 
     def test_a_cancel_ends_a_script(self) -> None:
-        """From another thread, in the middle of a phase."""
+        """Another thread can cancel a phase."""
         with self._made() as engine, RemoteEnv(config={**CONFIG, "run": "sleep 300"}, engine=engine) as env:
             threading.Timer(1.5, env.cancel).start()
             begun = time.monotonic()
@@ -101,7 +101,7 @@ class EngineContract:
         assert time.monotonic() - begun < SLACK + 5
 
     def test_a_listener_hears_what_a_script_prints(self) -> None:
-        """While it runs, and all of it by the end."""
+        """It gets the output while the script runs, and all of it by the end."""
         listener = _Listener()
         config = {**CONFIG, "run": "for i in 1 2 3; do echo $i; sleep 0.1; done"}
         with self._made() as engine, RemoteEnv(config=config, engine=engine, listener=listener) as env:
@@ -110,7 +110,7 @@ class EngineContract:
         assert "playbook_on_stats" in listener.events
 
     def test_hosts_are_listed_in_order_and_limited(self) -> None:
-        """As Ansible lists them."""
+        """The order is Ansible's; a limit and an unknown pattern are respected."""
         inventory = Inventory.of({"all": {"hosts": {name: {} for name in ("c", "a", "b")}}})
         with self._made() as engine:
             assert list(engine.hosts(inventory, "all", None, Options())) == ["c", "a", "b"]
@@ -123,7 +123,7 @@ class EngineContract:
                 raise AssertionError("a pattern that matches no host was accepted")
 
     def test_close_may_be_called_twice_and_is_no_end(self) -> None:
-        """An engine that is used again starts again."""
+        """A closed engine starts again when it is used."""
         with self._made() as engine:
             assert _say(engine, "a") == "a"
             engine.close()

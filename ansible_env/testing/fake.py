@@ -1,4 +1,4 @@
-"""For tests of what is built on this library: an engine without Ansible, and the events that a real one gives."""
+"""An engine without Ansible, and the events that a real one yields."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _uuids = itertools.count()
 def phase_event(
     host: str, *, kind: Kind | str = Kind.OK, rc: int | None = 0, task_uuid: str | None = None, **result: Any
 ) -> dict[str, Any]:
-    """Return the event of one phase task on one host; further arguments are fields of its result."""
+    """Return the event of a phase task on one host. Further arguments are fields of its result."""
     status = OUTCOMES[Kind(kind)].status
     res = {"ansible_env": 1, "status": status.name, "kind": str(kind), "msg": str(kind), "rc": rc, **result}
     event = "runner_on_ok" if status.is_succeeded() else "runner_on_failed"
@@ -41,7 +41,7 @@ def task_event(
     task_uuid: str | None = None,
     **data: Any,
 ) -> dict[str, Any]:
-    """Return an event of any Ansible task on one host."""
+    """Return the event of any Ansible task on one host."""
     uuid = task_uuid or f"task-{next(_uuids)}"
     return {
         "event": event,
@@ -50,7 +50,7 @@ def task_event(
 
 
 def unreachable_event(host: str, message: str = "Failed to connect to the host via ssh") -> dict[str, Any]:
-    """Return the event of a host that cannot be reached."""
+    """Return the event of an unreachable host."""
     return task_event(
         host, "runner_on_unreachable", action=PHASE_TASK, res={"unreachable": True, "changed": False, "msg": message}
     )
@@ -62,12 +62,13 @@ def stats_event() -> dict[str, Any]:
 
 
 class FakeEngine(Engine):
-    """An engine that runs nothing: a function says what each host's script does.
+    """An engine that runs nothing: a function returns the result of each script on each host.
 
         engine = FakeEngine(["db1", "db2"], lambda phase, host, task: {"metrics": {"score": 42}})
         env = RemoteEnv(config=config, engine=engine)
 
-    The function gets the phase task's arguments and returns fields of its result, by default those of a success.
+    The function gets the phase, the host and the arguments of the phase task. It returns fields of the result. The
+    defaults are those of a success.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class FakeEngine(Engine):
         self._hosts = tuple(hosts)
         self._answer = answer or (lambda phase, host, task: {})
         self.jobs: list[Job] = []
-        """What it was given to run."""
+        """The jobs that it has run."""
         self.closed = False
 
     def hosts(self, inventory: Inventory, pattern: str, limit: str | None, options: Options) -> Sequence[str]:
@@ -88,7 +89,7 @@ class FakeEngine(Engine):
         return self._hosts
 
     def run(self, job: Job, *, listener: Listener | None = None, cancel: Cancellation | None = None) -> EngineRun:
-        """Give the events of a run in which each host did what the function says."""
+        """Return the events of a run in which each script had the result that the function returns."""
         self.jobs.append(job)
         if cancel is not None and cancel.requested:
             return EngineRun((), None, cancel.reason)
@@ -96,7 +97,7 @@ class FakeEngine(Engine):
         failed: set[str] = set()
         for number, (phase, task) in enumerate(_phase_tasks(job.playbook)):
             for host in (host for host in self._hosts if host in (job.hosts or self._hosts)):
-                if host in failed:  # Ansible takes a host that failed out of the play
+                if host in failed:  # Ansible removes a failed host from the play
                     continue
                 fields = {"rc": 0, **(self._answer(phase, host, task) if task.get("script") else {})}
                 fields.setdefault("kind", Kind.EXIT if fields["rc"] else Kind.OK)
@@ -112,11 +113,11 @@ class FakeEngine(Engine):
         return EngineRun((*events, stats_event()), 2 if failed else 0)
 
     def close(self) -> None:
-        """Remember that it was closed."""
+        """Record that the engine was closed."""
         self.closed = True
 
 
-class _Loader(yaml.SafeLoader):
+class _TagLoader(yaml.SafeLoader):
     pass
 
 
@@ -124,11 +125,11 @@ def _tagged(loader: yaml.SafeLoader, _tag: str, node: yaml.ScalarNode) -> Any:
     return loader.construct_scalar(node)
 
 
-_Loader.add_multi_constructor("!", _tagged)  # !unsafe, and !vault in an author's own task
+_TagLoader.add_multi_constructor("!", _tagged)  # !unsafe, and !vault in an author's own task
 
 
 def _phase_tasks(playbook: str) -> list[tuple[str, Mapping[str, Any]]]:
-    plays = yaml.load(playbook, Loader=_Loader)  # noqa: S506 - a SafeLoader with Ansible's tags
+    plays = yaml.load(playbook, Loader=_TagLoader)  # noqa: S506 - a SafeLoader with Ansible's tags
     return [
         (play["name"].split()[0].lower(), task[PHASE_TASK])
         for play in plays

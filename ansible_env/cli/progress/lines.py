@@ -1,4 +1,4 @@
-"""What happens, line by line, on stderr."""
+"""Progress as lines on stderr."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from rich.console import Console
 
-from ansible_env.cli.pace import Pace, about
+from ansible_env.cli.progress.remaining_time import RemainingTime, time_left
 from ansible_env.report.formatting import duration, plural, some, visible, visible_line
 from ansible_env.results.fold.events import PHASE_TASK
 from ansible_env.results.observer import TrialObserver
@@ -19,9 +19,9 @@ from ansible_env.results.phase_result import PhaseResult
 from ansible_env.results.trial import Trial
 
 LONGEST_LINE = 4096
-"""Characters of a line that is not ended yet before it is shown all the same."""
+"""Characters of an incomplete line above which it is shown as if it were complete."""
 MOST_LINES = 400
-"""Lines of one stream shown at once. Output comes several times a second; more than that nobody can read."""
+"""Lines of one stream shown at once. Output comes several times a second; nobody can read more than that."""
 
 _HOST_COLORS = ("36", "35", "34", "32", "33", "96", "95", "94")
 _DIM, _RED, _GREEN, _YELLOW, _BOLD = "2", "31", "32", "33", "1"
@@ -32,24 +32,25 @@ _TASK_WORDS = {
 }
 
 
-class Progress(TrialObserver):
-    """Shows a phase's begin and end, what its scripts print, and the author's own Ansible tasks.
+class LineProgress(TrialObserver):
+    """Shows the start and end of each phase, the output of its scripts, and the author's own Ansible tasks.
 
-    Called from the engine's thread and from the main one. Written by hand rather than with rich: a benchmark may print
-    thousands of lines a second, and the engine waits for us.
+    Called from the engine's thread and from the main one. It writes escape sequences itself, without rich: a benchmark
+    may print thousands of lines a second, and the engine waits for each call.
     """
 
-    def __init__(self, stream: TextIO, *, quiet: bool = False, verbosity: int = 0, follow: Sequence[str] = ()) -> None:
-        """Take where to write, and whose lines: `follow` has patterns of hosts' names, none stands for the default."""
+    def __init__(
+        self, stream: TextIO, *, trials: int = 1, quiet: bool = False, verbosity: int = 0, follow: Sequence[str] = ()
+    ) -> None:
+        """Take a stream. `follow` has patterns of the hosts whose lines are shown; without any, all are."""
         console = Console(file=stream)
         self._color = console.is_terminal and console.color_system is not None and not console.no_color
         self._stream = stream
         self._quiet = quiet
         self._verbosity = verbosity
         self._follow = tuple(follow)
+        self.remaining = RemainingTime(trials, time.monotonic())
         self._lock = threading.Lock()
-        self.pace: Pace | None = None
-        """The pace of the trials, where there may be several."""
         self._phase = ""
         self._hosts: dict[str, str] = {}
         self._width = 0
@@ -58,19 +59,21 @@ class Progress(TrialObserver):
 
     def on_trial_started(self, trial: Trial) -> None:
         """Show that a trial starts, and how long all of them will take."""
-        hosts, pace = trial.hosts, self.pace
-        self._hosts = {host: _HOST_COLORS[n % len(_HOST_COLORS)] for n, host in enumerate(hosts)}
-        self._width = min(max((len(visible(host)) for host in hosts), default=0), 24)
-        where = f"{plural(len(hosts), 'host')}: {some(hosts, 4 if len(hosts) > 8 else 8)}"
-        left = pace.left(time.monotonic()) if pace is not None else None
-        rest = f", {about(left)}" if left is not None else ""
-        self._write([self._line("", f"{self._styled(self.title(trial), _BOLD)} on {where}{rest}")])
+        self._hosts = {host: _HOST_COLORS[n % len(_HOST_COLORS)] for n, host in enumerate(trial.hosts)}
+        self._width = min(max((len(visible(host)) for host in trial.hosts), default=0), 24)
+        where = f"{plural(len(trial.hosts), 'host')}: {some(trial.hosts, 4 if len(trial.hosts) > 8 else 8)}"
+        left = self.remaining.seconds(time.monotonic())
+        rest = f", {time_left(left)}" if left is not None else ""
+        self._write([self._line("", f"{self._styled(self._title(trial), _BOLD)} on {where}{rest}")])
 
-    def title(self, trial: Trial) -> str:
-        """Return the title of a trial, with its place among the others of the call."""
-        several = self.pace is not None and self.pace.total is not None and self.pace.total > 1
-        place = f" ({self.pace.ended + 1} of {self.pace.total})" if self.pace is not None and several else ""
-        return f"{trial.environment}: trial {trial.number}{place}"
+    def on_trial_finished(self, trial: Trial) -> None:
+        """Count the trial."""
+        if not trial.repeated:
+            self.remaining.trial_ended(time.monotonic())
+
+    def _title(self, trial: Trial) -> str:
+        title, total = f"{trial.environment}: trial {trial.number}", self.remaining.total
+        return f"{title} ({self.remaining.ended + 1} of {total})" if total > 1 else title
 
     def on_phase_started(self, trial: Trial, phase: str, playbook: str, hosts: Sequence[str]) -> None:
         """Show that a phase starts."""
@@ -97,33 +100,29 @@ class Progress(TrialObserver):
         self._write([self._line(self._phase, text)])
 
     def note(self, text: str, *, phase: str = "") -> None:
-        """Say something else."""
+        """Show another message."""
         self._write([self._line(phase, visible(text))])
 
     def start(self) -> None:
-        """Show what is shown all the time, if anything is."""
+        """Start the live view, if this is one."""
 
     def stop(self) -> None:
-        """Leave the terminal as it is to be left, whatever comes next."""
+        """Remove the live view, if this is one."""
 
     def aside(self) -> contextlib.AbstractContextManager[None]:
-        """Make room for somebody else who writes."""
+        """Remove the live view while something else writes to the terminal."""
         return contextlib.nullcontext()
-
-    def on_trial_finished(self, trial: Trial) -> None:
-        """Leave the terminal as it is to be left."""
-        self.stop()
 
     def shows(self, host: str) -> bool:
         """Whether the lines of a host are written."""
         return self.follows(host, default=True)
 
     def follows(self, host: str, *, default: bool) -> bool:
-        """Whether a host is among those asked for."""
+        """Whether a host matches `--follow`; the default where that is not given."""
         return any(fnmatchcase(host, pattern) for pattern in self._follow) if self._follow else default
 
     def on_lines(self, host: str, stream: str, lines: Sequence[str], rest: str) -> None:
-        """Take complete lines, and the one that is not."""
+        """Take complete lines, and the incomplete one."""
 
     def on_output(self, trial: Trial, host: str, stream: str, text: str) -> None:
         """Show the lines that are complete now."""
@@ -144,7 +143,7 @@ class Progress(TrialObserver):
             self._put([self._output(host, stream, line) for line in lines])
 
     def on_event(self, trial: Trial, event: Mapping[str, Any]) -> None:
-        """Show the author's own Ansible tasks, and all that Ansible says where that was asked for."""
+        """Show the author's own Ansible tasks, or with -vv the whole output of Ansible."""
         if self._quiet:
             return
         kind, data = str(event.get("event")), event.get("event_data")
@@ -196,7 +195,7 @@ class Progress(TrialObserver):
     def _put(self, lines: Sequence[str]) -> None:
         if self._quiet or not lines:
             return
-        # Nobody reads it any more (`2>&1 | head`): that is no reason to end a benchmark.
+        # The reader may be gone (`2>&1 | head`): that is no reason to end a benchmark.
         with contextlib.suppress(OSError, ValueError):
             self._emit("".join(f"{line.rstrip()}\n" for line in lines))
 

@@ -1,0 +1,1 @@
+"""Progress on stderr: lines, or a live view on a terminal."""

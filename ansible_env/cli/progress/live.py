@@ -1,0 +1,245 @@
+"""Progress on a terminal: lines that scroll by, and below them a view that is redrawn in place."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+
+from ansible_env.cli import console
+from ansible_env.cli.options import ProgressForm
+from ansible_env.cli.progress.lines import LineProgress
+from ansible_env.cli.progress.views import PhaseView, RunningTrial, sweep_layout
+from ansible_env.config.model import EnvironmentConfig
+from ansible_env.results.fold.events import FINAL, PHASE_TASK
+from ansible_env.results.host_result import HostResult
+from ansible_env.results.metrics.incremental import IncrementalReader
+from ansible_env.results.phase_result import PhaseResult
+from ansible_env.results.trial import Trial
+
+REDRAWS = 4
+"""Redraws in a second. The controller may be the machine that is measured."""
+READING = 0.05
+"""Seconds of one redraw that may go into the search for metrics."""
+
+
+class LiveProgress(LineProgress):
+    """What all live views have in common.
+
+    `_lock` of the base class keeps lines in order and is held while they are written, which waits for the drawing. So
+    `_parts`, which a thread of its own calls, must not take it.
+    """
+
+    def __init__(self, stream: TextIO, **options: Any) -> None:
+        super().__init__(stream, **options)
+        # The stream is a terminal, or `--progress live` says so.
+        self._console = Console(file=stream, force_terminal=True, highlight=False, markup=False, emoji=False)
+        self._live: Live | None = None
+        self._notices: deque[str] = deque()
+        self._seeing = threading.Lock()
+
+    @abstractmethod
+    def _parts(self, width: int, height: int, now: float) -> Sequence[RenderableType]:
+        """Return what to show now. Called with `_seeing` held."""
+
+    def start(self) -> None:
+        """Show the view."""
+        self._live = Live(
+            get_renderable=self._draw,
+            console=self._console,
+            refresh_per_second=REDRAWS,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._live.start()
+        console.set_display(self)
+
+    def stop(self) -> None:
+        """Remove the view, if there is one."""
+        if self._live is not None:
+            console.set_display(None)
+            live, self._live = self._live, None
+            live.stop()
+            self._write_notices()
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """Remove the view while something else writes to the terminal."""
+        shown = self._live is not None
+        self.stop()
+        try:
+            yield
+        finally:
+            if shown:
+                self.start()
+
+    def notify(self, text: str) -> None:
+        """Write lines above the view; also from a signal handler, so without waiting for a lock."""
+        self._notices.append(text)
+
+    def _draw(self) -> RenderableType:
+        self._write_notices()
+        width, height = self._console.size
+        with self._seeing:
+            return Group(*self._parts(width, max(3, height - 2), time.monotonic()))
+
+    def _write_notices(self) -> None:
+        while self._notices:
+            self._emit(f"{self._notices.popleft()}\n")
+
+    def _emit(self, text: str) -> None:
+        if self._live is None:
+            super()._emit(text)
+        else:
+            self._console.out(text.removesuffix("\n"), highlight=False)
+
+
+class LivePhases(LiveProgress):
+    """Shows a line for each host of a phase. Above it lines of output scroll by: of the only host, or of `--follow`.
+
+    Three threads call it: the engine's, the main one, and the one that draws.
+    """
+
+    def __init__(self, stream: TextIO, config: EnvironmentConfig, **options: Any) -> None:
+        super().__init__(stream, **options)
+        self._config = config
+        self._view: PhaseView | None = None
+        self._reader = self._new_reader()
+        self._names: tuple[str, ...] = ()
+
+    def on_trial_started(self, trial: Trial) -> None:
+        """Show that a trial starts."""
+        self._names = trial.hosts
+        super().on_trial_started(trial)
+
+    def on_phase_started(self, trial: Trial, phase: str, playbook: str, hosts: Sequence[str]) -> None:
+        """Show the view."""
+        self.stop()
+        self._enter(phase)
+        with self._seeing:
+            title = self._title(trial)
+            self._view = PhaseView(title, phase, self._names, getattr(self._config.timeouts, phase, None))
+            self._reader = self._new_reader()
+        self.start()
+
+    def on_phase_finished(self, trial: Trial, result: PhaseResult) -> None:
+        """Remove the view, and show how the phase ended."""
+        self.stop()
+        super().on_phase_finished(trial, result)
+
+    def on_lines(self, host: str, stream: str, lines: Sequence[str], rest: str) -> None:
+        """Keep the latest line, and search the complete ones for metrics."""
+        with self._seeing:
+            if self._view is not None:
+                measured = stream == "stdout" and self._view.phase == "run"
+                self._view.on_output(host, [*lines[-20:], rest], *([self._reader.is_metric] if measured else []))
+                if measured:
+                    self._reader.add(host, lines)
+
+    def on_event(self, trial: Trial, event: Mapping[str, Any]) -> None:
+        """Follow the tasks of the hosts."""
+        super().on_event(trial, event)
+        data = event.get("event_data")
+        if not isinstance(data, Mapping) or not isinstance(host := data.get("host"), str):
+            return
+        with self._seeing:
+            if self._view is not None and event.get("event") == "runner_on_start":
+                ours = data.get("task_action") == PHASE_TASK
+                self._view.on_task_started(host, "" if ours else str(data.get("task") or data.get("task_action") or ""))
+            elif self._view is not None and event.get("event") in FINAL:
+                self._view.on_task_ended(host)
+
+    def on_host_result(self, trial: Trial, phase: str, result: HostResult) -> None:
+        """Show the result of a host."""
+        with self._seeing:
+            if self._view is not None:
+                self._view.on_result(result)
+
+    def shows(self, host: str) -> bool:
+        """Whether the lines of a host are written above the view."""
+        return bool(self._verbosity) or self.follows(host, default=len(self._names) == 1)
+
+    def _draw(self) -> RenderableType:
+        self._read_metrics()
+        return super()._draw()
+
+    def _parts(self, width: int, height: int, now: float) -> Sequence[RenderableType]:
+        if self._view is None:
+            return ()
+        required = self._config.required_metrics if self._view.phase == "run" else ()
+        return self._view.layout((width, height), now, self.remaining, required)
+
+    def _new_reader(self) -> IncrementalReader:
+        return IncrementalReader(self._config.results_stdout_pattern, json_line=self._config.results_json)
+
+    def _read_metrics(self) -> None:
+        started = time.monotonic()
+        with self._seeing:
+            reader, unread = self._reader, self._reader.take()
+        for host, text in unread.items():
+            if time.monotonic() - started > READING:
+                with self._seeing:
+                    reader.give_back(host, text)
+                continue
+            metrics = reader.read(text)
+            with self._seeing:
+                if metrics and self._view is not None and host in self._view.hosts:
+                    self._view.hosts[host].metrics |= metrics
+
+
+class LiveSweep(LiveProgress):
+    """Shows a bar, and a line for each trial that runs. Trials call it from several threads."""
+
+    def __init__(self, stream: TextIO, axes: Sequence[str] = (), **options: Any) -> None:
+        """Take a stream, and the parameters that differ between the trials."""
+        super().__init__(stream, **options)
+        self._axes = axes
+        self._running: dict[str, RunningTrial] = {}
+
+    def on_trial_started(self, trial: Trial) -> None:
+        """Show a trial."""
+        given = {**trial.request.globals, **trial.values}
+        values = {name: given[name] for name in self._axes if name in given}
+        with self._seeing:
+            self._running[trial.uid] = RunningTrial(trial.number, trial.hosts, values, time.monotonic())
+
+    def on_phase_started(self, trial: Trial, phase: str, playbook: str, hosts: Sequence[str]) -> None:
+        """Show the phase of a trial."""
+        with self._seeing:
+            self._running[trial.uid].phase = phase
+
+    def on_event(self, trial: Trial, event: Mapping[str, Any]) -> None:
+        """Show no single events."""
+
+    def on_output(self, trial: Trial, host: str, stream: str, text: str) -> None:
+        """Show no output: the lines of many trials would mix."""
+
+    def on_phase_finished(self, trial: Trial, result: PhaseResult) -> None:
+        """Show nothing: the next phase follows."""
+
+    def on_trial_finished(self, trial: Trial) -> None:
+        """Remove a trial."""
+        with self._seeing:
+            self._running.pop(trial.uid, None)
+            super().on_trial_finished(trial)
+
+    def _parts(self, width: int, height: int, now: float) -> Sequence[RenderableType]:
+        return sweep_layout(list(self._running.values()), self.remaining, (width, height), now)
+
+
+def is_live(stream: TextIO, form: ProgressForm, *, quiet: bool = False) -> bool:
+    """Whether to show a live view: on a terminal that can redraw lines; the streams of CI only resemble one."""
+    if quiet or form is not ProgressForm.AUTO:
+        return not quiet and form is ProgressForm.LIVE
+    dumb = os.environ.get("TERM", "dumb").lower() in ("", "dumb", "unknown")
+    utf8 = (stream.encoding or "").lower().replace("-", "") == "utf8"
+    return stream.isatty() and utf8 and not dumb and not os.environ.get("CI")

@@ -1,0 +1,72 @@
+"""Metrics in the output of a script that still runs. The phase task reads them again, in the whole output."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+
+from ansible_env.errors import AnsibleEnvError, MetricsTimeoutError
+from ansible_env.results.metrics.parse import Value, parse
+from ansible_env.results.metrics.pattern import compile_pattern
+
+__all__ = ["IncrementalReader"]
+
+MAX_UNREAD = 64 * 1024
+"""Most characters of a host's output that wait for a search; what is older is left to the end of the phase."""
+PARSE_LIMIT = 0.05
+"""Seconds that one search may take. A pattern that needs longer is not tried again before the end of the phase."""
+LONGEST_METRIC = 200
+"""Characters of the longest line that may be nothing but a metric."""
+
+
+class IncrementalReader:
+    """Collects the lines of several hosts, and reads metrics when it is asked to. Not safe for threads."""
+
+    def __init__(self, pattern: str | None, *, json_line: bool) -> None:
+        """Take `results_stdout_pattern` and `results_json` of the environment."""
+        self._pattern = compile_pattern(pattern) if pattern else None
+        self._json = json_line
+        self._unread: dict[str, str] = {}
+
+    def add(self, host: str, lines: Iterable[str]) -> None:
+        """Take complete lines of stdout."""
+        if self._pattern is not None or self._json:
+            text = self._unread.get(host, "") + "".join(f"{line}\n" for line in lines)
+            self._unread[host] = text[-MAX_UNREAD:]
+
+    def take(self) -> dict[str, str]:
+        """Return the text that was not searched yet, by host, and forget it."""
+        taken, self._unread = self._unread, {}
+        return taken
+
+    def give_back(self, host: str, text: str) -> None:
+        """Put text back that was not searched after all, before what was added since."""
+        self._unread[host] = (text + self._unread.get(host, ""))[-MAX_UNREAD:]
+
+    def is_metric(self, line: str) -> bool:
+        """Whether a line is a metric and nothing else."""
+        if self._json and line.lstrip().startswith("{"):
+            return bool(self.read(line))
+        pattern = self._pattern  # another thread may give it up
+        if pattern is None or len(line) > LONGEST_METRIC:
+            return False
+        try:
+            return pattern.for_text(line).fullmatch(line.rstrip("\r"), timeout=PARSE_LIMIT) is not None
+        except TimeoutError:
+            self._pattern = None
+            return False
+
+    def read(self, text: str) -> dict[str, Value]:
+        """Return the metrics in a text."""
+        metrics: dict[str, Value] = {}
+        if self._pattern is not None:
+            try:
+                metrics |= parse(text, self._pattern, timeout=PARSE_LIMIT)
+            except MetricsTimeoutError:
+                self._pattern = None
+            except AnsibleEnvError:
+                pass
+        if self._json and text.rstrip().rpartition("\n")[2].lstrip().startswith("{"):
+            with contextlib.suppress(AnsibleEnvError):  # no JSON after all
+                metrics |= parse(text, None, json_line=True)
+        return metrics

@@ -8,20 +8,20 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from ansible_env.cli.attach import run_attach
+from ansible_env.cli.attach import attach
+from ansible_env.cli.bundles import export, replay
 from ansible_env.cli.compare import compare
 from ansible_env.cli.doctor import doctor
 from ansible_env.cli.exits import EPILOG, Exit, guarded
 from ansible_env.cli.init import init
-from ansible_env.cli.options import AttachOptions, Judged, Running, SweepOptions, TrialOptions, signature
-from ansible_env.cli.preparing import run_session
+from ansible_env.cli.options import signature
 from ansible_env.cli.prune import prune
-from ansible_env.cli.replay import export, replay
 from ansible_env.cli.report import report
 from ansible_env.cli.results import results
 from ansible_env.cli.show import render, schema, validate
-from ansible_env.cli.sweep import run_sweep
+from ansible_env.cli.sweep import sweep
 from ansible_env.cli.tabular import write
+from ansible_env.cli.trial import run, setup, teardown, trial
 from ansible_env.common import __version__
 
 app = typer.Typer(
@@ -47,42 +47,6 @@ def _main(
     ] = False,
 ) -> None:
     pass
-
-
-def trial(options: TrialOptions) -> Exit:
-    """Run setup, run and teardown; teardown always, also after a failure or Ctrl-C.
-
-    Progress goes to stderr: lines of a script's stdout after '|', of its stderr after '!'. Results go to stdout.
-    """
-    return run_session(options, trials=options.trials)
-
-
-def sweep(options: SweepOptions) -> Exit:
-    """Run many trials in parallel, each on its own hosts: every point of a grid, or one configuration on every host.
-
-    An idle host gets the next trial. A trial whose host is lost runs again on another host.
-    """
-    return run_sweep(options)
-
-
-def setup(options: Running) -> Exit:
-    """Run setup alone; first wait for the hosts to boot, if the environment file says so."""
-    return run_session(options, ("setup",))
-
-
-def run(options: Judged) -> Exit:
-    """Run the benchmark alone, on hosts that are set up."""
-    return run_session(options, ("run",))
-
-
-def teardown(options: Running) -> Exit:
-    """Run teardown alone."""
-    return run_session(options, ("teardown",))
-
-
-def attach(options: AttachOptions) -> Exit:
-    """Resume a trial whose controller was killed: follow what still runs, and finish the trial with its true result."""
-    return run_attach(options)
 
 
 def add(function: Callable[[Any], Exit | str | None], epilog: str | None = None) -> None:

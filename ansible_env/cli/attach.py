@@ -1,36 +1,44 @@
-"""`attach`: take up a trial whose controller was killed, and bring it to its end."""
+"""`attach`: resumes a trial whose controller was killed, and brings it to its end."""
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack
-from dataclasses import fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from ansible_env.cli.exits import Exit, Interrupts
-from ansible_env.cli.options import AttachOptions, Display, Running
-from ansible_env.cli.preparing import prepare
+from ansible_env.cli.call import open_call, read_call
+from ansible_env.cli.exits import Exit
+from ansible_env.cli.options import Display, argument
+from ansible_env.cli.trial import Trials
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.storage.bundle.directories import CALL_FILE, root
+from ansible_env.storage.bundle.directories import root
 from ansible_env.storage.journal import Journal
 
 
-def run_attach(options: AttachOptions) -> Exit:
-    """Attach to a trial and return its exit code.
+@dataclass(kw_only=True)
+class AttachOptions(Display):
+    """Options of `attach`."""
+
+    trial: Annotated[
+        str | None,
+        argument("[TRIAL]", "Directory of the trial, or its name. Default: the last unfinished one."),
+    ] = None
+
+
+def attach(options: AttachOptions) -> Exit:
+    """Resume a trial whose controller was killed: follow what still runs, and finish the trial with its true result.
 
     Raises:
-        ConfigError: there is no such trial, or it is not known how it was called.
+        ConfigError: there is no such trial, or its options are not known.
         LifecycleError: its own controller still lives.
     """
     directory = find_trial(options.trial)
-    call, phases = _read_call(directory.parent / CALL_FILE)
-    given = _options(call, options)
+    given, phases = read_call(directory.parent, options)
     journal = Journal.open(directory)
     with ExitStack() as stack:
-        interrupts = stack.enter_context(Interrupts())
-        session = prepare(given, phases, 1, interrupts, stack, artifacts=directory.parent)
-        return session.attach(journal)
+        call = open_call(given, phases, stack, directory=directory.parent)
+        return Trials(call, 1, stack).resume(journal)
 
 
 def find_trial(trial: str | None) -> Path:
@@ -47,30 +55,9 @@ def find_trial(trial: str | None) -> Path:
         states = [s for s in root().glob("*/*/trial-*/state.json") if trial is None or s.parts[-3].startswith(trial)]
     unfinished = sorted((s for s in states if not (s.parent / "result.json").exists()), key=lambda s: s.stat().st_mtime)
     if not unfinished:
-        hint = "name its directory, as the last line of `trial` says it"
+        hint = "name its directory, which is in the last line of the output of `trial`"
         raise ConfigError(Problem("there is no unfinished trial", trial, root(), hint=hint))
     if trial is not None and len(unfinished) > 1:
         names = ", ".join(str(state.parent) for state in unfinished)
         raise ConfigError(Problem(f"more than one trial is unfinished: {names}", trial))
     return unfinished[-1].parent
-
-
-def _read_call(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        return data["options"], tuple(data["phases"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(Problem(f"it is not known how the trial was called: {error}", file=path)) from error
-
-
-def _options(call: dict[str, Any], options: AttachOptions) -> Running:
-    """Return the options of the first call; how results are shown is decided anew."""
-    known = {field.name for field in fields(Running)}
-    paths = ("environment", "private_key", "become_password_file", "connection_password_file")
-    values = {name: value for name, value in call.items() if name in known}
-    values |= {name: Path(values[name]) for name in paths if values.get(name)}
-    for name in ("params_file", "vault_password_file"):
-        values[name] = [Path(item) for item in values.get(name) or []]
-    values |= {field.name: getattr(options, field.name) for field in fields(Display)}
-    values["artifacts"] = None
-    return Running(**values)

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 from ansible_env.cli import console
 from ansible_env.cli.options import argument, option
-from ansible_env.cli.replay import recover
 from ansible_env.cli.results import StoreOptions
 from ansible_env.cli.tabular import RowOutput, rows_as_table, write_rows
 from ansible_env.config.text import nearest
@@ -22,6 +21,7 @@ from ansible_env.storage.database.records import StoredTrial
 from ansible_env.storage.fingerprint_differences import MACHINE, Difference, differences
 from ansible_env.storage.selection import select
 from ansible_env.storage.store import Store
+from ansible_env.storage.store_writer import recover
 
 Values = dict[str, list[float]]
 
@@ -52,7 +52,7 @@ def compare(options: CompareOptions) -> str:
         StoreError: the store cannot be read.
     """
     with Store(options.store) as store:
-        recover(store)
+        recover(store, console.say_warning)
         a, b = (_succeeded(select(store, name), name) for name in (options.first, options.second))
         paired = len(a) == len(b) == 1
         first, second, what = _pairs(store, a[0], b[0]) if paired else (_of_groups(a), _of_groups(b), "trials")

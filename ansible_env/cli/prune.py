@@ -11,13 +11,13 @@ from rich.filesize import decimal
 
 from ansible_env.cli import console
 from ansible_env.cli.options import Common, Experiment, StoreUrl, option
-from ansible_env.cli.replay import recover
 from ansible_env.cli.results import check_experiment, since, with_status
 from ansible_env.report.formatting import plural, visible
 from ansible_env.results.status import Status
 from ansible_env.storage.database.records import StoredTrial
 from ansible_env.storage.removal import remove_trials
 from ansible_env.storage.store import Store
+from ansible_env.storage.store_writer import recover
 
 
 @dataclass(kw_only=True)
@@ -52,14 +52,14 @@ def prune(options: PruneOptions) -> str:
     """
     before = since(options.older_than, datetime.now(UTC), "--older-than")
     with Store(options.store) as store:
-        recover(store)
+        recover(store, console.say_warning)
         if options.experiment:
             check_experiment(store, options.experiment)
         names = [options.experiment] if options.experiment else [e.name for e in store.experiments()]
         lines, total, freed = [], 0, 0
         for name in names:
             chosen = _chosen(store, name, before, options)
-            size = remove_trials(store, chosen, dry_run=options.dry_run, warn=_warn)
+            size = remove_trials(store, chosen, dry_run=options.dry_run, warn=console.say_warning)
             if chosen:
                 lines.append(f"{visible(name)}: {plural(len(chosen), 'trial')}, {decimal(size)}\n")
             total, freed = total + len(chosen), freed + size
@@ -88,7 +88,3 @@ def _chosen(store: Store, experiment: str, before: datetime, options: PruneOptio
 
 def _has_ended(trial: StoredTrial) -> bool:
     return trial.status is not Status.RUNNING or trial.interrupted
-
-
-def _warn(text: str) -> None:
-    console.say_error(f"warning: {text}")

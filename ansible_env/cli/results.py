@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 from ansible_env.cli import console
 from ansible_env.cli.options import Common, Experiment, StoreUrl, option
-from ansible_env.cli.replay import recover
 from ansible_env.cli.tabular import Row, RowOutput, rows_as_table, write_rows
 from ansible_env.config.text import nearest
 from ansible_env.errors import ConfigError, Problem
@@ -19,6 +18,7 @@ from ansible_env.results.status import Status
 from ansible_env.storage.database.frame import flat_rows
 from ansible_env.storage.database.records import StoredTrial
 from ansible_env.storage.store import Store
+from ansible_env.storage.store_writer import recover
 
 TABLE_LIMIT = 20
 LONGEST_CELL = 32
@@ -79,7 +79,7 @@ def results(options: ResultsOptions) -> str:
         StoreError: the store cannot be read.
     """
     with Store(options.store) as store:
-        recover(store)
+        recover(store, console.say_warning)
         if options.experiments:
             rows, name = experiment_rows(store), "experiments"
         else:

@@ -1,4 +1,4 @@
-"""`sweep`: many trials at once, each on hosts of its own."""
+"""`sweep`: many trials in parallel, each on hosts of its own."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import random
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
 import yaml
 
 from ansible_env.cli import console
-from ansible_env.cli.exits import Exit, Interrupts, StopWaiting, exit_of_trial, worst_exit
+from ansible_env.cli.call import Call, open_call
+from ansible_env.cli.exits import Exit, StopWaiting, exit_of_trial, worst_exit
 from ansible_env.cli.failures import report_failure
-from ansible_env.cli.options import Output, ProgressForm, SweepOptions
+from ansible_env.cli.options import HOSTS, PARAMETERS, Judged, Output, option
 from ansible_env.cli.parameters import Values, given_values
-from ansible_env.cli.preparing import prepare
-from ansible_env.cli.session import Session
-from ansible_env.cli.sweepview import SweepProgress, make_sweep_progress
+from ansible_env.cli.progress.lines import Progress
+from ansible_env.cli.progress.live import sweep_progress
+from ansible_env.cli.sweep_tables import calibration_table, configuration_table, missed_budgets
 from ansible_env.cli.tabular import console_for, text_of, write
-from ansible_env.cli.trial_tables import calibration_table, configuration_table, verdicts_text
 from ansible_env.config.fields import PHASES
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.environment.remote_env import RemoteEnv
@@ -32,37 +32,70 @@ from ansible_env.trials.run_trial import Complete, run_trial
 from ansible_env.trials.schedule import Planned, grid, numbered, plan, plan_calibration
 
 
-def run_sweep(options: SweepOptions) -> Exit:
-    """Run the trials of a sweep and return the exit code.
+@dataclass(kw_only=True)
+class SweepOptions(Judged):
+    """Options of `sweep`."""
+
+    grid: Annotated[
+        list[str] | None,
+        option(
+            "--grid",
+            panel=PARAMETERS,
+            metavar="NAME=V1,V2",
+            help="Values of a parameter. Repeatable: every combination is a configuration.",
+        ),
+    ] = None
+    repeat: Annotated[
+        int,
+        option("--repeat", metavar="N", min=1, panel=PARAMETERS, show_default=True, help="Trials per configuration."),
+    ] = 1
+    seed: Annotated[
+        int | None,
+        option("--seed", panel=PARAMETERS, metavar="N", help="Seed of the order. Default: a new one each time."),
+    ] = None
+    calibrate: Annotated[
+        bool,
+        option("--calibrate", panel=PARAMETERS, help="Run one configuration on every host, and compare the hosts."),
+    ] = False
+    hosts_per_trial: Annotated[
+        int,
+        option("--hosts-per-trial", metavar="N", min=1, panel=HOSTS, show_default=True, help="Hosts of each trial."),
+    ] = 1
+
+    @property
+    def axes(self) -> list[str]:
+        """The names of the parameters that differ between the trials."""
+        return [text.partition("=")[0].strip() for text in self.grid or []]
+
+
+def sweep(options: SweepOptions) -> Exit:
+    """Run many trials in parallel, each on its own hosts: every point of a grid, or one configuration on every host.
+
+    An idle host gets the next trial. A trial whose host is lost runs again on another host.
 
     Raises:
-        ConfigError: something that was given is wrong; no host has been touched.
+        ConfigError: an option is wrong; no host has been touched.
     """
     with ExitStack() as stack:
-        interrupts = stack.enter_context(Interrupts())
-        # The view of a phase has one of them at a time.
-        session = prepare(replace(options, progress=ProgressForm.PLAIN), PHASES, 1, interrupts, stack)
+        call = open_call(options, PHASES, stack)
         seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
-        requests = list(numbered(_planned(options, session, seed)))
+        requests = list(numbered(_planned(options, call, seed)))
         for request in requests:
-            session.env.check_values(request.values, request.globals)
-        session.progress = make_sweep_progress(
-            sys.stderr, options.progress, session.progress, len(requests), axes=_axes(options), quiet=options.quiet
-        )
-        stack.callback(session.progress.stop)
-        sweep = _Sweep(options, session, requests)
-        sweep.say(f"{plural(len(requests), 'trial')} on {plural(len(session.env.hosts), 'host')}, seed {seed}")
-        return sweep.run()
+            call.env.check_values(request.values, request.globals)
+        progress = sweep_progress(sys.stderr, options, len(requests), options.axes)
+        stack.callback(progress.stop)
+        progress.note(f"{plural(len(requests), 'trial')} on {plural(len(call.env.hosts), 'host')}, seed {seed}")
+        return _Sweep(options, call, requests, progress).run()
 
 
-def _planned(options: SweepOptions, session: Session, seed: int) -> Sequence[TrialRequest]:
+def _planned(options: SweepOptions, call: Call, seed: int) -> Sequence[TrialRequest]:
     """Return the trials, each with all of its values."""
-    config, values = session.env.config, session.values
+    config, values = call.env.config, call.values
     if options.calibrate:
         if options.grid or options.hosts_per_trial > 1:
             raise ConfigError("--calibrate runs one configuration on each host: without --grid or --hosts-per-trial")
-        found = list(plan_calibration(session.env.hosts, {}, repeat=options.repeat))
-        return [replace(request, values=values.tunables, globals=values.globals) for request in found]
+        requests = plan_calibration(call.env.hosts, {}, repeat=options.repeat)
+        return [replace(request, values=values.tunables, globals=values.globals) for request in requests]
     axes = dict(map(parse_axis, options.grid or []))
     if len(axes) < len(options.grid or []):
         raise ParameterError("--grid: a parameter is given twice")
@@ -71,11 +104,6 @@ def _planned(options: SweepOptions, session: Session, seed: int) -> Sequence[Tri
         replace(request, values=points[request.configuration].tunables, globals=points[request.configuration].globals)
         for request in plan([point.tunables for point in points], repeat=options.repeat, seed=seed)
     ]
-
-
-def _axes(options: SweepOptions) -> list[str]:
-    """Return the names of the parameters that differ between the trials."""
-    return [text.partition("=")[0].strip() for text in options.grid or []]
 
 
 def parse_axis(text: str) -> tuple[str, list[str]]:
@@ -101,7 +129,7 @@ def parse_axis(text: str) -> tuple[str, list[str]]:
 
 
 def _point(config: EnvironmentConfig, values: Values, texts: Mapping[str, str]) -> Values:
-    """Return the values of one point of the grid, which go before those of `-p`."""
+    """Return the values of one point of the grid, which have priority over those of `-p`."""
     try:
         given = given_values(config, [f"{name}={value}" for name, value in texts.items()], [])
     except ParameterError as error:
@@ -113,81 +141,72 @@ def _point(config: EnvironmentConfig, values: Values, texts: Mapping[str, str]) 
 class _Sweep:
     """The trials of a sweep."""
 
-    def __init__(self, options: SweepOptions, session: Session, requests: Sequence[TrialRequest]) -> None:
+    def __init__(self, options: SweepOptions, call: Call, requests: Sequence[TrialRequest], progress: Progress) -> None:
         self._options = options
-        self._session = session
+        self._call = call
         self._requests = requests
-        self._pool = Pool(session.env, hosts_per_trial=options.hosts_per_trial, run=self._run_trial)
+        self._progress = progress
+        self._pool = Pool(call.env, hosts_per_trial=options.hosts_per_trial, run=self._run_trial)
         self._trials: list[Trial] = []
-        shown = (session.progress,) if isinstance(session.progress, SweepProgress) else ()
-        session.env.observers = (*shown, *session.recorders)
-
-    def say(self, text: str) -> None:
-        """Show a line about the progress."""
-        self._session.progress.note(text)
+        call.env.observers = (progress, *call.recorders)
 
     def run(self) -> Exit:
-        """Run the trials. Trials that have a result are always printed."""
-        session = self._session
-        session.artifacts.write_call()
-        session.interrupts.steps = (self._first_interrupt, self._second_interrupt)
-        session.progress.start()
+        """Run the trials, and return the exit code. Trials that have a result are always printed."""
+        self._call.save()
+        interrupts = self._call.interrupts
+        interrupts.steps = (self._first_interrupt, self._second_interrupt)
+        self._progress.start()
         try:
             for trial in self._pool.run(Planned(self._requests)):
                 self._show(trial)
         except StopWaiting:
             pass
         finally:
-            session.interrupts.steps = None
-            session.progress.stop()
+            interrupts.steps = None
+            self._progress.stop()
             self._print()
-        if session.interrupts.count:
-            return Exit.CANCELED
-        return worst_exit(map(exit_of_trial, self._trials))
+        return Exit.CANCELED if interrupts.count else worst_exit(map(exit_of_trial, self._trials))
 
     def _run_trial(self, env: RemoteEnv, request: TrialRequest, *, complete: Complete) -> Trial:
         """Run an attempt at a trial. Called in a thread of its own."""
 
         def checked(trial: Trial) -> Trial:
             good = trial.status.is_succeeded() and trial.deciding is not None
-            results = self._session.budgets.judge([trial.metrics]) if good else ()
+            results = self._call.budgets.judge([trial.metrics]) if good else ()
             return complete(replace(trial, assertions=tuple(results)))
 
-        directory = self._session.artifacts.trial(request)
-        return run_trial(env, request, directory, facts=self._session.facts, complete=checked)
+        return run_trial(env, request, self._call.trial_directory(request), facts=self._call.facts, complete=checked)
 
     def _show(self, trial: Trial) -> None:
         """Show a trial whose last attempt has ended."""
-        session = self._session
         self._trials.append(trial)
         if self._options.output is not Output.TABLE:
-            with session.progress.aside():
-                session.writer.add(trial)
+            with self._progress.aside():
+                self._call.writer.add(trial)
         where = f" on {', '.join(map(visible, trial.hosts))}" if trial.hosts else ""
         done = f"{len(self._trials)} of {len(self._requests)}"
         missed = "".join(f"; {visible(result.message)}" for result in trial.assertions if not result.passed)
-        self.say(f"[{done}] trial {trial.number}{where}: {trial.status.name} in {duration(trial.elapsed)}{missed}")
+        text = f"[{done}] trial {trial.number}{where}: {trial.status.name} in {duration(trial.elapsed)}{missed}"
+        self._progress.note(text)
         if trial.error:
             console.say_problem(f"trial {trial.number}: {trial.error}")
         elif trial.deciding and not (trial.status.is_succeeded() or trial.status.is_canceled()):
-            with session.progress.aside():
-                report_failure(console.errors_console(), session.env.config, trial.deciding)
+            with self._progress.aside():
+                report_failure(console.errors_console(), self._call.env.config, trial.deciding)
 
     def _print(self) -> None:
         if not self._trials:
             return
         if self._options.output is Output.TABLE:
             table = (calibration_table if self._options.calibrate else configuration_table)(self._trials)
-            write(text_of(console_for(sys.stdout), table) + verdicts_text(self._trials))
-        self._session.writer.close()
-        if not self._session.quiet:
-            sys.stderr.write(f"results: {self._session.artifacts.path}\n")
+            write(text_of(console_for(sys.stdout), table) + missed_budgets(self._trials))
+        self._call.close()
 
     # Interrupts: called from a signal handler
 
     def _first_interrupt(self) -> str:
-        self._session.cancel.set()
-        return "canceling the trials under way, then their teardown; once more to stop waiting"
+        self._call.cancel.set()
+        return "canceling the trials that run, then their teardown; once more to stop waiting"
 
     def _second_interrupt(self) -> str:
         self._pool.abandon()

@@ -11,11 +11,11 @@ import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeGuard
 
 from rich import box
-from rich.cells import cell_len
 from rich.console import Console, RenderableType
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -28,6 +28,7 @@ Row = Mapping[str, Any]
 
 WITHOUT_EDGE = 10_000
 """Columns of a file or a pipe, where nothing is folded or left out."""
+_UNLIMITED = Console(width=WITHOUT_EDGE)
 _STATUS_STYLES = {"SUCCEEDED": "green", "READY": "green", "TIMED_OUT": "yellow", "CANCELED": "yellow", "RUNNING": ""}
 
 
@@ -154,6 +155,16 @@ def new_table(titles: Iterable[str], *, left: int = 1) -> Table:
     return result
 
 
+def fits(content: Table, width: int) -> bool:
+    """Whether a table needs at most this width, without folding a cell."""
+    return Measurement.get(_UNLIMITED, _UNLIMITED.options, content).maximum <= width
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether a value is a number; a truth value is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def console_for(stream: TextIO) -> Console:
     """Return a console that knows the size of a stream and reads nothing as markup."""
     width = None if stream.isatty() or "COLUMNS" in os.environ else WITHOUT_EDGE
@@ -179,20 +190,20 @@ def rows_as_table(rows: Sequence[Mapping[str, str]]) -> str:
         return "no trials\n"
     console = console_for(sys.stdout)
     columns, left_out = list(rows[0]), list[str]()
-    while len(columns) > 1 and sum(_width(rows, name) + 3 for name in columns) - 3 > console.width:
+    while not fits(shown := _table_of(rows, columns), console.width) and len(columns) > 1:
         left_out.append(columns.pop())
-    shown = new_table(columns)
-    for column, name in zip(shown.columns, columns, strict=True):
-        column.justify, column.no_wrap = "right" if _is_number(rows, name) else "left", True
-    for row in rows:
-        shown.add_row(*(Text(row[name], status_style(row[name]) if name == "status" else "") for name in columns))
     missing = f"no room for: {', '.join(map(visible, reversed(left_out)))}\n" if left_out else ""
     return text_of(console, shown) + missing
 
 
-def _width(rows: Sequence[Mapping[str, str]], name: str) -> int:
-    return max(cell_len(text) for text in (name, *(row[name] for row in rows)))
+def _table_of(rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> Table:
+    shown = new_table(columns)
+    for column, name in zip(shown.columns, columns, strict=True):
+        column.justify, column.no_wrap = "right" if _are_numbers(rows, name) else "left", True
+    for row in rows:
+        shown.add_row(*(Text(row[name], status_style(row[name]) if name == "status" else "") for name in columns))
+    return shown
 
 
-def _is_number(rows: Sequence[Mapping[str, str]], name: str) -> bool:
+def _are_numbers(rows: Sequence[Mapping[str, str]], name: str) -> bool:
     return all(re.match(r"-?[\d.,]+|-$|nan|-?inf", row[name]) and not re.match(r"\d{4}-", row[name]) for row in rows)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from ansible_env.common import get_logger
 from ansible_env.errors import ConfigError, StoreError
 from ansible_env.results.assertions import AssertionResult
 from ansible_env.results.observer import TrialObserver
+from ansible_env.results.status import Status
 from ansible_env.results.trial import Trial
+from ansible_env.storage.bundle.bundle import RESULT, Bundle
+from ansible_env.storage.bundle.reading import read_phases, read_result, read_trial
 from ansible_env.storage.store import Store
 
-__all__ = ["StoreWriter"]
+__all__ = ["StoreWriter", "recover"]
 
 logger = get_logger(__name__)
 
@@ -42,3 +47,16 @@ class StoreWriter(TrialObserver):
         except (StoreError, ConfigError) as error:
             where = f"; the results are in {trial.directory}" if trial.directory else ""
             self._report(f"not in the store: {error}{where}")
+
+
+def recover(store: Store, report: Callable[[str], object] = logger.warning) -> None:
+    """Write the trials into the store whose controller was killed after it wrote the result into the bundle."""
+    for stored in store.trials(status=[Status.RUNNING]):
+        path = Path(stored.artifacts or "") / RESULT
+        if not stored.interrupted or not stored.artifacts or not path.is_file():
+            continue
+        with contextlib.suppress(ConfigError):  # what cannot be read stays interrupted
+            bundle = Bundle.open(path.parent)
+            data = read_result(path)
+            if bundle.uid == stored.uid:
+                StoreWriter(store, report).on_trial_finished(read_trial(bundle, data, read_phases(data, path)))

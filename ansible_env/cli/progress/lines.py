@@ -20,7 +20,7 @@ from ansible_env.results.trial import Trial
 
 LONGEST_LINE = 4096
 """Characters of an incomplete line above which it is shown as if it were complete."""
-MOST_LINES = 400
+MAX_LINES = 400
 """Lines of one stream shown at once. Output comes several times a second; nobody can read more than that."""
 
 _HOST_COLORS = ("36", "35", "34", "32", "33", "96", "95", "94")
@@ -32,72 +32,17 @@ _TASK_WORDS = {
 }
 
 
-class LineProgress(TrialObserver):
-    """Shows the start and end of each phase, the output of its scripts, and the author's own Ansible tasks.
+class Progress(TrialObserver):
+    """Shows messages, and nothing about single hosts: the progress of a sweep without a terminal."""
 
-    Called from the engine's thread and from the main one. It writes escape sequences itself, without rich: a benchmark
-    may print thousands of lines a second, and the engine waits for each call.
-    """
-
-    def __init__(
-        self, stream: TextIO, *, trials: int = 1, quiet: bool = False, verbosity: int = 0, follow: Sequence[str] = ()
-    ) -> None:
-        """Take a stream. `follow` has patterns of the hosts whose lines are shown; without any, all are."""
+    def __init__(self, stream: TextIO, *, trials: int = 1, quiet: bool = False) -> None:
+        """Take a stream, and the number of trials."""
         console = Console(file=stream)
         self._color = console.is_terminal and console.color_system is not None and not console.no_color
         self._stream = stream
         self._quiet = quiet
-        self._verbosity = verbosity
-        self._follow = tuple(follow)
-        self.remaining = RemainingTime(trials, time.monotonic())
+        self._remaining = RemainingTime(trials, time.monotonic())
         self._lock = threading.Lock()
-        self._phase = ""
-        self._hosts: dict[str, str] = {}
-        self._width = 0
-        self._begun = 0.0
-        self._partial: dict[tuple[str, str], str] = {}
-
-    def on_trial_started(self, trial: Trial) -> None:
-        """Show that a trial starts, and how long all of them will take."""
-        self._hosts = {host: _HOST_COLORS[n % len(_HOST_COLORS)] for n, host in enumerate(trial.hosts)}
-        self._width = min(max((len(visible(host)) for host in trial.hosts), default=0), 24)
-        where = f"{plural(len(trial.hosts), 'host')}: {some(trial.hosts, 4 if len(trial.hosts) > 8 else 8)}"
-        left = self.remaining.seconds(time.monotonic())
-        rest = f", {time_left(left)}" if left is not None else ""
-        self._write([self._line("", f"{self._styled(self._title(trial), _BOLD)} on {where}{rest}")])
-
-    def on_trial_finished(self, trial: Trial) -> None:
-        """Count the trial."""
-        if not trial.repeated:
-            self.remaining.trial_ended(time.monotonic())
-
-    def _title(self, trial: Trial) -> str:
-        title, total = f"{trial.environment}: trial {trial.number}", self.remaining.total
-        return f"{title} ({self.remaining.ended + 1} of {total})" if total > 1 else title
-
-    def on_phase_started(self, trial: Trial, phase: str, playbook: str, hosts: Sequence[str]) -> None:
-        """Show that a phase starts."""
-        self._enter(phase)
-        self._write([self._line(phase, self._styled("begins", _DIM))])
-
-    def _enter(self, phase: str) -> None:
-        self._phase, self._begun = phase, time.monotonic()
-        self._partial.clear()
-
-    def on_phase_finished(self, trial: Trial, result: PhaseResult) -> None:
-        """Show how a phase ended."""
-        with self._lock:
-            for (host, stream), text in self._partial.items():
-                self._put([self._output(host, stream, text)] if text and self.shows(host) else [])
-            self._partial.clear()
-        good = result.status.is_succeeded()
-        text = self._styled(result.status.name, _GREEN if good else _RED)
-        text += f" in {duration(time.monotonic() - self._begun)}"
-        if result.failed_hosts and len(result.hosts) > 1 and not result.status.is_canceled():
-            text += f", {len(result.failed_hosts)} of {plural(len(result.hosts), 'host')} failed"
-        if result.skew is not None:
-            text += f", started within {_brief(result.skew)}"
-        self._write([self._line(self._phase, text)])
 
     def note(self, text: str, *, phase: str = "") -> None:
         """Show another message."""
@@ -112,6 +57,90 @@ class LineProgress(TrialObserver):
     def aside(self) -> contextlib.AbstractContextManager[None]:
         """Remove the live view while something else writes to the terminal."""
         return contextlib.nullcontext()
+
+    def on_trial_finished(self, trial: Trial) -> None:
+        """Count the trial."""
+        if not trial.repeated:
+            self._remaining.trial_ended(time.monotonic())
+
+    def _line(self, phase: str, text: str) -> str:
+        clock = self._styled(time.strftime("%H:%M:%S"), _DIM)
+        return f"{clock} {phase:8} {text}" if phase else f"{clock} {text}"
+
+    def _styled(self, text: str, style: str) -> str:
+        return f"\x1b[{style}m{text}\x1b[0m" if self._color and text else text
+
+    def _write(self, lines: Sequence[str]) -> None:
+        if not self._quiet:
+            with self._lock:
+                self._put(lines)
+
+    def _put(self, lines: Sequence[str]) -> None:
+        if self._quiet or not lines:
+            return
+        # The reader may be gone (`2>&1 | head`): that is no reason to end a benchmark.
+        with contextlib.suppress(OSError, ValueError):
+            self._emit("".join(f"{line.rstrip()}\n" for line in lines))
+
+    def _emit(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()
+
+
+class LineProgress(Progress):
+    """Shows the start and end of each phase, the output of its scripts, and the author's own Ansible tasks.
+
+    Called from the engine's thread and from the main one. It writes escape sequences itself, without rich: a benchmark
+    may print thousands of lines a second, and the engine waits for each call.
+    """
+
+    def __init__(self, stream: TextIO, *, verbosity: int = 0, follow: Sequence[str] = (), **options: Any) -> None:
+        """Take a stream. `follow` has patterns of the hosts whose lines are shown; without any, all are."""
+        super().__init__(stream, **options)
+        self._verbosity = verbosity
+        self._follow = tuple(follow)
+        self._phase = ""
+        self._hosts: dict[str, str] = {}
+        self._width = 0
+        self._started = 0.0
+        self._partial: dict[tuple[str, str], str] = {}
+
+    def on_trial_started(self, trial: Trial) -> None:
+        """Show that a trial starts, and how long all of them will take."""
+        self._hosts = {host: _HOST_COLORS[n % len(_HOST_COLORS)] for n, host in enumerate(trial.hosts)}
+        self._width = min(max((len(visible(host)) for host in trial.hosts), default=0), 24)
+        where = f"{plural(len(trial.hosts), 'host')}: {some(trial.hosts, 4 if len(trial.hosts) > 8 else 8)}"
+        left = self._remaining.seconds(time.monotonic())
+        rest = f", {time_left(left)}" if left is not None else ""
+        self._write([self._line("", f"{self._styled(self._title(trial), _BOLD)} on {where}{rest}")])
+
+    def _title(self, trial: Trial) -> str:
+        title, total = f"{trial.environment}: trial {trial.number}", self._remaining.total
+        return f"{title} ({self._remaining.ended + 1} of {total})" if total > 1 else title
+
+    def on_phase_started(self, trial: Trial, phase: str, playbook: str, hosts: Sequence[str]) -> None:
+        """Show that a phase starts."""
+        self._enter(phase)
+        self._write([self._line(phase, self._styled("begins", _DIM))])
+
+    def _enter(self, phase: str) -> None:
+        self._phase, self._started = phase, time.monotonic()
+        self._partial.clear()
+
+    def on_phase_finished(self, trial: Trial, result: PhaseResult) -> None:
+        """Show how a phase ended."""
+        with self._lock:
+            for (host, stream), text in self._partial.items():
+                self._put([self._output(host, stream, text)] if text and self.shows(host) else [])
+            self._partial.clear()
+        good = result.status.is_succeeded()
+        text = self._styled(result.status.name, _GREEN if good else _RED)
+        text += f" in {duration(time.monotonic() - self._started)}"
+        if result.failed_hosts and len(result.hosts) > 1 and not result.status.is_canceled():
+            text += f", {len(result.failed_hosts)} of {plural(len(result.hosts), 'host')} failed"
+        if result.skew is not None:
+            text += f", started within {_brief(result.skew)}"
+        self._write([self._line(self._phase, text)])
 
     def shows(self, host: str) -> bool:
         """Whether the lines of a host are written."""
@@ -136,9 +165,9 @@ class LineProgress(TrialObserver):
             self.on_lines(host, stream, lines, rest)
             if not self.shows(host):
                 return
-            left_out = len(lines) - MOST_LINES
+            left_out = len(lines) - MAX_LINES
             if left_out > 0:
-                half = MOST_LINES // 2
+                half = MAX_LINES // 2
                 lines[half:-half] = [f"[... {plural(left_out, 'line')} not shown here, but in the log ...]"]
             self._put([self._output(host, stream, line) for line in lines])
 
@@ -179,29 +208,6 @@ class LineProgress(TrialObserver):
 
     def _host(self, host: str) -> str:
         return self._styled(visible(host).ljust(self._width), self._hosts.get(host, _BOLD))
-
-    def _line(self, phase: str, text: str) -> str:
-        clock = self._styled(time.strftime("%H:%M:%S"), _DIM)
-        return f"{clock} {phase:8} {text}" if phase else f"{clock} {text}"
-
-    def _styled(self, text: str, style: str) -> str:
-        return f"\x1b[{style}m{text}\x1b[0m" if self._color and text else text
-
-    def _write(self, lines: Sequence[str]) -> None:
-        if not self._quiet:
-            with self._lock:
-                self._put(lines)
-
-    def _put(self, lines: Sequence[str]) -> None:
-        if self._quiet or not lines:
-            return
-        # The reader may be gone (`2>&1 | head`): that is no reason to end a benchmark.
-        with contextlib.suppress(OSError, ValueError):
-            self._emit("".join(f"{line.rstrip()}\n" for line in lines))
-
-    def _emit(self, text: str) -> None:
-        self._stream.write(text)
-        self._stream.flush()
 
 
 def _brief(seconds: float) -> str:

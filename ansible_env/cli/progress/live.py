@@ -15,8 +15,8 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
 from ansible_env.cli import console
-from ansible_env.cli.options import ProgressForm
-from ansible_env.cli.progress.lines import LineProgress
+from ansible_env.cli.options import Display, ProgressForm
+from ansible_env.cli.progress.lines import LineProgress, Progress
 from ansible_env.cli.progress.views import PhaseView, RunningTrial, sweep_layout
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.results.fold.events import FINAL, PHASE_TASK
@@ -31,7 +31,7 @@ READING = 0.05
 """Seconds of one redraw that may go into the search for metrics."""
 
 
-class LiveProgress(LineProgress):
+class LiveProgress(Progress):
     """What all live views have in common.
 
     `_lock` of the base class keeps lines in order and is held while they are written, which waits for the drawing. So
@@ -103,7 +103,7 @@ class LiveProgress(LineProgress):
             self._console.out(text.removesuffix("\n"), highlight=False)
 
 
-class LivePhases(LiveProgress):
+class LivePhases(LiveProgress, LineProgress):
     """Shows a line for each host of a phase. Above it lines of output scroll by: of the only host, or of `--follow`.
 
     Three threads call it: the engine's, the main one, and the one that draws.
@@ -176,7 +176,7 @@ class LivePhases(LiveProgress):
         if self._view is None:
             return ()
         required = self._config.required_metrics if self._view.phase == "run" else ()
-        return self._view.layout((width, height), now, self.remaining, required)
+        return self._view.layout((width, height), now, self._remaining, required)
 
     def _new_reader(self) -> IncrementalReader:
         return IncrementalReader(self._config.results_stdout_pattern, json_line=self._config.results_json)
@@ -217,15 +217,6 @@ class LiveSweep(LiveProgress):
         with self._seeing:
             self._running[trial.uid].phase = phase
 
-    def on_event(self, trial: Trial, event: Mapping[str, Any]) -> None:
-        """Show no single events."""
-
-    def on_output(self, trial: Trial, host: str, stream: str, text: str) -> None:
-        """Show no output: the lines of many trials would mix."""
-
-    def on_phase_finished(self, trial: Trial, result: PhaseResult) -> None:
-        """Show nothing: the next phase follows."""
-
     def on_trial_finished(self, trial: Trial) -> None:
         """Remove a trial."""
         with self._seeing:
@@ -233,13 +224,27 @@ class LiveSweep(LiveProgress):
             super().on_trial_finished(trial)
 
     def _parts(self, width: int, height: int, now: float) -> Sequence[RenderableType]:
-        return sweep_layout(list(self._running.values()), self.remaining, (width, height), now)
+        return sweep_layout(list(self._running.values()), self._remaining, (width, height), now)
 
 
-def is_live(stream: TextIO, form: ProgressForm, *, quiet: bool = False) -> bool:
+def phase_progress(stream: TextIO, options: Display, config: EnvironmentConfig, trials: int) -> LineProgress:
+    """Return the progress of trials one after the other."""
+    given: Any = {"trials": trials, "quiet": options.quiet, "verbosity": options.verbose}
+    given["follow"] = options.follow or ()
+    return LivePhases(stream, config, **given) if _is_live(stream, options) else LineProgress(stream, **given)
+
+
+def sweep_progress(stream: TextIO, options: Display, trials: int, axes: Sequence[str]) -> Progress:
+    """Return the progress of trials in parallel, which differ in these parameters."""
+    if _is_live(stream, options):
+        return LiveSweep(stream, axes, trials=trials)
+    return Progress(stream, trials=trials, quiet=options.quiet)
+
+
+def _is_live(stream: TextIO, options: Display) -> bool:
     """Whether to show a live view: on a terminal that can redraw lines; the streams of CI only resemble one."""
-    if quiet or form is not ProgressForm.AUTO:
-        return not quiet and form is ProgressForm.LIVE
+    if options.quiet or options.progress is not ProgressForm.AUTO:
+        return not options.quiet and options.progress is ProgressForm.LIVE
     dumb = os.environ.get("TERM", "dumb").lower() in ("", "dumb", "unknown")
     utf8 = (stream.encoding or "").lower().replace("-", "") == "utf8"
     return stream.isatty() and utf8 and not dumb and not os.environ.get("CI")

@@ -15,6 +15,8 @@ from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.phase_result import PhaseResult
 from ansible_env.results.status import Status
+from ansible_env.results.trial import Trial, TrialRequest
+from ansible_env.storage.bundle.bundle import Bundle
 
 _NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _HOST_FIELDS = frozenset(field.name for field in fields(HostResult))
@@ -89,3 +91,22 @@ def _metrics(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _time(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
+
+
+def read_trial(bundle: Bundle, data: Mapping[str, Any], phases: Mapping[str, PhaseResult]) -> Trial:
+    """Return the trial of a bundle out of the document of `read_result`, with these results of its phases."""
+    manifest = bundle.manifest
+    end = data.get("finished")
+    return Trial(
+        str(manifest["environment"]),
+        TrialRequest(int(data.get("trial") or manifest["trial"])),
+        bundle.experiment,
+        bundle.uid,
+        params=data.get("params") or manifest["params"],
+        phases=phases,
+        started=datetime.fromisoformat(data["started"]),
+        finished=datetime.fromisoformat(end) if end else None,
+        directory=bundle.directory,
+        versions=manifest["versions"],
+        error=str(data.get("error") or ""),
+    ).finish(canceled=data["status"] == Status.CANCELED.name)

@@ -173,7 +173,7 @@ def test_traces_are_sent_where_the_variables_say(monkeypatch, env, kind):
 
 
 def test_what_is_missing_is_named(call, monkeypatch):
-    for name in ("opentelemetry.sdk.trace", "ansible_env.cli.prometheus"):
+    for name in ("opentelemetry.sdk.trace", "ansible_env.report.prometheus"):
         monkeypatch.setitem(sys.modules, name, None)
         with pytest.raises(ImportError):
             import_module(name)

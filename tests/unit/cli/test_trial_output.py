@@ -5,10 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from ansible_env.cli.failures import headline
 from ansible_env.cli.options import Output
-from ansible_env.cli.trial_tables import trial_tables
-from ansible_env.cli.writer import Writer
+from ansible_env.cli.trial_output import Writer, trial_tables
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.phase_result import phase_result
@@ -68,15 +66,3 @@ def test_a_pipe_has_a_row_for_each_host():
     writer = Writer(Output.TABLE, stream)
     writer.add(a_trial(64))
     assert len(stream.getvalue().splitlines()) == 64 + 3
-
-
-@pytest.mark.parametrize(
-    ("host", "words"),
-    [
-        (HostResult("h", Kind.EXIT, rc=3, message="exit status 3"), "exit status 3"),
-        (HostResult("h", Kind.UNREACHABLE, message="no route"), "unreachable: no route"),
-        (HostResult("h", Kind.CONTROLLER), "controller"),
-    ],
-)
-def test_a_headline_says_the_kind_once(host, words):
-    assert headline(host) == words

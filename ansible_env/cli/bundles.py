@@ -1,12 +1,9 @@
-"""`replay` and `export`: what can be done with the bundle of a trial."""
+"""`replay` and `export`: read a bundle again, or write it to one file."""
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,16 +11,13 @@ from ansible_env.cli import console
 from ansible_env.cli.exits import Exit, exit_of_trial
 from ansible_env.cli.options import Common, Output, StoreUrl, argument, option
 from ansible_env.cli.tabular import RowOutput
-from ansible_env.cli.writer import Writer
+from ansible_env.cli.trial_output import Writer
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.results.metrics.pattern import compile_pattern
-from ansible_env.results.phase_result import PhaseResult
-from ansible_env.results.status import Status
-from ansible_env.results.trial import Trial, TrialRequest
 from ansible_env.storage.bundle import archive
 from ansible_env.storage.bundle.bundle import RESULT, Bundle
-from ansible_env.storage.bundle.reading import read_phases, read_result
+from ansible_env.storage.bundle.reading import read_result, read_trial
 from ansible_env.storage.bundle.replay import replay as read_again
 from ansible_env.storage.bundle.rules import rules_of
 from ansible_env.storage.store import Store
@@ -79,7 +73,7 @@ def replay(options: ReplayOptions) -> Exit:
     with archive.opened(options.bundle.expanduser()) as bundle:
         rules = _rules(options, bundle)
         data = read_result(bundle.directory / RESULT)
-        trial = kept_trial(bundle, data, read_again(bundle, rules))
+        trial = read_trial(bundle, data, read_again(bundle, rules))
         if options.save:
             with Store(options.store) as store:
                 bundle.replace_result(trial.to_dict(output=True), rules)
@@ -107,36 +101,3 @@ def _rules(options: ReplayOptions, bundle: Bundle) -> dict[str, Any]:
         compile_pattern(options.pattern)
         rules["results_stdout_pattern"] = options.pattern
     return rules
-
-
-def recover(store: Store) -> None:
-    """Write into the store what is finished in its bundle only, as its controller was killed between the two."""
-    for found in store.trials(status=[Status.RUNNING]):
-        path = Path(found.artifacts or "") / RESULT
-        if not found.interrupted or not found.artifacts or not path.is_file():
-            continue
-        with contextlib.suppress(ConfigError):  # what cannot be read stays interrupted
-            bundle = Bundle.open(path.parent)
-            data = read_result(path)
-            if bundle.uid == found.uid:
-                trial = kept_trial(bundle, data, read_phases(data, path))
-                StoreWriter(store, console.say_warning).on_trial_finished(trial)
-
-
-def kept_trial(bundle: Bundle, data: Mapping[str, Any], phases: Mapping[str, PhaseResult]) -> Trial:
-    """Return the trial of a bundle, with these results of its phases."""
-    manifest = bundle.manifest
-    end = data.get("finished")
-    return Trial(
-        str(manifest["environment"]),
-        TrialRequest(int(data.get("trial") or manifest["trial"])),
-        bundle.experiment,
-        bundle.uid,
-        params=data.get("params") or manifest["params"],
-        phases=phases,
-        started=datetime.fromisoformat(data["started"]),
-        finished=datetime.fromisoformat(end) if end else None,
-        directory=bundle.directory,
-        versions=manifest["versions"],
-        error=str(data.get("error") or ""),
-    ).finish(canceled=data["status"] == Status.CANCELED.name)

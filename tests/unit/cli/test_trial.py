@@ -453,6 +453,12 @@ def test_options_reach_ansible(call):
     assert (options.forks, options.verbosity) == (3, 1)
 
 
+def test_the_follow_option_refuses_a_host_that_is_not_there(call):
+    result = call("trial", "env.yml", "--follow", "localhos")
+    assert result.exit_code == 2
+    assert "--follow localhos: is none of the hosts (did you mean 'localhost'?)" in result.stderr
+
+
 # Artifacts
 
 

@@ -6,26 +6,30 @@ https://github.com/prometheus/node_exporter#textfile-collector. Importing this n
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
-from ansible_env.cli.published import Published
+from ansible_env.common import get_logger
 from ansible_env.errors import ConfigError, Problem
+from ansible_env.report.trial_file import TrialFile
 from ansible_env.results.metrics.parse import Value
 from ansible_env.results.trial import Trial
 
+logger = get_logger(__name__)
 
-class Textfile(Published):
-    """Writes the file anew after each trial: whole, or not at all."""
 
-    def __init__(self, path: Path) -> None:
-        """Check that it can be written.
+class PrometheusFile(TrialFile):
+    """The last trial, for the textfile collector. The file is written whole, or not at all."""
+
+    def __init__(self, path: Path, report: Callable[[str], object] = logger.warning) -> None:
+        """Take a path, and a function that is called with a message if the file cannot be written.
 
         Raises:
-            ConfigError: it cannot.
+            ConfigError: the path does not end with .prom, or there is no such directory.
         """
-        super().__init__()
+        super().__init__(report)
         self._path = path.expanduser().absolute()
         if path.suffix != ".prom":
             raise ConfigError(Problem("must end with .prom: node_exporter reads no other", "--prometheus", path))
@@ -33,7 +37,7 @@ class Textfile(Published):
             raise ConfigError(Problem("there is no such directory", "--prometheus", self._path.parent))
 
     def write(self, trial: Trial) -> None:
-        """Write what came of a trial.
+        """Write the results of a trial.
 
         Raises:
             ConfigError: the file cannot be written.

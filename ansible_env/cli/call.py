@@ -1,0 +1,219 @@
+"""A call of a command that runs trials: what it is given, where it writes, and how `attach` repeats it."""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import json
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, fields
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from ansible_env.cli import ansible_call, console, tracing
+from ansible_env.cli.budgets import Budgets, open_budgets
+from ansible_env.cli.exits import Interrupts
+from ansible_env.cli.options import Display, Judged, Running
+from ansible_env.cli.parameters import Values, given_values
+from ansible_env.cli.trial_output import Writer
+from ansible_env.config.model import EnvironmentConfig
+from ansible_env.config.text import nearest
+from ansible_env.environment.remote_env import RemoteEnv
+from ansible_env.errors import ConfigError, Problem
+from ansible_env.report.formatting import some
+from ansible_env.report.trial_file import JUnitFile
+from ansible_env.results.observer import TrialObserver
+from ansible_env.results.trial import TrialRequest
+from ansible_env.storage.bundle.bundle_writer import BundleWriter
+from ansible_env.storage.bundle.directories import CALL_FILE, new_call
+from ansible_env.storage.bundle.files import to_json, write_private
+from ansible_env.storage.bundle.origin import Origin
+from ansible_env.storage.database.connection import without_password
+from ansible_env.storage.store import Store
+from ansible_env.storage.store_writer import StoreWriter
+from ansible_env.trials.host_facts import HostFacts
+from ansible_env.trials.run_trial import attempt_name
+
+_PATHS = ("environment", "private_key", "become_password_file", "connection_password_file")
+_PATH_LISTS = ("params_file", "vault_password_file")
+"""Options that are paths; the file of a call has them absolute."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """The environment of a call, and everything that records its trials."""
+
+    options: Running
+    phases: tuple[str, ...]
+    directory: Path
+    """Has a directory for each trial. It is private: output may hold anything."""
+    values: Values
+    env: RemoteEnv
+    budgets: Budgets
+    recorders: Sequence[TrialObserver]
+    """Write the bundles, the store, and the files for other programs."""
+    writer: Writer
+    interrupts: Interrupts
+    cancel: threading.Event
+    facts: HostFacts = field(default_factory=HostFacts)
+
+    def trial_directory(self, request: TrialRequest) -> Path:
+        """Make and return the directory for one attempt at a trial.
+
+        Raises:
+            ConfigError: it cannot be made, or exists.
+        """
+        path = self.directory / attempt_name(request)
+        try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.mkdir(mode=0o700)
+        except FileExistsError:
+            where = path if path.exists() else self.directory
+            raise ConfigError(Problem("exists already: choose another directory for results", file=where)) from None
+        except OSError as error:
+            raise _not_writable(path, error) from error
+        return path
+
+    def save(self) -> None:
+        """Write the options into the directory of the call, for `attach`.
+
+        Raises:
+            ConfigError: the directory cannot be made.
+        """
+        try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise _not_writable(self.directory, error) from error
+        write_private(self.directory / CALL_FILE, to_json(_saved(self.options, self.phases), indent=2) + "\n")
+
+    def close(self) -> None:
+        """Write the rest of the results, and show where they are."""
+        self.writer.close()
+        if not self.options.quiet:
+            sys.stderr.write(f"results: {self.directory}\n")
+
+
+def open_call(
+    options: Running, phases: tuple[str, ...], stack: ExitStack, *, trials: int = 1, directory: Path | None = None
+) -> Call:
+    """Check everything that can be checked without a host, and list the hosts.
+
+    `directory` is that of an earlier call that is resumed. The stack closes what the call opens.
+
+    Raises:
+        ConfigError: an option is wrong; no host has been touched.
+    """
+    interrupts = stack.enter_context(Interrupts())
+    config = EnvironmentConfig.load(options.environment)
+    values = given_values(config, options.params or [], options.params_file or [])
+    for problem in values.ignored if not options.quiet else ():
+        console.say_warning(str(problem))
+    if not any(getattr(config, phase) or (phase == "setup" and config.wait_boot) for phase in phases):
+        raise ConfigError(f"{config.source}: the environment file has no {phases[0]!r}")
+    stack.enter_context(tracing.exported())
+    engine = stack.enter_context(contextlib.closing(ansible_call.make_engine(options)))
+    cancel = threading.Event()
+    env = RemoteEnv(
+        config=config,
+        global_config=values.globals,
+        inventory=options.inventory,
+        limit=options.limit,
+        engine=engine,
+        options=ansible_call.ansible_options(options),
+        cancel=cancel,
+    )
+    stack.enter_context(env)
+    env.assign(values.tunables, values.for_trial(0, trials)[1])
+    check_followed(options.follow or (), env.hosts)
+    place = directory or options.artifacts
+    place = (place.expanduser() if place else new_call(env.experiment)).absolute()
+    budgets = open_budgets(config, options) if isinstance(options, Judged) and "run" in phases else Budgets()
+    recorders = _recorders(options, config, phases, stack)
+    writer = Writer(options.output, sys.stdout)
+    return Call(options, phases, place, values, env, budgets, recorders, writer, interrupts, cancel)
+
+
+def _recorders(
+    options: Running, config: EnvironmentConfig, phases: Sequence[str], stack: ExitStack
+) -> list[TrialObserver]:
+    recorders: list[TrialObserver] = [BundleWriter(Origin.of(config))]
+    if "run" in phases and not options.no_store:  # a setup or a teardown alone has no result
+        recorders.append(StoreWriter(stack.enter_context(Store(options.store)), console.say_warning))
+    if options.prometheus is not None:
+        recorders.append(_prometheus_file(options.prometheus, console.say_warning))
+    if options.junit is not None:
+        recorders.append(JUnitFile(options.junit, console.say_warning))
+    return recorders
+
+
+def _prometheus_file(path: Path, report: Callable[[str], object]) -> TrialObserver:
+    try:
+        file: TrialObserver = import_module("ansible_env.report.prometheus").PrometheusFile(path, report)
+    except ImportError as error:
+        hint = "pip install 'ansible-env[prometheus]'"
+        raise ConfigError(Problem("needs a package that is not installed", "--prometheus", hint=hint)) from error
+    return file
+
+
+def check_followed(patterns: Sequence[str], hosts: Sequence[str]) -> None:
+    """Check that each pattern of `--follow` matches a host.
+
+    Raises:
+        ConfigError: a pattern matches none.
+    """
+    for pattern in patterns:
+        if not fnmatch.filter(hosts, pattern):
+            hint = nearest(pattern, hosts) or f"the hosts: {some(hosts)}"
+            raise ConfigError(Problem("is none of the hosts", f"--follow {pattern}", hint=hint))
+
+
+def _not_writable(path: Path, error: OSError) -> ConfigError:
+    what = f"no directory for results can be made here: {error.strerror}"
+    return ConfigError(Problem(what, file=path, hint="--artifacts DIR"))
+
+
+# The file of a call
+
+
+def _saved(options: Running, phases: tuple[str, ...]) -> dict[str, Any]:
+    """Return what must be known to repeat a call, with absolute paths."""
+    data = asdict(options)
+    data["inventory"] = [
+        source if "," in source else str(_absolute(Path(source))) for source in options.inventory or []
+    ] or None
+    data |= {name: data[name] and _absolute(data[name]) for name in _PATHS}
+    data |= {name: [_absolute(path) for path in data[name] or []] for name in _PATH_LISTS}
+    data["store"] = options.store and without_password(options.store)
+    return {"options": data, "phases": phases}
+
+
+def _absolute(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+def read_call(path: Path, display: Display) -> tuple[Running, tuple[str, ...]]:
+    """Return the options and the phases of a call out of its directory. How results are shown is new.
+
+    Raises:
+        ConfigError: the file of the call cannot be read.
+    """
+    path = path / CALL_FILE
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        saved, phases = data["options"], tuple(data["phases"])
+        return _restored(saved, display), phases
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(Problem(f"the options of the trial are not known: {error}", file=path)) from error
+
+
+def _restored(saved: Mapping[str, Any], display: Display) -> Running:
+    known = {field.name for field in fields(Running)}
+    values = {name: value for name, value in saved.items() if name in known}
+    values |= {name: Path(values[name]) for name in _PATHS if values.get(name)}
+    values |= {name: [Path(item) for item in values.get(name) or []] for name in _PATH_LISTS}
+    values |= {field.name: getattr(display, field.name) for field in fields(Display)}
+    return Running(**{**values, "artifacts": None})

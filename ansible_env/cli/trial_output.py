@@ -1,0 +1,200 @@
+"""Trials on stdout as they finish: as tables of their hosts, JSON, JSON Lines or CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from statistics import median
+from typing import Any, TextIO
+
+from rich.table import Table
+from rich.text import Text
+
+from ansible_env.cli.options import Output
+from ansible_env.cli.tabular import (
+    Row,
+    console_for,
+    csv_text,
+    fits,
+    is_number,
+    new_table,
+    status_style,
+    text_of,
+    write,
+)
+from ansible_env.report.formatting import duration, number, plural, visible
+from ansible_env.results.assertions import AssertionResult
+from ansible_env.results.host_result import HostResult
+from ansible_env.results.trial import Trial
+from ansible_env.storage.bundle.files import to_json
+
+MAX_COLUMNS = 6
+"""Hosts up to which each is a column."""
+FEWEST_FOLDED = 12
+"""Hosts that are all shown, however low the terminal is."""
+AROUND = 8
+"""Lines of a terminal that are left for what is above and below a table."""
+LONGEST_VALUE = 60
+"""Characters of a metric that is text; the other forms of output have it whole."""
+FIXED = ("trial", "host", "status", "kind", "rc", "started", "finished", "elapsed")
+"""Columns of CSV before those of parameters and metrics."""
+
+
+class Writer:
+    """Writes trials to a stream: tables and JSON Lines at once, JSON and CSV, which are one document, at the end."""
+
+    def __init__(self, output: Output, stream: TextIO) -> None:
+        self._output = output
+        self._stream = stream
+        self._trials: list[Trial] = []
+        self._assertions: list[AssertionResult] = []
+
+    def add(self, trial: Trial) -> None:
+        """Write a finished trial, or keep it for the document."""
+        if self._output is Output.TABLE:
+            console = console_for(self._stream)
+            height = console.height if self._stream.isatty() else None
+            gap = "\n" if self._stream.isatty() else ""  # progress is above it
+            write(gap + text_of(console, *trial_tables(trial, console.width, height)), self._stream)
+        elif self._output is Output.JSONL:
+            write(to_json(trial.to_dict(output=False)) + "\n", self._stream)
+        else:
+            self._trials.append(trial)
+
+    def add_assertions(self, results: Sequence[AssertionResult]) -> None:
+        """Write the results of assertions about all trials together."""
+        self._assertions = list(results)
+        if self._output is Output.TABLE:
+            lines = [f"{'holds' if v.passed else 'FAILED'}  {visible(v.message)}\n" for v in results]
+            write("".join(["\n", *lines]), self._stream)
+
+    def close(self) -> None:
+        """Write the document."""
+        if self._output is Output.JSON:
+            documents = [trial.to_dict(output=False) for trial in self._trials]
+            assertions = {"assertions": [result.to_dict() for result in self._assertions]} if self._assertions else {}
+            write(to_json({"trials": documents, **assertions}, indent=2) + "\n", self._stream)
+        elif self._output is Output.CSV:
+            rows, columns = _csv_rows(self._trials)
+            write(csv_text(rows, columns, shown=self._stream.isatty()), self._stream)
+
+
+# Tables
+
+
+def trial_tables(trial: Trial, width: int, height: int | None = None) -> Iterator[Text | Table]:
+    """Yield what to print for a trial; more hosts than there are lines are folded to what they have in common."""
+    title = Text.assemble(
+        (visible(trial.environment), "bold"),
+        f"  trial {trial.number}  ",
+        (trial.status.name, status_style(trial.status.name)),
+        f"  {duration(trial.elapsed)}",
+    )
+    yield title
+    hosts = list(trial.host_results.values())
+    metrics = list(dict.fromkeys(name for host in hosts for name in host.metrics))
+    if not hosts:
+        return
+    if height is not None and len(hosts) > max(FEWEST_FOLDED, height - AROUND):
+        yield from _folded(hosts, metrics, width, height)
+        return
+    rows = _table_of_rows(hosts, metrics)
+    if len(hosts) > MAX_COLUMNS and fits(rows, width):
+        yield rows
+    else:
+        yield from _columns(hosts, metrics, width)
+
+
+def _folded(hosts: Sequence[HostResult], metrics: Sequence[str], width: int, height: int) -> Iterator[Text | Table]:
+    """Yield the spread of the metrics, and the hosts that did not succeed, last: they are seen without scrolling."""
+    good = [host for host in hosts if host.status.is_succeeded()]
+    bad = [host for host in hosts if not host.status.is_succeeded()]
+    if spread := list(_spread(good, metrics)):
+        table = new_table(["metric", "min", "", "median", "max", ""])
+        for row in spread:
+            table.add_row(*map(Text, row))
+        yield table
+    if bad:
+        yield Text("")
+        shown = bad[: max(1, height - AROUND - len(spread) - 3)]
+        rows = _table_of_rows(shown, metrics)
+        yield rows if fits(rows, width) else _table_of_rows(shown, [])
+        if len(bad) > len(shown):
+            yield Text(f"… and {plural(len(bad) - len(shown), 'more host')} that did not succeed", "dim")
+    yield Text(f"{len(good)} of {len(hosts)} hosts succeeded; -o csv, or a pipe, shows each of them", "dim")
+
+
+def _spread(hosts: Sequence[HostResult], metrics: Sequence[str]) -> Iterator[list[str]]:
+    for name in metrics:
+        values = {host.host: value for host in hosts if is_number(value := host.metrics.get(name))}
+        if values:
+            low, high = min(values, key=lambda host: values[host]), max(values, key=lambda host: values[host])
+            who = (visible(low), visible(high)) if values[low] != values[high] else ("", "")
+            middle = number(median(values.values()))
+            yield [visible(name), number(values[low]), who[0], middle, number(values[high]), who[1]]
+
+
+def _columns(hosts: Sequence[HostResult], metrics: Sequence[str], width: int) -> Iterator[Table]:
+    """Yield tables with a column for each host, as many in one as fit."""
+    while hosts:
+        count = len(hosts)
+        while count > 1 and not fits(_table_of_columns(hosts[:count], metrics), width):
+            count -= 1
+        yield _table_of_columns(hosts[:count], metrics)
+        hosts = hosts[count:]
+
+
+def _table_of_columns(hosts: Sequence[HostResult], metrics: Sequence[str]) -> Table:
+    table = new_table(["metric" if metrics else "", *(host.host for host in hosts)])
+    for name in metrics:
+        table.add_row(Text(visible(name)), *(Text(_metric(host, name)) for host in hosts))
+    if metrics:
+        table.add_section()
+    styles = [status_style(host.status.name) for host in hosts]
+    table.add_row("status", *(Text(host.status.name, style) for host, style in zip(hosts, styles, strict=True)))
+    if any(not host.status.is_succeeded() for host in hosts):
+        table.add_row("kind", *(Text(host.kind, style) for host, style in zip(hosts, styles, strict=True)))
+    table.add_row("elapsed", *(duration(host.elapsed) for host in hosts))
+    return table
+
+
+def _table_of_rows(hosts: Sequence[HostResult], metrics: Sequence[str]) -> Table:
+    table = new_table(["host", "status", "elapsed", *metrics])
+    for host in hosts:
+        # The kind says more than FAILED does.
+        status = host.status.name if host.status.is_succeeded() else str(host.kind)
+        values = (Text(_metric(host, name)) for name in metrics)
+        style = status_style(host.status.name)
+        table.add_row(Text(visible(host.host)), Text(status, style), duration(host.elapsed), *values)
+    return table
+
+
+def _metric(host: HostResult, name: str) -> str:
+    if name not in host.metrics:
+        return "-"
+    text = number(host.metrics[name])
+    if len(text) > LONGEST_VALUE:
+        text = text[: LONGEST_VALUE - 1] + "…"
+    return f"{text} (partial)" if host.metrics_partial else text
+
+
+# CSV
+
+
+def _csv_rows(trials: Sequence[Trial]) -> tuple[list[Row], list[str]]:
+    """Return a row for each host of each trial, and the columns. Two columns of one name would be read as one."""
+    hosts = [(trial, host) for trial in trials for host in trial.host_results.values()]
+    params = {name: name if name not in FIXED else f"param.{name}" for name in _names(t.params for t in trials)}
+    taken = {*FIXED, *params.values()}
+    metrics = {name: name if name not in taken else f"metric.{name}" for name in _names(h.metrics for _, h in hosts)}
+    rows: list[Row] = []
+    for trial, host in hosts:
+        fixed = (trial.number, host.host, host.status.name, str(host.kind), host.rc)
+        row: dict[str, Any] = dict(zip(FIXED, (*fixed, host.started, host.finished, host.elapsed), strict=True))
+        row |= {column: trial.params.get(name) for name, column in params.items()}
+        rows.append(row | {column: host.metrics.get(name) for name, column in metrics.items()})
+    return rows, [*FIXED, *params.values(), *metrics.values()]
+
+
+def _names(mappings: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return all names, in the order of their first occurrence."""
+    return list(dict.fromkeys(name for mapping in mappings for name in mapping))

@@ -26,8 +26,8 @@ def refuse(faults: Iterable[Fault]) -> Never:
 
 def refuse_any(faults: Iterable[Fault]) -> None:
     """Refuse a value, from within a validator, if it has faults."""
-    if found := list(faults):
-        refuse(found)
+    if wrong := list(faults):
+        refuse(wrong)
 
 
 def refuse_one(message: str, hint: str | None = None) -> Never:

@@ -24,7 +24,7 @@ from ansible_env.results.fold.fold_hosts import Expected, controller_message, fo
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.phase_result import PhaseResult, phase_result
-from ansible_env.storage.bundle.events import append_events
+from ansible_env.storage.bundle.event_log import append_events
 from ansible_env.storage.journal import Journal
 
 logger = get_logger(__name__)

@@ -1,7 +1,7 @@
-"""Removes trials: their bundles, and their rows in the store.
+"""Removal of trials: their bundles, and their rows in the store.
 
-A bundle is whole or gone: first it gets a name that no trial has. The rows are deleted only when the bundle is gone, so
-that the next call finds by the rows what a killed one has left.
+A bundle is renamed before its files are deleted, so that no incomplete bundle has the name of a trial. The rows are
+deleted last: if the process is killed, the next call finds the rest by the rows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ansible_env.storage.store import Store
 __all__ = ["remove_trials"]
 
 AT_ONCE = 100
-"""Trials whose rows one transaction deletes."""
+"""Most trials whose rows one transaction deletes."""
 
 
 def remove_trials(
@@ -46,43 +46,43 @@ def remove_trials(
 
 
 def _directories(trial: StoredTrial) -> Iterator[Path]:
-    """Yield the bundle of a trial, if its directory still holds that one, and what a killed call has left of it."""
+    """Yield the bundle of a trial, if its directory still holds this trial, and the rest that a killed call left."""
     if not trial.artifacts:
         return
     directory = Path(trial.artifacts)
     with contextlib.suppress(ConfigError):  # there is none
         if not directory.is_symlink() and Bundle.open(directory).uid == trial.uid:
             yield directory
-    if (left := _doomed(trial)).is_dir() and not left.is_symlink():
-        yield left
+    if (rest := _renamed(trial)).is_dir() and not rest.is_symlink():
+        yield rest
 
 
-def _doomed(trial: StoredTrial) -> Path:
+def _renamed(trial: StoredTrial) -> Path:
     return Path(trial.artifacts or "").parent / f".pruned-{trial.uid}"
 
 
 def _remove(trial: StoredTrial, directories: Iterable[Path], warn: Callable[[str], None]) -> bool:
     """Remove the directories of a trial; return False if that fails."""
-    doomed = _doomed(trial)
+    renamed = _renamed(trial)
     try:
-        for directory in reversed(list(directories)):  # what was left first: its name is needed again
-            if directory != doomed:
-                directory.rename(doomed)
-            shutil.rmtree(doomed)
+        for directory in reversed(list(directories)):  # the rest comes first: its name is needed again
+            if directory != renamed:
+                directory.rename(renamed)
+            shutil.rmtree(renamed)
             _remove_call(directory.parent)
     except OSError as error:
-        warn(f"{error.filename or doomed} cannot be removed: {error.strerror}")
+        warn(f"{error.filename or renamed} cannot be removed: {error.strerror}")
         return False
     return True
 
 
 def _remove_call(call: Path) -> None:
-    """Remove the directory of a call of which nothing is left but how it was made, and that of its experiment."""
+    """Remove the directory of a call without trials, and that of its experiment if it is empty."""
     if {path.name for path in call.iterdir()} <= {CALL_FILE}:
         (call / CALL_FILE).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # another trial has come, or there are other calls
+        with contextlib.suppress(OSError):  # a new trial, or other calls
             call.rmdir()
-            if call.parent.parent == root():  # else the user has made it
+            if call.parent.parent == root():  # otherwise the user created it
                 call.parent.rmdir()
 
 

@@ -89,13 +89,13 @@ def select_hosts(connection: Connection, ids: Ids, *, every_phase: bool) -> Iter
         of_host = of_host.join(trials, _deciding(metrics))
         hosts = hosts.join(trials, _deciding(host_results))
     for part in chunks(ids):
-        found: dict[tuple[int, str, str], dict[str, Any]] = {}
+        by_host: dict[tuple[int, str, str], dict[str, Any]] = {}
         statement = of_host.where(metrics.c.trial_id.in_(part), metrics.c.host != GROUP)
         for trial_id, phase, host, name, kind, number, text in connection.execute(statement):
-            found.setdefault((trial_id, phase, host), {})[name] = decode(kind, number, text)
+            by_host.setdefault((trial_id, phase, host), {})[name] = decode(kind, number, text)
         order = host_results.c.trial_id, host_results.c.phase, host_results.c.position
         for row in connection.execute(hosts.where(host_results.c.trial_id.in_(part)).order_by(*order)):
-            yield _host(row, found.get((row.trial_id, row.phase, row.host), {}))
+            yield _host(row, by_host.get((row.trial_id, row.phase, row.host), {}))
 
 
 def select_experiments(connection: Connection) -> list[StoredExperiment]:
@@ -195,11 +195,11 @@ def _value(table: Any) -> tuple[Any, Any, Any]:
 
 
 def _by_trial(connection: Connection, statement: Select[Any], column: Any, ids: Ids) -> dict[int, dict[str, Any]]:
-    found: dict[int, dict[str, Any]] = {}
+    values: dict[int, dict[str, Any]] = {}
     for part in chunks(ids):
         for trial_id, name, kind, number, text in connection.execute(statement.where(column.in_(part))):
-            found.setdefault(trial_id, {})[name] = decode(kind, number, text)
-    return found
+            values.setdefault(trial_id, {})[name] = decode(kind, number, text)
+    return values
 
 
 class _Owners:

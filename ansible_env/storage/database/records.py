@@ -40,7 +40,7 @@ class StoredTrial:
     infrastructure: bool
     """Whether the machinery failed rather than the benchmark."""
     phase: str | None
-    """The phase that speaks for it."""
+    """The deciding phase."""
     started: datetime
     finished: datetime | None
     elapsed: float | None
@@ -52,11 +52,11 @@ class StoredTrial:
     versions: Mapping[str, str]
     params: Mapping[str, Any]
     metrics: Mapping[str, Value]
-    """Those of the group, in the phase that speaks for it."""
+    """Metrics of the group in the deciding phase."""
 
     @property
     def state(self) -> str:
-        """The status in a word for people: `INTERRUPTED` for one that nobody will finish."""
+        """The name of the status, or `INTERRUPTED` if the process that ran the trial is gone."""
         return "INTERRUPTED" if self.interrupted else self.status.name
 
     def to_dict(self) -> dict[str, Any]:
@@ -84,7 +84,7 @@ class StoredTrial:
 
 @dataclass(frozen=True, slots=True)
 class StoredHost:
-    """What came of a phase of a trial on one host."""
+    """The result of a phase of a trial on one host."""
 
     trial: int
     """The trial's id in the store."""

@@ -51,9 +51,9 @@ def trial_row(connection: Connection, trial: Trial) -> int:
 def experiment_id(connection: Connection, name: str) -> int:
     """Return the id of an experiment. Create its row if there is none."""
     wanted = select(experiments.c.id).where(experiments.c.name == short(name))
-    found = connection.execute(wanted).scalar()
-    if found is not None:
-        return int(found)
+    existing = connection.execute(wanted).scalar()
+    if existing is not None:
+        return int(existing)
     try:
         with connection.begin_nested():
             row = {"name": short(name), "created": datetime.now(UTC)}

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from ansible_env.environment.remote_env import RemoteEnv
-from ansible_env.storage.bundle.events import append_events
+from ansible_env.storage.bundle.event_log import append_events
 from ansible_env.storage.fingerprint import SCRIPT, of_this_machine, parse
 from ansible_env.testing import FakeEngine, phase_event
 

@@ -123,7 +123,9 @@ class Stream:
 class Capture:
     """Both streams of one script, in files of a directory where there is to be one."""
 
-    def __init__(self, directory: Path | None, host: str, secrets: Sequence[str] = ()) -> None:
+    def __init__(self, directory: Path | None, host: str, secrets: Sequence[str] = (), *, keep: bool = False) -> None:
+        """Take where to write, the host, what to mask, and whether the files are kept after the run."""
+        self.keep = keep
         self.out, self.err = (
             Stream(log_path(directory, host, stream) if directory else None, secrets) for stream in ("stdout", "stderr")
         )

@@ -51,7 +51,6 @@ def task_result(
     capture: Capture,
     *,
     metrics: Mapping[str, Value],
-    keep_logs: bool,
     telemetry: Iterable[Sample] = (),
 ) -> dict[str, Any]:
     """Return the result of a script that was started, or may have been."""
@@ -83,7 +82,7 @@ def task_result(
         result["clock_step"] = reply.clock_step
     if script.probes:
         result["telemetry"] = [[time.isoformat(), name, value] for time, name, value in telemetry]
-    if keep_logs:
+    if capture.keep:
         result |= {"stdout_log": str(capture.out.path), "stderr_log": str(capture.err.path)}
     return result
 

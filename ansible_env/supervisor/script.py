@@ -22,10 +22,10 @@ def _program(name: str) -> str:
     return re.sub(r"^(\s*#.*\n|\s+)|[ \t]+# .*$", "", files(__package__).joinpath(name).read_text("utf-8"), flags=re.M)
 
 
-SUPERVISOR = _program("supervisor.sh")
+SUPERVISOR = _program("supervisor.sh") + _program("poll.sh")
 FAST_SUPERVISOR = _program("supervisor.pl")
 MARKER = "ANSIBLE_ENV_RUN_ID"
-"""Environment variable by which every process of a script can be told."""
+"""Environment variable that marks every process of a script."""
 RETENTION = 24 * 3600
 """Seconds after its deadline for which a run directory waits for somebody to attach, before a later run removes it."""
 CHUNK = 4 * 1024 * 1024
@@ -65,6 +65,11 @@ class Script:
     """What is looked at while the script runs."""
     base: str = "/tmp"  # noqa: S108 - the directory made in it has a random name and mode 0700
 
+    @property
+    def directory(self) -> str:
+        """The run directory on the target."""
+        return run_directory(self.base, self.run_id)
+
 
 def run_directory(base: str, run_id: str) -> str:
     """Return where a run lives on its target."""
@@ -77,19 +82,18 @@ def start_payload(script: Script, nonce: str, *, wait: int, tick: int, chunk: in
     Safe to be sent twice: the second one finds the run directory and only waits. Without `drop`, the run directory of a
     short script is left, too.
     """
-    directory = run_directory(script.base, script.run_id)
     mark = f"ansible_env_{nonce}"
     poll = f"poll {nonce} 0 0 {wait} {tick} {chunk} {int(drop)}"
     return _START.format(
         reserve=_RESERVE,
         nonce=nonce,
-        dir=shlex.quote(directory),
-        conf=_quote(_conf(script, directory)),
+        dir=shlex.quote(script.directory),
+        conf=_quote(_conf(script)),
         shell=shlex.quote(script.shell),
         setsid=shlex.quote(_SETSID),
         detach=shlex.quote(_DETACH),
         supervisor=_write(SUPERVISOR, "supervisor", f"{mark}_s"),
-        go=_write(_go(script, directory), "go", f"{mark}_g"),
+        go=_write(_go(script), "go", f"{mark}_g"),
         env=_write(_exports(script), "env", f"{mark}_e"),
         script=_write(script.text, "script", f"{mark}_t"),
         fast=_fast(script, nonce, poll, wait=wait, tick=tick, chunk=chunk, drop=drop),
@@ -102,31 +106,26 @@ def start_payload(script: Script, nonce: str, *, wait: int, tick: int, chunk: in
     )
 
 
-def poll_payload(
-    base: str, run_id: str, nonce: str, *, out: int, err: int, wait: int, tick: int, chunk: int = CHUNK
-) -> str:
+def poll_payload(directory: str, nonce: str, *, out: int, err: int, wait: int, tick: int, chunk: int = CHUNK) -> str:
     """Return what waits up to `wait` seconds for news and fetches output from the given offsets."""
-    return _guarded(
-        base, run_id, nonce, f'exec /bin/sh "$d/supervisor" poll {nonce} {out} {err} {wait} {tick} {chunk} 0'
-    )
+    return _guarded(directory, nonce, f'exec /bin/sh "$d/supervisor" poll {nonce} {out} {err} {wait} {tick} {chunk} 0')
 
 
-def stop_payload(base: str, run_id: str, nonce: str, reason: str, *, out: int, err: int, wait: int) -> str:
+def stop_payload(directory: str, nonce: str, reason: str, *, out: int, err: int, wait: int) -> str:
     """Return what ends a script for a reason and waits up to `wait` seconds for its result."""
     stop = f'"$d/supervisor" stop {shlex.quote(reason)} </dev/null >/dev/null 2>&1 &'
     return _guarded(
-        base,
-        run_id,
+        directory,
         nonce,
         f'{_FIND_SETSID}\n$s /bin/sh {stop}\nexec /bin/sh "$d/supervisor" poll {nonce} {out} {err} {wait} 1 {CHUNK} 0',
     )
 
 
-def release_payload(base: str, run_id: str, nonce: str, at: float) -> str:
+def release_payload(directory: str, nonce: str, at: float) -> str:
     """Return what lets a staged script start at a time, in seconds since the epoch by the target's clock."""
     write = f'echo {round(at * 1000)} >"$d/release.new" && mv -f "$d/release.new" "$d/release"'
     say = f"printf 'ansible_env:{nonce} state=%s\\n'"
-    return _guarded(base, run_id, nonce, f"if {write}; then {say} running; else {say} nospace; fi")
+    return _guarded(directory, nonce, f"if {write}; then {say} running; else {say} nospace; fi")
 
 
 def clock_payload(nonce: str) -> str:
@@ -134,18 +133,17 @@ def clock_payload(nonce: str) -> str:
     return f"{{\nprintf 'ansible_env:{nonce} state=running clock=%s\\n' \"$(date +%s.%N)\"\nexit 0\n}}\n"
 
 
-def drop_payload(base: str, run_id: str, nonce: str) -> str:
+def drop_payload(directory: str, nonce: str) -> str:
     """Return what removes a run directory."""
     # Again, should another one whose connection broke have been at it: one's `keep` is in the other's way.
     remove = 'cd / && { rm -rf -- "$d" || rm -rf -- "$d"; }'
-    return _guarded(base, run_id, nonce, f"{remove} 2>/dev/null; printf 'ansible_env:{nonce} state=gone\\n'")
+    return _guarded(directory, nonce, f"{remove} 2>/dev/null; printf 'ansible_env:{nonce} state=gone\\n'")
 
 
-def samples_payload(base: str, run_id: str, nonce: str, *, offset: int, chunk: int = CHUNK) -> str:
+def samples_payload(directory: str, nonce: str, *, offset: int, chunk: int = CHUNK) -> str:
     """Return what fetches telemetry from an offset on, as if it were stdout."""
     return _guarded(
-        base,
-        run_id,
+        directory,
         nonce,
         f'[ {offset} -gt 0 ] || cat "$d"/samples.* >"$d/samples" 2>/dev/null\n'
         f'n=$(($(wc -c <"$d/samples") - {offset})) m=0\nif [ "$n" -gt {chunk} ]; then n={chunk} m=1; fi\n'
@@ -158,29 +156,29 @@ def _sampler(script: Script) -> str:
     return sampler(script.probes, exports=_exports(script), shell=script.shell, mark=script.run_id)
 
 
-def _guarded(base: str, run_id: str, nonce: str, action: str) -> str:
-    return _FOLLOW.format(nonce=nonce, dir=shlex.quote(run_directory(base, run_id)), action=action)
+def _guarded(directory: str, nonce: str, action: str) -> str:
+    return _FOLLOW.format(nonce=nonce, dir=shlex.quote(directory), action=action)
 
 
-def _conf(script: Script, directory: str) -> str:
+def _conf(script: Script) -> str:
     return (
-        f"dir={shlex.quote(directory)}\nsh=/bin/sh\ntimeout={_timeout(script)}\n"
+        f"dir={shlex.quote(script.directory)}\nsh=/bin/sh\ntimeout={_timeout(script)}\n"
         f"grace={math.ceil(script.grace)}\nreap={int(script.reap)}\nhold={script.hold}\n"
         f"life={math.ceil(((script.timeout or 0) + script.grace + RETENTION) / 60)}\n"
     )
 
 
-def _go(script: Script, directory: str) -> str:
+def _go(script: Script) -> str:
     """Return the few lines that become the script: no name of ours may be among its variables."""
     home = 'cd "${HOME:-/}" 2>/dev/null || cd /'
     start = home if script.chdir is None else f"cd {shlex.quote(script.chdir)} || exit 1"
-    env = shlex.quote(f"{directory}/env")
+    env = shlex.quote(f"{script.directory}/env")
     return (
         # Whoever ends us takes `unended` away and then looks for `pid`: one of the two sees the other.
         f". ./conf\nprintf '%s\\n' \"$$\" 1<>pid || exit 1\n[ -e unended ] || exit 143\n"
         # From supervisor.pl they are where they belong.
         f'[ "$#" -gt 0 ] || exec >&3 2>&4 3>&- 4>&-\numask "$mask"\n{start}\nunset OLDPWD\n'
-        f". {env}\ntrue >{env}\nexec {shlex.quote(script.shell)} {shlex.quote(directory + '/script')}\n"
+        f". {env}\ntrue >{env}\nexec {shlex.quote(script.shell)} {shlex.quote(script.directory + '/script')}\n"
     )
 
 

@@ -70,7 +70,7 @@ def wait_for_host(transport: Transport, seconds: float) -> str:
     pause = 0.2
     while True:
         nonce = uuid.uuid4().hex
-        payload = poll_payload("/", "none", nonce, out=0, err=0, wait=0, tick=1)
+        payload = poll_payload("/ansible_env.none", nonce, out=0, err=0, wait=0, tick=1)
         try:
             return parse_reply(transport.exchange(payload, min(ANSWER, seconds)), nonce).boot_id
         except (Disconnected, ReplyError) as broken:

@@ -43,6 +43,8 @@ def test_names(wheel: Path) -> None:
     collection = "ansible_collections/ansible_env/bench/"
     assert {
         "ansible_env/py.typed",
+        "ansible_env/supervisor/poll.sh",
+        "ansible_env/supervisor/sampler.sh",
         "ansible_env/supervisor/supervisor.pl",
         "ansible_env/supervisor/supervisor.sh",
         "ansible_env/config/environment.schema.json",

@@ -112,17 +112,17 @@ class Target:
 
     def poll(self, script: Script, *, out: int = 0, err: int = 0, wait: int = 10, **options: Any) -> Reply:
         """Send a poll payload."""
-        payload = poll_payload(script.base, script.run_id, NONCE, out=out, err=err, wait=wait, tick=1, **options)
+        payload = poll_payload(script.directory, NONCE, out=out, err=err, wait=wait, tick=1, **options)
         return parse_reply(self.exchange(payload), NONCE)
 
     def stop(self, script: Script, reason: str = "canceled", *, out: int = 0, wait: int = 10) -> Reply:
         """Send a stop payload."""
-        payload = stop_payload(script.base, script.run_id, NONCE, reason, out=out, err=0, wait=wait)
+        payload = stop_payload(script.directory, NONCE, reason, out=out, err=0, wait=wait)
         return parse_reply(self.exchange(payload), NONCE)
 
     def drop(self, script: Script) -> Reply:
         """Send a drop payload."""
-        return parse_reply(self.exchange(drop_payload(script.base, script.run_id, NONCE)), NONCE)
+        return parse_reply(self.exchange(drop_payload(script.directory, NONCE)), NONCE)
 
     def directory(self, script: Script) -> Path:
         """Where a script's files are."""

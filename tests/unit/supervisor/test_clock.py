@@ -64,7 +64,7 @@ def test_a_clock_that_is_set(target: Target, tmp_path: Path, step: int) -> None:
     assert abs(reply.clock_step - step) < 2
     capture = Capture(tmp_path, "h")
     capture.close()
-    result = task_result(Kind.OK, "", script, Ending(reply), capture, metrics={}, keep_logs=False)
+    result = task_result(Kind.OK, "", script, Ending(reply), capture, metrics={})
     assert 1.1 < result["elapsed"] < 4
     assert result["clock_step"] == reply.clock_step
     target.assert_gone(script)

@@ -163,7 +163,7 @@ def test_the_starter_does_not_drop_what_another_reads(target: Target) -> None:
 def test_a_poller_that_is_killed_leaves_the_script_alone(target: Target) -> None:
     script = target.script(f"{WAIT}; echo end")
     target.start(script, wait=0)
-    payload = poll_payload(script.base, script.run_id, NONCE, out=0, err=0, wait=60, tick=1)
+    payload = poll_payload(script.directory, NONCE, out=0, err=0, wait=60, tick=1)
     with background([str(target.sh), "-s"], stdin=subprocess.PIPE, env={"PATH": target.path}) as poller:
         assert poller.stdin is not None
         poller.stdin.write(payload.replace("/bin/sh", str(target.sh)).encode())

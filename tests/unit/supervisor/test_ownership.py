@@ -30,7 +30,7 @@ def test_a_directory_of_somebody_else(tmp_path: Path) -> None:
     directory = Path(run_directory(str(tmp_path), "abc"))
     trap(directory, tmp_path / "mark")
     os.chown(directory, 65534, 65534)
-    answer = ask(poll_payload(str(tmp_path), "abc", NONCE, out=0, err=0, wait=0, tick=1))
+    answer = ask(poll_payload(run_directory(str(tmp_path), "abc"), NONCE, out=0, err=0, wait=0, tick=1))
     assert parse_reply(answer, NONCE).state is State.GONE
     script = Script(text="true", run_id="abc", base=str(tmp_path), shell="sh")
     assert parse_reply(ask(start_payload(script, NONCE, wait=1, tick=1)), NONCE).state is State.ERROR
@@ -40,7 +40,7 @@ def test_a_directory_of_somebody_else(tmp_path: Path) -> None:
 def test_a_link(tmp_path: Path) -> None:
     trap(tmp_path / "elsewhere", tmp_path / "mark")
     Path(run_directory(str(tmp_path), "abc")).symlink_to(tmp_path / "elsewhere")
-    answer = ask(poll_payload(str(tmp_path), "abc", NONCE, out=0, err=0, wait=0, tick=1))
+    answer = ask(poll_payload(run_directory(str(tmp_path), "abc"), NONCE, out=0, err=0, wait=0, tick=1))
     assert parse_reply(answer, NONCE).state is State.GONE
     script = Script(text="true", run_id="abc", base=str(tmp_path), shell="sh")
     assert parse_reply(ask(start_payload(script, NONCE, wait=1, tick=1)), NONCE).state is State.ERROR

@@ -155,7 +155,9 @@ class ActionModule(ActionBase):
         result = record.result()
         if result is not None:
             return result
-        capture = Capture(EngineDirectory().logs(), host, list(arguments["secret_env"].values()))
+        capture = Capture(
+            EngineDirectory().logs(), host, list(arguments["secret_env"].values()), keep=LOG_DIR in os.environ
+        )
         result = self._run_script(arguments, script, capture, record, host)
         if arguments["background"]:
             return result  # how the script ended is not known yet
@@ -268,10 +270,7 @@ def _judged(arguments, script, ending, capture):
         exports |= values
     samples = Masker(list(arguments["secret_env"].values())).feed(ending.samples, last=True)
     telemetry = read_samples(samples, script.probes, script.run_id)
-    keep_logs = LOG_DIR in os.environ
-    result = task_result(
-        kind, message, script, ending, capture, metrics=metrics, keep_logs=keep_logs, telemetry=telemetry
-    )
+    result = task_result(kind, message, script, ending, capture, metrics=metrics, telemetry=telemetry)
     return {**result, **({"exports": exports} if exports else {}), **({"ended": True} if ended else {})}
 
 
@@ -279,7 +278,7 @@ def _launched(ending, script, capture):
     """Return the result of a script that was started in the background."""
     if ending.stopped or ending.broken or ending.reply.state not in (State.RUNNING, State.DONE):
         kind, message = verdict(ending, script)
-        return task_result(kind, message, script, ending, capture, metrics={}, keep_logs=False)
+        return task_result(kind, message, script, ending, capture, metrics={})
     started = {**nothing_to_run(), "changed": True, "msg": "started in the background", "run_id": script.run_id}
     return {**started, "background": True}
 

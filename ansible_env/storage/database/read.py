@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Literal
 
@@ -217,24 +217,16 @@ class _Owners:
         return self._known[owner]
 
 
+_TRIAL_COLUMNS = [f.name for f in fields(StoredTrial) if f.name in trials.c and f.name not in ("status", "versions")]
+_HOST_COLUMNS = [f.name for f in fields(StoredHost) if f.name in host_results.c and f.name != "status"]
+
+
 def _trial(row: Row[Any], given: dict[str, Any], measured: dict[str, Any], owners: _Owners) -> StoredTrial:
-    status = Status.parse(row.status)
     return StoredTrial(
-        id=row.id,
-        uid=row.uid,
+        **{name: getattr(row, name) for name in _TRIAL_COLUMNS},
         experiment=row.experiment,
-        environment=row.environment,
-        number=row.number,
-        status=status,
+        status=Status.parse(row.status),
         interrupted=row.finished is None and owners.is_gone(row.controller, row.owner),
-        infrastructure=row.infrastructure,
-        phase=row.phase,
-        started=row.started,
-        finished=row.finished,
-        elapsed=row.elapsed,
-        error=row.error,
-        artifacts=row.artifacts,
-        controller=row.controller,
         versions=json.loads(row.versions),
         params=given,
         metrics=measured,
@@ -243,20 +235,8 @@ def _trial(row: Row[Any], given: dict[str, Any], measured: dict[str, Any], owner
 
 def _host(row: Row[Any], measured: dict[str, Any]) -> StoredHost:
     return StoredHost(
+        **{name: getattr(row, name) for name in _HOST_COLUMNS},
         trial=row.trial_id,
-        phase=row.phase,
-        host=row.host,
         status=Status.parse(row.status),
-        kind=row.kind,
-        message=row.message,
-        rc=row.rc,
-        started=row.started,
-        finished=row.finished,
         metrics=measured,
-        metrics_partial=row.metrics_partial,
-        reconnects=row.reconnects,
-        task=row.task,
-        stdout_log=row.stdout_log,
-        stderr_log=row.stderr_log,
-        last_words=row.last_words,
     )

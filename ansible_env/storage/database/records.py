@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -38,7 +38,7 @@ class StoredTrial:
     interrupted: bool
     """Whether it is not finished, and the process that ran it is gone."""
     infrastructure: bool
-    """Whether the machinery failed rather than the benchmark."""
+    """Whether it had an infrastructure failure, which says nothing about its parameters."""
     phase: str | None
     """The deciding phase."""
     started: datetime
@@ -48,7 +48,7 @@ class StoredTrial:
     error: str
     artifacts: str | None
     controller: str
-    """The machine from which it was run."""
+    """The machine that ran it."""
     versions: Mapping[str, str]
     params: Mapping[str, Any]
     metrics: Mapping[str, Value]
@@ -61,25 +61,10 @@ class StoredTrial:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the trial as plain JSON data."""
-        return {
-            "id": self.id,
-            "uid": self.uid,
-            "experiment": self.experiment,
-            "environment": self.environment,
-            "trial": self.number,
-            "status": self.state,
-            "infrastructure": self.infrastructure,
-            "phase": self.phase,
-            "started": self.started.isoformat(),
-            "finished": self.finished.isoformat() if self.finished else None,
-            "elapsed": self.elapsed,
-            "error": self.error,
-            "artifacts": self.artifacts,
-            "controller": self.controller,
-            "versions": dict(self.versions),
-            "params": dict(self.params),
-            "metrics": dict(self.metrics),
-        }
+        data = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "interrupted"}
+        data |= {"status": self.state, "started": self.started.isoformat()}
+        data["finished"] = self.finished.isoformat() if self.finished else None
+        return {"trial" if name == "number" else name: value for name, value in data.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +88,7 @@ class StoredHost:
     stdout_log: str | None
     stderr_log: str | None
     last_words: str
-    """The end of stderr, or of stdout, where the host did not succeed."""
+    """The end of stderr, or of stdout, if the host did not succeed."""
 
     @property
     def elapsed(self) -> float | None:

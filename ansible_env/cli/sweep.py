@@ -29,7 +29,7 @@ from ansible_env.report.formatting import duration, plural, visible
 from ansible_env.results.trial import Trial, TrialRequest
 from ansible_env.trials.pool import Pool
 from ansible_env.trials.run_trial import Complete, run_trial
-from ansible_env.trials.schedule import Planned, grid, numbered, plan, plan_calibration
+from ansible_env.trials.schedule import PlannedTrials, grid, numbered, plan, plan_calibration
 
 
 @dataclass(kw_only=True)
@@ -157,7 +157,7 @@ class _Sweep:
         interrupts.steps = (self._first_interrupt, self._second_interrupt)
         self._progress.start()
         try:
-            for trial in self._pool.run(Planned(self._requests)):
+            for trial in self._pool.run(PlannedTrials(self._requests)):
                 self._show(trial)
         except StopWaiting:
             pass

@@ -212,11 +212,12 @@ class RemoteEnv:
         if not self._explicit:
             self._reset()
         self._parameters.begin_trial(tunables, global_config)
+        request = self._parameters.request(tunables, global_config)
         if self.journal is not None:
-            self.journal.begin_trial(*self._parameters.for_journal(tunables, global_config))
+            self.journal.begin_trial(*self._parameters.for_journal(request))
             self.journal.remember("hosts", self._target.hosts and list(self._target.hosts))
         if self._trial is None:
-            self._begin(TrialRequest(_number(self.params), _values(tunables), dict(global_config or {})))
+            self._begin(request)
         if self.config.wait_boot and not self._run_playbook(render_boot(self.config)).status.is_succeeded():
             return False
         if not self.config.setup:
@@ -438,7 +439,7 @@ class RemoteEnv:
 
     def _run_playbook(self, playbook: Playbook, key: str | None = None) -> PhaseResult:
         phase, params = playbook.phase, self.params
-        trial = self._trial or self._begin(TrialRequest(_number(params)))
+        trial = self._trial or self._begin(self._parameters.request())
         call = PhaseCall(
             self._teardown_cancel if phase == "teardown" else self._cancel,
             secrets=self._parameters.secrets,
@@ -462,14 +463,3 @@ class RemoteEnv:
         if phase == "teardown" and not self._explicit:
             self._end_trial()
         return result
-
-
-def _number(params: Mapping[str, Any]) -> int:
-    """Return the number of a trial; 0 where its `trial_id` is something else."""
-    value = params.get("trial_id")
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
-
-
-def _values(tunables: Any) -> dict[str, Any]:
-    """Return the values of tunables; also out of a TunableGroups of mlos_bench."""
-    return dict(tunables.get_param_values() if hasattr(tunables, "get_param_values") else tunables or {})

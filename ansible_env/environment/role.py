@@ -35,7 +35,7 @@ from ansible_env.results.phase_result import phase_result
 
 __all__ = ["RoleEnvironment", "group_result", "judge"]
 
-_OF_A_ROLE = {"tasks", "handlers", "vars", "defaults", "meta"}
+_ROLE_DIRS = {"tasks", "handlers", "vars", "defaults", "meta"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,8 @@ class RoleEnvironment:
     def secrets(self) -> dict[str, Any]:
         """Return the values of secrets, as the tasks of a phase want them."""
         names = self.config.secret_params
-        found = {name: str(self.params[name]) for name in names if name in self.params}
-        return {"env": dict(self.env.secret), "params": found}
+        params = {name: str(self.params[name]) for name in names if name in self.params}
+        return {"env": dict(self.env.secret), "params": params}
 
     def roles(self, directory: Path, token: str) -> dict[str, Any]:
         """Write each phase as a role below a directory; return where it is, and which variables get its results.
@@ -127,34 +127,34 @@ def judge(
     phase: Mapping[str, Any],
     required_metrics: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Return what a phase came to on a host, as `HostResult.to_dict` has it.
+    """Return the result of a phase on a host, as `HostResult.to_dict` returns it.
 
     Args:
         host: its name in the inventory.
-        results: of the phase's own tasks, as far as they were run, in their order.
+        results: the results of the phase tasks that were run, in order.
         failure: `task`, `action` and `result` of the task that failed, if one did.
-        phase: what `RoleEnvironment.roles` says of the phase.
-        required_metrics: names without which a success is none.
+        phase: the phase's item of `RoleEnvironment.roles`.
+        required_metrics: metrics without which the host has failed.
     """
     names = [""] * (len(phase["registers"]) - 1) + [str(phase["finish"])]
-    told = zip(names, phase["registers"], results, strict=False)
-    events = [_event(host, PHASE_TASK, name, uuid, result) for name, uuid, result in told if result]
+    tasks = zip(names, phase["registers"], results, strict=False)
+    events = [_event(host, PHASE_TASK, name, uuid, result) for name, uuid, result in tasks if result]
     if failure:
         name, action = str(failure.get("task") or ""), str(failure.get("action") or "")
         events.append(_event(host, action, name, "failure", {**failure["result"], "failed": True}))
     events = [{**event, "counter": number} for number, event in enumerate(events, 1)]
-    (found,) = fold_hosts(events, (host,), Expected(phase["scripts"], phase["finish"], required_metrics))
-    return found.to_dict()
+    (host_result,) = fold_hosts(events, (host,), Expected(phase["scripts"], phase["finish"], required_metrics))
+    return host_result.to_dict()
 
 
 def group_result(config: EnvironmentConfig, phase: str, hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return status and metrics of a group for what `judge` says of its hosts."""
+    """Return status and metrics of a group from the results of `judge` for its hosts."""
     results = [
         HostResult(name, _kind(host), str(host.get("message", "")), metrics=host.get("metrics") or {})
         for name, host in hosts.items()
     ]
-    found = phase_result(phase, results, policy=config.group_policy)
-    return {"status": found.status.name, "metrics": dict(found.metrics)}
+    group = phase_result(phase, results, policy=config.group_policy)
+    return {"status": group.status.name, "metrics": dict(group.metrics)}
 
 
 def _kind(host: Mapping[str, Any]) -> Kind:
@@ -163,7 +163,7 @@ def _kind(host: Mapping[str, Any]) -> Kind:
 
 
 def _event(host: str, action: str, name: str, uuid: str, result: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the event that an engine would have had for the result of a task."""
+    """Return the event that an engine would report for the result of a task."""
     event = "runner_on_ok"
     if result.get("skipped"):
         event = "runner_on_skipped"
@@ -176,19 +176,19 @@ def _event(host: str, action: str, name: str, uuid: str, result: Mapping[str, An
 
 
 def _registered(tasks: Iterable[Mapping[str, Any]], prefix: str) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return tasks with those of ours registered, and the names of the variables."""
-    found: list[dict[str, Any]] = []
+    """Return tasks, the phase tasks among them with `register`, and the names of the variables."""
+    registered: list[dict[str, Any]] = []
     names: list[str] = []
     for task in tasks:
         if PHASE_TASK in task:  # one of the author's may be registered already
             names.append(str(task.get("register") or f"{prefix}_{len(names) + 1}"))
             task = {**task, "register": names[-1]}
-        found.append(dict(task))
-    return found, names
+        registered.append(dict(task))
+    return registered, names
 
 
 def _with_neighbour(task: dict[str, Any], base_dir: Path) -> dict[str, Any]:
-    """Name a role that lies beside the environment file by its path: Ansible looks beside the play's playbook."""
+    """Name a role beside the environment file by its path: Ansible looks for roles beside the playbook."""
     for action in ("ansible.builtin.import_role", "ansible.builtin.include_role"):
         arguments = task.get(action)
         if isinstance(arguments, Mapping) and (path := base_dir.absolute() / "roles" / str(arguments["name"])).is_dir():
@@ -197,7 +197,7 @@ def _with_neighbour(task: dict[str, Any], base_dir: Path) -> dict[str, Any]:
 
 
 def _written(directory: Path, files: Mapping[str, str], base_dir: Path) -> Path:
-    """Write a role, once, under a name that is made from what is in it: forks may do so at the same time."""
+    """Write a role once, under a name made from its content: several forks may do so at the same time."""
     key = hashlib.sha256(json.dumps([str(base_dir), files]).encode()).hexdigest()[:16]
     path = directory / f"environment-{key}"
     if path.is_dir():
@@ -207,7 +207,7 @@ def _written(directory: Path, files: Mapping[str, str], base_dir: Path) -> Path:
         (scratch / name).parent.mkdir()
         (scratch / name).write_text(text, encoding="utf-8")
     for entry in base_dir.iterdir():  # templates and files of its tasks
-        if entry.name not in _OF_A_ROLE:
+        if entry.name not in _ROLE_DIRS:
             (scratch / entry.name).symlink_to(entry)
     with contextlib.suppress(OSError):  # another one was faster
         scratch.rename(path)

@@ -10,6 +10,7 @@ from typing import Any
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.parameters import Tunables, check, public, resolve
 from ansible_env.config.shell_env import ShellEnv, shell_env
+from ansible_env.results.trial import TrialRequest
 
 __all__ = ["TrialParameters"]
 
@@ -106,14 +107,18 @@ class TrialParameters:
         params = {name: str(self.params[name]) for name in self._config.secret_params if name in self.params}
         return {"env": dict(self._env.secret), "params": params}
 
-    def for_journal(
-        self, values: Any, global_config: Mapping[str, Any] | None
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the given values and parameters of a trial without the secrets."""
-        given = values.get_param_values() if hasattr(values, "get_param_values") else dict(values or {})
-        merged = {"trial_id": (self._params or {}).get("trial_id"), **self._merged(global_config)}
+    def request(self, values: Any = None, global_config: Mapping[str, Any] | None = None) -> TrialRequest:
+        """Return the request for the current trial; its number is 0 where `trial_id` is not a number."""
+        given = values.get_param_values() if hasattr(values, "get_param_values") else values or {}
+        trial_id = self.params.get("trial_id")
+        number = trial_id if isinstance(trial_id, int) and not isinstance(trial_id, bool) else 0
+        return TrialRequest(number, dict(given), dict(global_config or {}))
+
+    def for_journal(self, request: TrialRequest) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the values and the parameters of a trial without the secrets."""
+        merged = {"trial_id": self.params.get("trial_id"), **self._merged(request.globals)}
         secret = self._config.secret_params
         return (
-            {name: value for name, value in given.items() if name not in secret},
+            {name: value for name, value in request.values.items() if name not in secret},
             {name: value for name, value in merged.items() if name not in secret},
         )

@@ -21,7 +21,7 @@ from ansible_env.results.trial import Trial, TrialRequest
 from ansible_env.trials.run_trial import RunTrial, run_trial
 from ansible_env.trials.schedule import Source
 
-__all__ = ["Pool", "observed"]
+__all__ = ["Pool", "with_callback"]
 
 logger = get_logger(__name__)
 
@@ -206,7 +206,7 @@ def _reasons(trial: Trial) -> Iterator[str]:
                 yield f"{host.host}: {host.message}"
 
 
-def observed(trials: Generator[Trial, None, None], on_result: Callable[[Trial], None] | None) -> Iterator[Trial]:
+def with_callback(trials: Generator[Trial, None, None], on_result: Callable[[Trial], None] | None) -> Iterator[Trial]:
     """Yield trials, and call a function with each."""
     with contextlib.closing(trials):
         for trial in trials:

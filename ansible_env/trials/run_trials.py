@@ -9,9 +9,9 @@ from typing import Any
 from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ConfigError
 from ansible_env.results.trial import Trial
-from ansible_env.trials.pool import Pool, observed
+from ansible_env.trials.pool import Pool, with_callback
 from ansible_env.trials.run_trial import run_in
-from ansible_env.trials.schedule import Planned, numbered, plan
+from ansible_env.trials.schedule import PlannedTrials, numbered, plan
 
 __all__ = ["run_trials"]
 
@@ -27,25 +27,25 @@ def run_trials(
     artifacts: Path | None = None,
     on_result: Callable[[Trial], None] | None = None,
 ) -> Iterator[Trial]:
-    """Run trials on many hosts at once, each on hosts of its own, and yield the results as they come.
+    """Run trials on many hosts at once, each on hosts of its own, and yield them as they end.
 
     An idle host gets the next trial. A trial whose host is lost is started again on another. `cancel()` ends the
     trials under way; so does leaving the loop. The observers of the environment follow every attempt, from several
     threads.
 
     Args:
-        env: the environment; it is entered.
-        trials: the values of tunables of each.
-        hosts: which hosts of the environment; all of them otherwise.
-        hosts_per_trial: how many each trial is run on.
-        repeat: how often each set of values is tried.
-        seed: of the order; the given one without it.
+        env: the environment, which is entered.
+        trials: the values of tunables of each trial.
+        hosts: some of its hosts; all of them otherwise.
+        hosts_per_trial: how many hosts each trial needs.
+        repeat: how often each set of values is run.
+        seed: shuffles the order; without it the order is the given one.
         artifacts: a directory for the logs and the journal of each trial.
-        on_result: is called with each result as well.
+        on_result: is called with each trial, too.
 
     Raises:
         LifecycleError: outside the context.
-        ConfigError: there are too few hosts, or nothing to be run.
+        ConfigError: there are too few hosts, or no trials.
         ParameterError: a value cannot be used; no host has been touched.
     """
     requests = plan([dict(values) for values in trials], repeat=repeat, seed=seed)
@@ -54,4 +54,4 @@ def run_trials(
     for request in requests:
         env.check_values(request.values, request.globals)
     pool = Pool(env, hosts, hosts_per_trial=hosts_per_trial, run=run_in(artifacts))
-    return observed(pool.run(Planned(numbered(requests))), on_result)
+    return with_callback(pool.run(PlannedTrials(numbered(requests))), on_result)

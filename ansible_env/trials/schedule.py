@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from ansible_env.errors import ConfigError
 from ansible_env.results.trial import TrialRequest
 
-__all__ = ["Asked", "Planned", "Source", "grid", "numbered", "plan", "plan_calibration"]
+__all__ = ["AskedTrials", "PlannedTrials", "Source", "grid", "numbered", "plan", "plan_calibration"]
 
 
 class Source(Protocol):
@@ -34,8 +34,8 @@ class Source(Protocol):
         """Return the trials that were not run."""
 
 
-class Planned:
-    """Trials that are known beforehand, in their order, repetitions on different hosts as far as that costs no time."""
+class PlannedTrials:
+    """Trials in a given order. Repetitions go to different hosts where these are idle anyway."""
 
     eager = True
 
@@ -44,7 +44,7 @@ class Planned:
         self._seen: set[tuple[int, str]] = set()
 
     def take(self, idle: Sequence[str], count: int) -> tuple[TrialRequest, tuple[str, ...]] | None:
-        """Return the first trial that is new to these hosts; if there is none, the one that is new to most of them."""
+        """Return the first trial whose configuration is new to these hosts, else the one new to most of them."""
         best: tuple[int, TrialRequest, tuple[str, ...]] | None = None
         for request in self._queue:
             usable = [host for host in idle if not request.hosts or host in request.hosts]
@@ -65,26 +65,26 @@ class Planned:
         return request, hosts
 
     def put_back(self, request: TrialRequest) -> None:
-        """Let it be the next one."""
+        """Put it at the front of the queue."""
         self._queue.insert(0, request)
 
     @property
     def waiting(self) -> bool:
-        """Whether the queue holds anything."""
+        """Whether the queue has a trial."""
         return bool(self._queue)
 
     def rest(self) -> Iterable[TrialRequest]:
-        """Return what is left of the queue."""
+        """Return the rest of the queue."""
         return tuple(self._queue)
 
 
-class Asked:
-    """Trials that an optimizer is asked for, one at a time, when a host is free."""
+class AskedTrials:
+    """Trials that an optimizer is asked for, one at a time, when a host is idle."""
 
     eager = False
 
     def __init__(self, ask: Callable[[], Any], make: Callable[[int, Any], TrialRequest], most: int | None) -> None:
-        """Take what to ask, how a numbered trial is made of an answer, and how many trials there may be.
+        """Take the function to ask, one that makes a numbered trial from its answer, and the largest number of trials.
 
         `ask` ends the trials with None or StopIteration.
         """
@@ -113,7 +113,7 @@ class Asked:
         return self._make(next(self._numbers), answer), tuple(idle[:count])
 
     def put_back(self, request: TrialRequest) -> None:
-        """Run it again before anybody is asked."""
+        """Run it again before the optimizer is asked for another."""
         self._back.append(request)
 
     @property
@@ -134,10 +134,9 @@ def grid(axes: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
 def plan(
     configurations: Sequence[Mapping[str, Any]], *, repeat: int = 1, seed: int | None = None
 ) -> list[TrialRequest]:
-    """Return the trials of some configurations: in each pass every one once, in an order that the seed decides.
+    """Return the trials of some configurations: each of them once in every pass, in an order that the seed decides.
 
-    Passes keep a drift of the hosts from being taken for an effect of the parameters. Without a seed the order is the
-    given one.
+    So a drift of the hosts does not look like an effect of the parameters. Without a seed the order is the given one.
     """
     chance = random.Random(seed) if seed is not None else None  # noqa: S311 - an order, not a secret
     order: list[tuple[int, int]] = []
@@ -159,10 +158,10 @@ def numbered(requests: Iterable[TrialRequest]) -> Iterator[TrialRequest]:
 
 
 def plan_calibration(hosts: Sequence[str], values: Mapping[str, Any], *, repeat: int = 1) -> Iterator[TrialRequest]:
-    """Yield trials of one configuration for every host, as often for each.
+    """Yield trials of one configuration, the same number for every host.
 
     Raises:
-        ConfigError: there is nothing to compare.
+        ConfigError: there are fewer than two hosts.
     """
     if len(hosts) < 2:
         raise ConfigError(f"a calibration compares hosts, and there is only {len(hosts)}")

@@ -4,9 +4,8 @@
         for trial in Runner(env).asked(study.ask, trials=50):
             study.tell(trial.asked, trial.metrics["score"])
 
-`ask` is called when a host is free, and never while a result is being told: an optimizer needs no locks. As many
-trials are under way as there are hosts, so the first few are asked for before anything is known, as always when trials
-run in parallel.
+`ask` is called when a host is idle, and never while the loop handles a result: an optimizer needs no locks. There are
+as many trials under way as hosts, so the first ones are asked for before any result is known.
 """
 
 from __future__ import annotations
@@ -19,15 +18,15 @@ from ansible_env.config.text import kind_of
 from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ParameterError, Problem
 from ansible_env.results.trial import Trial, TrialRequest
-from ansible_env.trials.pool import Pool, observed
+from ansible_env.trials.pool import Pool, with_callback
 from ansible_env.trials.run_trial import run_in
-from ansible_env.trials.schedule import Asked
+from ansible_env.trials.schedule import AskedTrials
 
 __all__ = ["Runner", "values_of"]
 
 
 class Runner:
-    """Runs what an optimizer asks for on the hosts of an environment."""
+    """Runs the trials of an optimizer on the hosts of an environment."""
 
     def __init__(
         self,
@@ -41,11 +40,11 @@ class Runner:
         """Take an environment that is entered.
 
         Args:
-            env: a RemoteEnv.
-            hosts: which of its hosts; all of them otherwise.
-            hosts_per_trial: how many each trial is run on.
+            env: the environment; its observers follow every attempt, from several threads.
+            hosts: some of its hosts; all of them otherwise.
+            hosts_per_trial: how many hosts each trial needs.
             artifacts: a directory for the logs and the journal of each trial.
-            on_result: is called with each result as well.
+            on_result: is called with each trial, too.
         """
         self._env = env
         self._hosts = hosts
@@ -60,20 +59,20 @@ class Runner:
         trials: int | None = None,
         values: Callable[[Any], Mapping[str, Any]] | None = None,
     ) -> Iterator[Trial]:
-        """Yield the results of what is asked for, as they come; `result.asked` is what `ask` returned.
+        """Yield trials as they end; `trial.asked` is what `ask` returned.
 
-        Leaving the loop cancels the trials under way. A trial whose host got lost is run again on another one, and
-        the optimizer hears of it once.
+        Leaving the loop cancels the trials under way. A trial whose host is lost is run again on another host, and is
+        yielded once.
 
         Args:
             ask: returns the next trial, of any kind; None, or StopIteration, ends the trials.
-            trials: how many there are at the most.
-            values: makes the values of tunables out of what `ask` returned; see `values_of` for what is known.
+            trials: the largest number of trials.
+            values: returns the values of tunables from what `ask` returned; by default `values_of`.
 
         Raises:
             LifecycleError: the environment is not entered.
             ConfigError: there are too few hosts.
-            ParameterError: what was asked for cannot be used; raised when it is asked for.
+            ParameterError: an answer cannot be used; raised when the optimizer is asked.
         """
         read = values or values_of
 
@@ -83,19 +82,20 @@ class Runner:
             return request
 
         pool = Pool(self._env, self._hosts, hosts_per_trial=self._per_trial, run=run_in(self._artifacts))
-        return observed(pool.run(Asked(ask, make, trials)), self._on_result)
+        return with_callback(pool.run(AskedTrials(ask, make, trials)), self._on_result)
 
 
 def values_of(answer: Any) -> Mapping[str, Any]:
-    """Return the values of tunables in what an optimizer asks for.
+    """Return the values of tunables in the answer of an optimizer.
 
-    A mapping is taken as it is; else the attribute `params` (Optuna, Nevergrad's `kwargs`) or `config` (SMAC).
+    They are the answer itself if it is a mapping, else its attribute `params` (Optuna), `kwargs` (Nevergrad) or
+    `config` (SMAC).
 
     Raises:
-        ParameterError: it is none of these.
+        ParameterError: the answer has none of these.
     """
-    for found in (answer, *(getattr(answer, name, None) for name in ("params", "kwargs", "config"))):
-        if isinstance(found, Mapping):
-            return found
-    hint = "say how its values are found: asked(ask, values=lambda answer: {…})"
+    for values in (answer, *(getattr(answer, name, None) for name in ("params", "kwargs", "config"))):
+        if isinstance(values, Mapping):
+            return values
+    hint = "give a function that returns them: asked(ask, values=lambda answer: {…})"
     raise ParameterError(Problem(f"there are no values of tunables in {kind_of(answer)}", hint=hint))

@@ -22,7 +22,7 @@ from ansible_env.testing import FakeEngine
 from ansible_env.trials import pool as pool_module
 from ansible_env.trials.pool import Pool
 from ansible_env.trials.run_trials import run_trials
-from ansible_env.trials.schedule import Planned, grid, plan, plan_calibration
+from ansible_env.trials.schedule import PlannedTrials, grid, plan, plan_calibration
 from ansible_env.trials.tuning import Runner, values_of
 
 CONFIG: dict[str, Any] = {
@@ -223,7 +223,7 @@ def test_each_pass_has_every_configuration_once_in_an_order_of_the_seed():
 
 
 def test_repetitions_go_to_hosts_that_do_not_know_the_configuration():
-    source = Planned(plan([{"x": 1}, {"x": 2}], repeat=2))
+    source = PlannedTrials(plan([{"x": 1}, {"x": 2}], repeat=2))
     given = [source.take([host], 1) for host in ("a", "a", "b", "b")]
     places = Counter((request.configuration, hosts) for request, hosts in given)  # type: ignore[misc]
     assert set(places.values()) == {1}
@@ -232,7 +232,7 @@ def test_repetitions_go_to_hosts_that_do_not_know_the_configuration():
 
 @given(st.integers(1, 5), st.integers(1, 4), st.lists(st.sampled_from("abc"), min_size=30, max_size=60))
 def test_nothing_is_forgotten_whoever_comes(configurations, repeat, free):
-    source = Planned(plan([{"x": n} for n in range(configurations)], repeat=repeat, seed=0))
+    source = PlannedTrials(plan([{"x": n} for n in range(configurations)], repeat=repeat, seed=0))
     numbers = [taken[0].number for host in free if (taken := source.take([host], 1))]
     assert sorted(numbers) == list(range(1, configurations * repeat + 1))
 
@@ -240,7 +240,7 @@ def test_nothing_is_forgotten_whoever_comes(configurations, repeat, free):
 def test_a_calibration_is_the_same_on_every_host():
     with env() as bench:
         requests = list(plan_calibration(bench.hosts, {"x": 3}, repeat=2))
-        results = list(Pool(bench).run(Planned(requests)))
+        results = list(Pool(bench).run(PlannedTrials(requests)))
     assert Counter(r.hosts for r in results) == Counter({(h,): 2 for h in "abcd"})
     with pytest.raises(ConfigError, match="compares hosts"):
         list(plan_calibration(["a"], {}))

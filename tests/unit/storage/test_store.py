@@ -60,7 +60,7 @@ def test_what_goes_in_comes_out(store):
         "directory": Path("/a"),
         "versions": {"python": "3"},
     }
-    uid = add(store, "x", trial({"score": 3, "note": "fine"}), **info, versions={"python": "3"})
+    uid = add(store, "x", trial({"score": 3, "note": "fine"}), **info)
     found = store.trial(uid)
     assert (found.experiment, found.environment, found.number, found.status) == ("x", "e", 1, Status.SUCCEEDED)
     assert (found.params, found.metrics) == ({"cache": 7, "mode": "wal"}, {"score": 3, "note": "fine"})

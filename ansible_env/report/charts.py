@@ -13,7 +13,7 @@ from ansible_env.report.svg import (
     BOTTOM,
     HEIGHT,
     LEFT,
-    MOST_TITLED,
+    MAX_TITLED,
     RIGHT,
     TOP,
     WIDTH,
@@ -32,15 +32,15 @@ from ansible_env.report.svg import (
 )
 from ansible_env.storage.database.records import StoredTrial
 
-MOST_METRICS = 12
-MOST_PARAMS = 12
-MOST_GOALS = 2
+MAX_METRICS = 12
+MAX_PARAMS = 12
+MAX_GOALS = 2
 """Metrics that are plotted over each parameter."""
-MOST_BOXES = 6
+MAX_BOXES = 6
 """Most values of a parameter that get a box each."""
-MOST_HOSTS = 64
-MOST_SERIES = 9
-MOST_LINES = 300
+MAX_HOSTS = 64
+MAX_SERIES = 9
+MAX_LINES = 300
 """Trials in the parallel coordinates: the best ones, and a sample of the others."""
 _X = (LEFT, WIDTH - RIGHT)
 _Y = (HEIGHT - BOTTOM, TOP)
@@ -63,7 +63,7 @@ def by_trial(data: ReportData) -> Iterator[Chart]:
     failed = [
         float(trial.number) for trial in data.trials if trial.status.is_completed() and not trial.status.is_succeeded()
     ]
-    for name in data.metrics()[:MOST_METRICS]:
+    for name in data.metrics()[:MAX_METRICS]:
         points = _points(data.succeeded, name)
         if not points:
             continue
@@ -79,12 +79,12 @@ def by_trial(data: ReportData) -> Iterator[Chart]:
 
 def by_param(data: ReportData) -> Iterator[Chart]:
     """Yield a plot of the first metrics over each parameter that varies."""
-    for name in data.metrics(varied=True)[:MOST_GOALS]:
+    for name in data.metrics(varied=True)[:MAX_GOALS]:
         measured = [(t, value) for t in data.succeeded if (value := as_number(t.metrics.get(name))) is not None]
         if not measured:
             continue
         y = Linear.over([value for _, value in measured], *_Y)
-        for param in data.params()[:MOST_PARAMS]:
+        for param in data.params()[:MAX_PARAMS]:
             pairs = [(t, t.params[param], value) for t, value in measured if param in t.params]
             drawn = _over(pairs, name, param, y)
             if drawn:
@@ -95,13 +95,13 @@ def _over(pairs: Sequence[tuple[StoredTrial, object, float]], name: str, param: 
     """Return a plot of a metric over a parameter: boxes for a few values, points for many, nothing for only one."""
     floats = [as_number(value) for _, value, _ in pairs]
     known = sorted({value for value in floats if value is not None})
-    if None in floats or len(known) <= MOST_BOXES:
+    if None in floats or len(known) <= MAX_BOXES:
         groups: dict[str, list[float]] = {}
         for _, value, measured in sorted(pairs, key=lambda pair: (as_number(pair[1]) or 0, str(pair[1]))):
             groups.setdefault(str(value), []).append(measured)
         return list(_boxes(groups, y, param)) if len(groups) > 1 else []
     x = Log.over(known, *_X) if Log.fits(known) else Linear.over(known, *_X)
-    few = len(pairs) <= MOST_TITLED
+    few = len(pairs) <= MAX_TITLED
     points = [
         Point(at, measured, _words(trial, name) if few else "")
         for at, (trial, _, measured) in zip(floats, pairs, strict=True)
@@ -112,8 +112,8 @@ def _over(pairs: Sequence[tuple[StoredTrial, object, float]], name: str, param: 
 
 def by_host(data: ReportData) -> Iterator[Chart]:
     """Yield a plot of each metric by host."""
-    hosts = list(dict.fromkeys(host.host for host in data.hosts))[:MOST_HOSTS]
-    for name in data.metrics(varied=True)[:MOST_METRICS] if len(hosts) > 1 else ():
+    hosts = list(dict.fromkeys(host.host for host in data.hosts))[:MAX_HOSTS]
+    for name in data.metrics(varied=True)[:MAX_METRICS] if len(hosts) > 1 else ():
         groups: dict[str, list[float]] = {host: [] for host in hosts}
         for host in data.hosts:
             value = as_number(host.metrics.get(name))
@@ -126,7 +126,7 @@ def by_host(data: ReportData) -> Iterator[Chart]:
 
 def parallel(data: ReportData) -> Chart | None:
     """Return parallel coordinates of the parameters that vary and of one metric, or None if there are too few."""
-    metrics, params = data.metrics(), data.params()[: MOST_PARAMS - 1]
+    metrics, params = data.metrics(), data.params()[: MAX_PARAMS - 1]
     if not metrics or len(params) < 2:
         return None
     metric = metrics[0]
@@ -139,7 +139,7 @@ def parallel(data: ReportData) -> Chart | None:
     ranked = goal.best(complete) if goal.metric == metric else complete
     best = ranked[: max(1, min(10, len(ranked) // 10))]
     rest = ranked[len(best) :]
-    rest = rest[:: max(1, len(rest) // MOST_LINES)]
+    rest = rest[:: max(1, len(rest) // MAX_LINES)]
     width = max(2 * WIDTH, 140 * (len(params) + 1))
     shown = [*best, *rest]
     columns = [(p, [t.params[p] for t in shown]) for p in params] + [(metric, [t.metrics[metric] for t in shown])]
@@ -167,11 +167,11 @@ def telemetry(data: ReportData) -> Iterator[Chart]:
         if value is not None:
             of_host = by_name.setdefault(sample.name, {}).setdefault(sample.host, [])
             of_host.append(((sample.time - begin).total_seconds(), value))
-    for name, hosts in itertools.islice(by_name.items(), MOST_METRICS):
+    for name, hosts in itertools.islice(by_name.items(), MAX_METRICS):
         every = [point for points in hosts.values() for point in points]
         x = Linear.over([at for at, _ in every], *_X)
         y = Linear.over([value for _, value in every], *_Y)
-        shown = list(hosts.items())[:MOST_SERIES]
+        shown = list(hosts.items())[:MAX_SERIES]
         lines = [line(points, x, y, f"line s{index % 9}") for index, (_, points) in enumerate(shown)]
         names = [clipped(visible(host or "group"), 24) for host, _ in shown]
         yield Chart(name, svg([*axes(x, y, "seconds"), *lines], f"{name} over a run"), legend=names)
@@ -195,7 +195,7 @@ def failures(data: ReportData) -> Chart | None:
 
 def _points(trials: Sequence[StoredTrial], name: str) -> list[Point]:
     values = ((trial, as_number(trial.metrics.get(name))) for trial in trials)
-    few = len(trials) <= MOST_TITLED
+    few = len(trials) <= MAX_TITLED
     return [Point(t.number, value, _words(t, name) if few else "") for t, value in values if value is not None]
 
 

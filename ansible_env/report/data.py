@@ -15,9 +15,9 @@ from ansible_env.storage.database.read import parse_best
 from ansible_env.storage.database.records import Sample, StoredAssertion, StoredHost, StoredTrial
 from ansible_env.storage.store import Store
 
-MOST_FOR_HOSTS = 1000
+MAX_FOR_HOSTS = 1000
 """The newest trials, whose hosts are read."""
-MOST_CATEGORIES = 30
+MAX_CATEGORIES = 30
 """Most values of a parameter of text. One with more values is an identifier, not a setting."""
 _OF_THE_TRIAL = ("trial_id", "trial_runner_id", "experiment_id")
 _USUAL_GOALS = ("score",)
@@ -98,7 +98,7 @@ class ReportData:
         return [
             name
             for name, distinct in values.items()
-            if name not in _OF_THE_TRIAL and len(distinct) > 1 and (numeric[name] or len(distinct) <= MOST_CATEGORIES)
+            if name not in _OF_THE_TRIAL and len(distinct) > 1 and (numeric[name] or len(distinct) <= MAX_CATEGORIES)
         ]
 
     def kinds(self) -> Counter[str]:
@@ -126,7 +126,7 @@ def collect(store: Store, experiment: str, best: str | None = None) -> ReportDat
     goal = _goal(trials, best)
     candidates = [*(goal.best(trials)[:1] if goal else []), *reversed(trials[-20:])]
     telemetry = next(((trial, samples) for trial in candidates if (samples := store.telemetry(trial))), None)
-    newest = trials[-MOST_FOR_HOSTS:]
+    newest = trials[-MAX_FOR_HOSTS:]
     return ReportData(
         experiment, trials, store.hosts(newest), telemetry, goal, store.name, assertions=store.assertions(trials)
     )

@@ -10,9 +10,9 @@ from ansible_env.report.data import ReportData, as_number
 from ansible_env.report.formatting import number, plural, some, visible
 from ansible_env.storage.database.records import StoredTrial
 
-MOST_METRICS = 12
-MOST_BEST = 5
-MOST_FAILURES = 10
+MAX_METRICS = 12
+MAX_BEST = 5
+MAX_FAILURES = 10
 _ACTIVE = re.compile(r"([\\`*_{}\[\]<>#|~@!])")
 
 
@@ -27,11 +27,11 @@ def _lines(data: ReportData) -> Iterator[str]:
     yield f"### {_plain(data.experiment)}"
     yield ""
     yield f"{plural(len(states), 'trial')}: {counts}."
-    metrics = data.metrics()[:MOST_METRICS]
+    metrics = data.metrics()[:MAX_METRICS]
     if metrics and data.succeeded:
         yield ""
         yield from _metrics(data, metrics)
-    if data.goal is not None and (best := data.goal.best(data.trials)[:MOST_BEST]):
+    if data.goal is not None and (best := data.goal.best(data.trials)[:MAX_BEST]):
         yield ""
         yield f"Best ({_plain(str(data.goal))}):"
         yield ""
@@ -42,7 +42,7 @@ def _lines(data: ReportData) -> Iterator[str]:
         yield ""
         kinds = ", ".join(f"`{kind}` {count} times" for kind, count in data.kinds().most_common())
         yield f"<details><summary>Failures</summary>\n\n{kinds}\n"
-        for host in failed[: -MOST_FAILURES - 1 : -1]:
+        for host in failed[: -MAX_FAILURES - 1 : -1]:
             message = _plain(" ".join(host.message.split()))
             yield f"- trial {numbers.get(host.trial, '')}, {_plain(host.host)}: `{host.kind}`: {message}"
         yield "\n</details>"

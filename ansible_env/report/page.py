@@ -12,14 +12,14 @@ from markupsafe import Markup
 from ansible_env.common import __version__
 from ansible_env.report import charts
 from ansible_env.report.charts import Chart
-from ansible_env.report.data import MOST_FOR_HOSTS, ReportData, as_number
+from ansible_env.report.data import MAX_FOR_HOSTS, ReportData, as_number
 from ansible_env.report.formatting import duration, number, plural, some, visible
 from ansible_env.storage.database.records import StoredHost, StoredTrial
 
-MOST_BEST = 10
-MOST_FAILURES = 50
-MOST_ROWS = 500
-MOST_COLUMNS = 8
+MAX_BEST = 10
+MAX_FAILURES = 50
+MAX_ROWS = 500
+MAX_COLUMNS = 8
 _KINDS = {"SUCCEEDED": "good", "TIMED_OUT": "warn", "CANCELED": "warn", "RUNNING": ""}
 
 
@@ -108,14 +108,14 @@ def _safe(section: Section) -> Section:
 
 def _sections(data: ReportData) -> Iterator[Section]:
     if data.goal is not None:
-        best = data.goal.best(data.trials)[:MOST_BEST]
+        best = data.goal.best(data.trials)[:MAX_BEST]
         yield Section("best", "Best trials", tables=[_trials(data, best)] if best else [], note=str(data.goal))
     yield Section("trials", "Metrics by trial", list(charts.by_trial(data)))
     yield Section("parameters", "Metrics by parameter", list(charts.by_param(data)))
     side_by_side = charts.parallel(data)
     yield Section("parallel", "Parallel coordinates", [side_by_side] if side_by_side else [])
-    newest = len(data.trials) > MOST_FOR_HOSTS
-    note = f"of the newest {MOST_FOR_HOSTS:,} trials" if newest else ""
+    newest = len(data.trials) > MAX_FOR_HOSTS
+    note = f"of the newest {MAX_FOR_HOSTS:,} trials" if newest else ""
     yield Section("hosts", "Metrics by host", list(charts.by_host(data)), note=note)
     of = f"trial {data.telemetry[0].number}" if data.telemetry else ""
     yield Section("telemetry", "Telemetry over a run", list(charts.telemetry(data)), note=of)
@@ -124,7 +124,7 @@ def _sections(data: ReportData) -> Iterator[Section]:
     yield Section(
         "failures", "Failures", [failures] if failures else [], [_failures(data, failed)] if failed else [], note
     )
-    shown = data.trials[: -MOST_ROWS - 1 : -1]
+    shown = data.trials[: -MAX_ROWS - 1 : -1]
     title = plural(len(shown), "trial") + (
         f" of {len(data.trials):,}, the newest" if len(shown) < len(data.trials) else ""
     )
@@ -154,7 +154,7 @@ def _tiles(data: ReportData) -> Iterator[Tile]:
 
 
 def _trials(data: ReportData, trials: Iterable[StoredTrial], title: str = "") -> Table:
-    metrics, params = data.metrics()[:MOST_COLUMNS], data.params()[:MOST_COLUMNS]
+    metrics, params = data.metrics()[:MAX_COLUMNS], data.params()[:MAX_COLUMNS]
     head = [Column("trial", number=True), Column("status")]
     head += [Column(name, number=True) for name in [*metrics, *params]]
     head += [Column("time", number=True), Column("begun")]
@@ -183,7 +183,7 @@ def _failures(data: ReportData, failed: Sequence[StoredHost]) -> Table:
             Cell(host.kind, _KINDS.get(host.status.name, "bad")),
             Cell(host.message, "words", "\n".join(host.last_words.splitlines()[-5:])),
         ]
-        for host in reversed(failed[-MOST_FAILURES:])
+        for host in reversed(failed[-MAX_FAILURES:])
     ]
     return Table(head, rows, f"the last {len(rows)} of {len(failed)}", folded=len(failed) > 10)
 

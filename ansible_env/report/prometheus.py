@@ -54,10 +54,10 @@ class PrometheusFile(TrialFile):
         group = _labelled(registry, "group_metric", "A metric of all hosts together.", "environment", "metric")
         for host in trial.host_results.values():
             host_success.labels(trial.environment, host.host, str(host.kind)).set(host.status.is_succeeded())
-            for name, found in _numbers(host.metrics):
-                value.labels(trial.environment, host.host, name).set(found)
-        for name, found in _numbers(trial.deciding.metrics if trial.deciding else {}):
-            group.labels(trial.environment, name).set(found)
+            for name, number in _numbers(host.metrics):
+                value.labels(trial.environment, host.host, name).set(number)
+        for name, number in _numbers(trial.deciding.metrics if trial.deciding else {}):
+            group.labels(trial.environment, name).set(number)
         try:
             write_to_textfile(str(self._path), registry)
         except OSError as error:
@@ -73,9 +73,9 @@ def _gauge(registry: CollectorRegistry, name: str, text: str, labels: dict[str, 
 
 
 def _numbers(metrics: object) -> list[tuple[str, float]]:
-    found: dict[str, Value] = dict(metrics)  # type: ignore[call-overload]
+    values: dict[str, Value] = dict(metrics)  # type: ignore[call-overload]
     return [
         (name, float(value))
-        for name, value in found.items()
+        for name, value in values.items()
         if isinstance(value, int | float) and not (isinstance(value, float) and math.isnan(value))
     ]

@@ -15,7 +15,7 @@ from ansible_env.report.formatting import visible
 
 WIDTH, HEIGHT = 420, 240
 LEFT, RIGHT, TOP, BOTTOM = 50, 10, 10, 40
-MOST_TITLED = 1500
+MAX_TITLED = 1500
 """Most points that get an element and a tooltip each."""
 _CHARACTER = 5.6
 """Approximate width of a character of an axis, in pixels."""
@@ -180,7 +180,7 @@ def axes(x: Scale, y: Scale, x_label: str, width: int = WIDTH, height: int = HEI
 
 def dots(points: Sequence[Point], x: Scale, y: Scale, kind: str = "dot") -> Iterable[str]:
     """Yield the points: an element for each, or one path if there are many."""
-    if len(points) > MOST_TITLED:
+    if len(points) > MAX_TITLED:
         places = "".join(f"M{x.at(p.x):.1f} {y.at(p.y):.1f}h0" for p in points)
         yield f'<path class="{kind} many" d="{places}"/>'
         return

@@ -1,4 +1,4 @@
-"""Trials in the store that a text selects: an experiment, some of its parameters, ids, or a bundle."""
+"""Selection of trials in the store by a text: an experiment, some of its parameters, ids, or a bundle."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ MAX_IDS = 100_000
 def select(store: Store, reference: str) -> list[StoredTrial]:
     """Return the trials that a reference selects, the oldest first.
 
-    `EXPERIMENT`, `EXPERIMENT:name=value,name=value`, ids as `3,5-9`, a uid, or the directory of a bundle. The name of
-    an experiment has priority.
+    A reference is `EXPERIMENT`, `EXPERIMENT:name=value,name=value`, ids such as `3,5-9`, a uid, or the directory of a
+    bundle. The name of an experiment has priority.
 
     Raises:
         ConfigError: there are none.
@@ -37,7 +37,7 @@ def select(store: Store, reference: str) -> list[StoredTrial]:
     elif re.fullmatch(r"[0-9a-f]{32}", reference):
         trials = [store.trial(reference)]
     else:
-        hint = nearest(reference, known) or "an experiment, EXPERIMENT:name=value, ids as 3,5-9, or a bundle"
+        hint = nearest(reference, known) or "an experiment, EXPERIMENT:name=value, ids such as 3,5-9, or a bundle"
         raise ConfigError(Problem(f"the store {store.name} has no trials {reference!r}", hint=hint))
     if not trials:
         raise ConfigError(Problem(f"no trial in the store {store.name} matches {reference!r}"))
@@ -57,6 +57,6 @@ def _numbers(text: str) -> list[int]:
         first, _, last = part.partition("-")
         numbers = range(int(first), int(last or first) + 1)
         if len(numbers) + len(ids) > MAX_IDS:
-            raise ConfigError(Problem(f"{text!r} are too many trials"))
+            raise ConfigError(Problem(f"{text!r} selects too many trials"))
         ids += numbers
     return ids

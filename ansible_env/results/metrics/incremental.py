@@ -14,9 +14,9 @@ __all__ = ["IncrementalReader"]
 MAX_UNREAD = 64 * 1024
 """Most characters of a host's output that wait for a search; what is older is left to the end of the phase."""
 PARSE_LIMIT = 0.05
-"""Seconds that one search may take. A pattern that needs longer is not tried again before the end of the phase."""
+"""Longest time of one search in seconds. A pattern that takes longer is not used again before the end of the phase."""
 LONGEST_METRIC = 200
-"""Characters of the longest line that may be nothing but a metric."""
+"""Longest line, in characters, that can be a metric alone."""
 
 
 class IncrementalReader:
@@ -47,7 +47,7 @@ class IncrementalReader:
         """Whether a line is a metric and nothing else."""
         if self._json and line.lstrip().startswith("{"):
             return bool(self.read(line))
-        pattern = self._pattern  # another thread may give it up
+        pattern = self._pattern  # another thread may reset it
         if pattern is None or len(line) > LONGEST_METRIC:
             return False
         try:
@@ -67,6 +67,6 @@ class IncrementalReader:
             except AnsibleEnvError:
                 pass
         if self._json and text.rstrip().rpartition("\n")[2].lstrip().startswith("{"):
-            with contextlib.suppress(AnsibleEnvError):  # no JSON after all
+            with contextlib.suppress(AnsibleEnvError):  # not JSON
                 metrics |= parse(text, None, json_line=True)
         return metrics

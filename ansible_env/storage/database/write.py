@@ -56,7 +56,7 @@ def host_rows(trial_id: int, phases: Mapping[str, PhaseResult]) -> list[Row]:
             "message": clean(host.message),
             "rc": host.rc,
             "started": host.started,
-            # Whoever reads it subtracts: a clock that was set meanwhile must not come out as a duration.
+            # Readers subtract the two times: a change of the host's clock must not appear as a duration.
             "finished": host.finished and host.finished - timedelta(seconds=host.clock_step or 0),
             "metrics_partial": host.metrics_partial,
             "reconnects": host.reconnects,

@@ -327,7 +327,7 @@ def test_secrets_that_are_missing(secrets, monkeypatch, tmp_path):
         secret_values(secrets)
 
 
-def test_a_secret_shows_itself_only_where_it_is_meant_to():
+def test_only_explicit_conversion_shows_a_secret():
     secret = Secret("hunter2")
     assert secret == "hunter2"
     assert "hunter2" not in repr([secret, {"a": secret}])

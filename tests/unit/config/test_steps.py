@@ -167,7 +167,7 @@ def cut(run: EngineRun) -> EngineRun:
     return EngineRun(tuple(event for event, res in results if res.get("rc") != 0 or res.get("background")), 2)
 
 
-def test_which_scripts_nobody_knows_the_end_of():
+def test_background_scripts_whose_end_is_unknown():
     start = phase_event("a", run_id="1", background=True)
     assert left_in_background([start]) == ("a",)
     assert left_in_background([start, phase_event("a", run_id="1")]) == ()

@@ -231,7 +231,7 @@ def test_short_numbers():
 # JUnit
 
 
-def test_junit_tells_a_bad_benchmark_from_a_broken_machine(store):
+def test_junit_distinguishes_failures_of_benchmark_and_machine(store):
     fill(store)
     root = ET.fromstring(junit_of(collect(store, "bench")))
     assert {name: root.get(name) for name in ("tests", "failures", "errors", "skipped")} == {

@@ -1,4 +1,4 @@
-"""Budgets: what is one, and whether it was kept."""
+"""Assertions: what is one, and whether a metric satisfies it."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ def test_who_starts_together_knows_too_and_exports_when_it_is_over():
     assert use[PHASE_TASK]["exports_from"][1]["register"] == follow["register"] == "ansible_env_run_exports_2"
 
 
-def test_a_second_try_is_told_of_the_first():
+def test_a_retry_gets_the_exports_of_the_first_attempt():
     def answer(phase: str, host: str, task: Any) -> dict[str, Any]:
         if task["script"] == "start\n":
             return {"exports": {"port": host}}

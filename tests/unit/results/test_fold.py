@@ -267,7 +267,7 @@ def test_an_unreachable_host_gets_a_hint():
     assert "ssh-keyscan" in one(unreachable_event("h", "Host key verification failed.")).message
 
 
-def test_what_was_found_before_a_failure_is_kept():
+def test_metrics_from_before_a_failure_are_kept():
     host = one(phase_event("h", metrics={"a": 1}, stdout="a=1\n"), failed(), scripts=2)
     assert (host.kind, host.metrics, host.stdout) == (Kind.TASK, {"a": 1}, "a=1\n")
 
@@ -430,7 +430,7 @@ def test_any_events_give_a_result_and_no_false_success(events, arguments):
 
 @settings(max_examples=100, deadline=None)
 @given(EVENTS, ARGUMENTS, st.data())
-def test_events_told_twice_change_nothing(events, arguments, data):
+def test_repeated_events_change_nothing(events, arguments, data):
     again = data.draw(st.lists(st.integers(0, len(events) - 1), max_size=6)) if events else []
     twice = [event for n, event in enumerate(events) for _ in range(1 + again.count(n))]
     assert repr(fold("run", twice, HOSTS, **arguments)) == repr(fold("run", events, HOSTS, **arguments))
@@ -454,7 +454,7 @@ def test_the_order_of_unnumbered_events_changes_no_status(events, arguments, see
     assert [host.status for host in found.hosts.values()] == [host.status for host in other.hosts.values()]
 
 
-def test_a_host_that_nobody_expected_counts_only_if_it_failed():
+def test_an_unexpected_host_counts_only_if_it_failed():
     stats = {"event": "playbook_on_stats", "event_data": {"failures": {"s": 1}, "dark": {}, "rescued": {"t": 1}}}
     rescued = task_event("t", "runner_on_failed", task="Try", res={"msg": "rescued"})
     broken = task_event("s", "runner_on_failed", task="Deploy", res={"msg": "no server"})

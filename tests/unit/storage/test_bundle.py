@@ -136,7 +136,7 @@ def test_a_host_of_which_nothing_was_expected_owes_nothing(make):
     assert replay(bundle)[1]["hosts"]["h1"]["kind"] == "ok"
 
 
-def test_save_keeps_the_first_result_and_tells_the_store(make):
+def test_save_keeps_the_first_result_and_updates_the_store(make):
     bundle = make({"h1": b"score: 7\n"})
     for _ in range(2):
         assert replay(bundle, "--pattern", r"^(\w+): (\S+)$", "--save")[0] == 0

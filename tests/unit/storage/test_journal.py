@@ -177,7 +177,7 @@ def test_what_is_no_owner(text):
         Owner.of_text(text)
 
 
-def test_of_a_process_in_another_pid_namespace_nobody_can_say_that_it_is_dead():
+def test_a_process_in_another_pid_namespace_is_not_taken_for_dead():
     assert Owner(2**22 + 1, "of long ago", namespace="pid:[1]").lives()
 
 

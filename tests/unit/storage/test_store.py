@@ -1,4 +1,4 @@
-"""The store: what goes in comes out, whoever writes, and in which database."""
+"""The store: written data is read back, from any process and in each kind of database."""
 
 from __future__ import annotations
 
@@ -108,14 +108,14 @@ def test_of_a_failure_the_last_words_are_kept(store):
     assert host.metrics == {"score": 3}
 
 
-def test_the_machinery_is_told_from_the_benchmark(store):
+def test_infrastructure_failures_are_distinguished_from_failures_of_the_benchmark(store):
     add(store, "x", trial(kind=Kind.UNREACHABLE))
     add(store, "x", Trial("x", status=Status.FAILED, phases={}), error="Ansible is gone")
     add(store, "x", Trial("x", status=Status.CANCELED, phases={}))
     assert [found.infrastructure for found in store.trials()] == [True, True, False]
 
 
-def test_a_setup_that_failed_speaks_for_the_trial(store):
+def test_a_failed_setup_decides_the_trial(store):
     setup = phase_result("setup", [HostResult("h", Kind.EXIT, rc=1)])
     teardown = phase_result("teardown", [HostResult("h", Kind.OK)])
     add(store, "x", Trial("x", status=Status.FAILED, phases={"setup": setup, "teardown": teardown}))
@@ -219,7 +219,7 @@ def test_a_trial_whose_controller_is_gone_is_marked(store, monkeypatch):
     assert (store.trial(uid).interrupted, store.trial(uid).state) == (True, "INTERRUPTED")
 
 
-def test_of_another_machines_trial_nobody_says_that_it_is_gone(store, monkeypatch):
+def test_a_trial_of_another_machine_is_not_taken_for_gone(store, monkeypatch):
     monkeypatch.setattr("socket.gethostname", lambda: "far")
     monkeypatch.setattr(Owner, "this", classmethod(lambda cls: Owner(2**22 + 1, "of long ago")))
     uid = begin(store, "x")
@@ -270,7 +270,7 @@ def test_a_store_goes_to_another_process_by_its_url(store):
 # The file
 
 
-def test_nobody_else_can_read_it(store):
+def test_only_the_owner_can_read_it(store):
     begin(store, "x")
     path = Path(store.name)
     assert path.stat().st_mode & 0o777 == 0o600

@@ -1,4 +1,4 @@
-"""The engine without Ansible: it has to be told from a real one by nothing that matters."""
+"""The engine without Ansible: it agrees with a real one in everything that matters."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_cancel_before_and_in_the_middle():
     assert engine.run(job(), cancel=cancel).events == ()
 
 
-def test_a_listener_hears_events_and_output():
+def test_a_listener_gets_events_and_output():
     class Heard:
         def __init__(self):
             self.all = []

@@ -12,8 +12,9 @@ from ansible_env.cli.options import Hosts, Parameters, option
 from ansible_env.cli.parameters import Values, given_values
 from ansible_env.cli.tabular import write
 from ansible_env.config.fields import PHASES
-from ansible_env.config.model import EnvironmentConfig, json_schema
+from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.parameters import selected_groups
+from ansible_env.config.schema import json_schema
 from ansible_env.config.text import nearest
 from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ConfigError, Problem

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ansible_env.config.model import json_schema
+from ansible_env.config.schema import json_schema
 
 if __name__ == "__main__":
     path = Path(__file__).with_name("environment.schema.json")

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from ansible_env.config.expand import references
 from ansible_env.config.faults import Fault
+from ansible_env.config.keys import EnvironmentKeys
 from ansible_env.config.steps import steps_of
 from ansible_env.config.text import clean_env_name, env_name_fault, nearest, text_faults, variable_name_fault
 from ansible_env.config.tunables import TunableGroups
 from ansible_env.errors import MetricsPatternError
 from ansible_env.results.metrics.pattern import compile_pattern
-
-if TYPE_CHECKING:
-    from ansible_env.config.model import EnvironmentConfig
 
 __all__ = [
     "TRIAL_NAMES", "config_faults", "env_sources", "file_groups", "known_names", "name_faults", "unusable_text",
@@ -25,7 +22,7 @@ TRIAL_NAMES = ("experiment_id", "trial_id", "trial_runner_id")
 """Parameters that every trial has (`mlos_bench/environments/base_environment.py` of mlos_bench main)."""
 
 
-def config_faults(config: EnvironmentConfig, bad: frozenset[str], *, mlos: bool) -> Iterator[Fault]:
+def config_faults(config: EnvironmentKeys, bad: frozenset[str], *, mlos: bool) -> Iterator[Fault]:
     """Yield every fault between fields. A check that reads a field in `bad` is skipped: its faults would mislead."""
     checks: list[tuple[set[str], Callable[[], Iterable[Fault]]]] = [
         ({"results_stdout_pattern", "results_json", "required_metrics"}, lambda: _metrics_faults(config)),
@@ -46,7 +43,7 @@ def config_faults(config: EnvironmentConfig, bad: frozenset[str], *, mlos: bool)
             yield from name_faults(config, groups)
 
 
-def file_groups(config: EnvironmentConfig) -> TunableGroups | None:
+def file_groups(config: EnvironmentKeys) -> TunableGroups | None:
     """Return the selected groups, or None if the file lacks some of them, which are given later."""
     own = config.tunables
     if config.tunable_params is None:
@@ -56,7 +53,7 @@ def file_groups(config: EnvironmentConfig) -> TunableGroups | None:
     return own.select(config.tunable_params)
 
 
-def known_names(config: EnvironmentConfig, tunables: TunableGroups) -> set[str]:
+def known_names(config: EnvironmentKeys, tunables: TunableGroups) -> set[str]:
     """Return the names of all parameters of an environment with these selected tunables."""
     return {
         *config.const_args,
@@ -68,14 +65,14 @@ def known_names(config: EnvironmentConfig, tunables: TunableGroups) -> set[str]:
     }
 
 
-def env_sources(config: EnvironmentConfig) -> dict[str, str]:
+def env_sources(config: EnvironmentKeys) -> dict[str, str]:
     """Return the exports: environment variable to parameter (`mlos_bench/environments/script_env.py`)."""
     exported = {clean_env_name(name): name for name in config.shell_env_params}
     exported.update(config.shell_env_params_rename)
     return exported
 
 
-def name_faults(config: EnvironmentConfig, tunables: TunableGroups) -> Iterator[Fault]:
+def name_faults(config: EnvironmentKeys, tunables: TunableGroups) -> Iterator[Fault]:
     """Yield the names that are wrong given the selected tunables: exports of unknown parameters and secret tunables."""
     for name in config.secret_params:
         if name in tunables:
@@ -101,7 +98,7 @@ def name_faults(config: EnvironmentConfig, tunables: TunableGroups) -> Iterator[
             yield where, what, nearest(name, known)
 
 
-def _export_faults(config: EnvironmentConfig) -> Iterator[Fault]:
+def _export_faults(config: EnvironmentKeys) -> Iterator[Fault]:
     owners: dict[str, str] = {}
     for index, name in enumerate(config.shell_env_params):
         where = ("shell_env_params", index)
@@ -119,7 +116,7 @@ def _export_faults(config: EnvironmentConfig) -> Iterator[Fault]:
             yield ("shell_env_params_rename", variable), what, f"remove {first!r} from shell_env_params"
 
 
-def variable_names(config: EnvironmentConfig, known: Iterable[str]) -> list[str]:
+def variable_names(config: EnvironmentKeys, known: Iterable[str]) -> list[str]:
     """Return the parameters that Ansible tasks get as variables of the same name."""
     names = [name for name in config.vars_params if name != "*"]
     if "*" in config.vars_params:
@@ -127,13 +124,13 @@ def variable_names(config: EnvironmentConfig, known: Iterable[str]) -> list[str]
     return list(dict.fromkeys(names))
 
 
-def _variable_faults(config: EnvironmentConfig) -> Iterator[Fault]:
+def _variable_faults(config: EnvironmentKeys) -> Iterator[Fault]:
     for index, name in enumerate(config.vars_params):
         if name != "*" and (fault := variable_name_fault(name)):
             yield ("vars_params", index), fault, f"tasks see it as ansible_env_params[{name!r}]"
 
 
-def _given_twice(config: EnvironmentConfig) -> Iterator[Fault]:
+def _given_twice(config: EnvironmentKeys) -> Iterator[Fault]:
     """Yield parameters that both hosts and the file define, and exports that hide a parameter's variable."""
     for name in config.host_params:
         if name in config.const_args or name in config.required_args or name in config.tunables.tunables:
@@ -147,7 +144,7 @@ def _given_twice(config: EnvironmentConfig) -> Iterator[Fault]:
                     yield (phase,), what, "give it another name"
 
 
-def _metrics_faults(config: EnvironmentConfig) -> Iterator[Fault]:
+def _metrics_faults(config: EnvironmentKeys) -> Iterator[Fault]:
     names: tuple[str, ...] = ()
     if config.results_stdout_pattern is not None:
         try:
@@ -166,7 +163,7 @@ def _metrics_faults(config: EnvironmentConfig) -> Iterator[Fault]:
                 yield ("required_metrics", index), what, nearest(metric, names)
 
 
-def _group_faults(config: EnvironmentConfig) -> Iterator[Fault]:
+def _group_faults(config: EnvironmentKeys) -> Iterator[Fault]:
     known = config.tunables.groups
     if not known:
         return  # the trial gives all of them
@@ -176,7 +173,7 @@ def _group_faults(config: EnvironmentConfig) -> Iterator[Fault]:
             yield ("tunable_params", index), f"there is no group of tunables {name!r}", hint
 
 
-def _secret_faults(config: EnvironmentConfig) -> Iterator[Fault]:
+def _secret_faults(config: EnvironmentKeys) -> Iterator[Fault]:
     """Yield values that contain a secret and are not declared secret."""
     for name, value in config.const_args.items():
         used = sorted(references(value) & config.secret_params.keys())

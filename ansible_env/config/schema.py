@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel
-
 from ansible_env.config.forms import MLOS_CLASSES
-
-__all__ = ["build"]
+from ansible_env.config.model import EnvironmentConfig
 
 _SCALAR = {"type": ["string", "number", "boolean"]}
 _FILES = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
@@ -19,9 +16,9 @@ _EXTRA: dict[str, Any] = {
 }
 
 
-def build(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the schema of the model of an environment."""
-    flat = model.model_json_schema(ref_template="#/$defs/{model}")
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of an environment file, for editors."""
+    flat = EnvironmentConfig.model_json_schema(ref_template="#/$defs/{model}")
     definitions: dict[str, Any] = flat.pop("$defs")
     fields = flat["properties"]
     fields["tunables"] = {"$ref": "#/$defs/Tunables", "description": fields["tunables"]["description"]}
@@ -48,7 +45,7 @@ def build(model: type[BaseModel]) -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "environment.schema.json",
         "title": "ansible_env environment",
-        "description": model.__doc__,
+        "description": EnvironmentConfig.__doc__,
         "anyOf": [{"$ref": "#/$defs/Environment"}, {"$ref": "#/$defs/MlosEnvironment"}],
         "$defs": definitions | {"Environment": flat, "MlosEnvironment": mlos} | _tunables(),
     }

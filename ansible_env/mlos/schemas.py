@@ -11,7 +11,7 @@ from typing import Any
 from mlos_bench.config.schemas.config_schemas import SCHEMA_STORE, SchemaStore
 from referencing import Registry
 
-from ansible_env.config.model import json_schema
+from ansible_env.config.schema import json_schema
 from ansible_env.errors import AnsibleEnvError
 from ansible_env.mlos.settings import Settings
 

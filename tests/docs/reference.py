@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ansible_env.config.model import json_schema
+from ansible_env.config.schema import json_schema
 from tests.docs.blocks import ROOT
 
 PLACE = ROOT / "docs" / "reference" / "environment-file.md"

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_env.config.documents import JSON_SUFFIXES, TaggedValue, read_document
-from ansible_env.config.model import EnvironmentConfig, json_schema
+from ansible_env.config.model import EnvironmentConfig
+from ansible_env.config.schema import json_schema
 from ansible_env.config.text import RESERVED_NAMES, clean_env_name, env_name_fault
 from ansible_env.config.times import Timeouts
 from ansible_env.errors import ConfigError, Problem

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_env.config.model import json_schema
+from ansible_env.config.schema import json_schema
 from ansible_env.config.tunables import Tunable, TunableGroups
 from ansible_env.errors import ConfigError, ParameterError
 

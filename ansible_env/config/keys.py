@@ -1,0 +1,181 @@
+"""The keys of an environment file: their types, defaults and descriptions."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ansible_env.config.assertions import AssertionsField
+from ansible_env.config.fields import (
+    ConstArgs,
+    GroupsField,
+    HostParams,
+    Names,
+    NonEmpty,
+    PhaseNames,
+    Renames,
+    Script,
+    Secrets,
+    Tasks,
+)
+from ansible_env.config.groups import Aggregate, NotNegative, Order, Positive, RetryOn, Serial, Share, SuccessField
+from ansible_env.config.telemetry import Probes
+from ansible_env.config.times import Timeouts
+from ansible_env.config.tunables import TunableGroups
+from ansible_env.results.outcomes import Kind
+from ansible_env.results.policies import Success
+
+
+class EnvironmentKeys(BaseModel):
+    """The keys of an environment file. Keys that mlos_bench has as well mean the same."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        arbitrary_types_allowed=True,
+        hide_input_in_errors=True,
+        serialize_by_alias=True,
+    )
+
+    name: NonEmpty = Field(description="Name of the environment.")
+    description: str | None = Field(default=None, description="Purpose of the environment.")
+    hosts: NonEmpty = Field(default="all", description="The hosts it runs on: an Ansible host pattern.")
+
+    setup: Script = Field(
+        default=(),
+        description="Prepares the hosts: shell text, Ansible tasks and blocks (mappings), `role: name`, "
+        "`tasks: file.yml`, or `import_playbook: file.yml`.",
+    )
+    run: Script = Field(default=(), description="The benchmark; its stdout holds the metrics. Items as in `setup`.")
+    teardown: Script = Field(default=(), description="Cleans up; always runs. Items as in `setup`.")
+    handlers: Tasks = Field(
+        default=(),
+        description="Handlers for the `notify` of your own tasks. They run before the next script and at the end.",
+    )
+
+    const_args: ConstArgs = Field(
+        default={},
+        description="Parameters with default values: scalars, or lists of scalars. `$name` and `${name}` in a text "
+        "are replaced by another one of them, or by a global parameter. Globals of the same name replace the value.",
+    )
+    required_args: Names = Field(default=(), description="Parameters that a global or a tunable must give.")
+    tunable_params: Names | None = Field(
+        default=None,
+        description="Groups of tunables that this environment uses; `$name` selects the groups that the global "
+        "`tunable_params_map` lists under that name. Default: every group of `tunables` in this file (in a file of "
+        "mlos_bench's form: none).",
+    )
+    tunables: GroupsField = Field(
+        default_factory=TunableGroups, description="Tunable parameters, in the format of mlos_bench."
+    )
+    host_params: HostParams = Field(
+        default={},
+        description="Parameters that have a value of their own for each host: parameter to the host's variable in the "
+        "inventory. Scripts get them like any other, by `shell_env_params`.",
+    )
+    shell_env_params: Names = Field(
+        default=(),
+        description="Parameters that the scripts get as environment variables. Characters other than ASCII letters, "
+        "digits and `_` become `_` in the variable's name.",
+    )
+    shell_env_params_rename: Renames = Field(
+        default={}, description="More exports, under names of your own: environment variable to parameter."
+    )
+    vars_params: Names = Field(
+        default=(),
+        description="Parameters that Ansible tasks get as variables of the same names, besides `ansible_env_params`; "
+        "`*` selects all whose names are valid variables.",
+    )
+    secret_params: Secrets = Field(
+        default={},
+        description="Parameters that must not appear in any process list, playbook, event, log or store. A list of "
+        "names, or a mapping of names to the source of the value: `{env: VARIABLE}` or `{file: path}` on the "
+        "controller, or null for a value that is given like any other parameter.",
+    )
+    experiment_id: str | None = Field(default=None, description="Default of the parameter `experiment_id`.")
+
+    results_stdout_pattern: str | None = Field(
+        default=None,
+        description="Regular expression for the metrics in the stdout of `run`, with MULTILINE: either two groups, "
+        "a metric's name and its value, or named groups, one for each metric.",
+    )
+    results_json: bool = Field(
+        default=False,
+        description="Whether the last line of the stdout of `run` is a JSON object of metrics. Together with a "
+        "pattern, both are read; JSON overrides equal names.",
+    )
+    required_metrics: Names = Field(default=(), description="Metrics without which a run has failed.")
+
+    aggregate: Aggregate = Field(
+        default={},
+        description="How metrics of several hosts become one: metric, or a pattern as `latency_*`, to sum, mean, "
+        "median, min, max, p0 to p99.9, stdev, cv, count, harmonic_mean or geometric_mean. Default: mean.",
+    )
+    per_host_metrics: bool = Field(
+        default=False, description="Whether the metrics of a group include `metric{host}` of each host."
+    )
+    success: SuccessField = Field(
+        default=Success(),
+        description="How many hosts must succeed: all, any, majority, {at_least: 3} or {fraction: 0.9}.",
+    )
+    max_unreachable: Share = Field(
+        default=None,
+        description="How many hosts, or what share of them such as `10%`, may be unreachable and do not count then. "
+        "Default: an unreachable host has failed.",
+    )
+    on_host_failure: Literal["continue", "stop"] = Field(
+        default="continue", description="Whether setup and run continue on the other hosts when a host fails."
+    )
+    retries: NotNegative = Field(default=0, description="How often a phase is retried on hosts of `retry_on`.")
+    retry_on: RetryOn = Field(
+        default=(Kind.UNREACHABLE, Kind.AUTH), description="The outcome kinds after which a host is retried."
+    )
+    forks: Positive | None = Field(default=None, description="Hosts handled at once. Default: all, up to 50.")
+    serial: Serial = Field(default=(), description="Ansible's `serial`: handle the hosts in batches.")
+    order: Order | None = Field(default=None, description="Ansible's `order`: the order of the hosts.")
+
+    start: Literal["when_ready", "together"] = Field(
+        default="when_ready",
+        description="`together`: the last script of run is staged on every host and starts on all of them at the same "
+        "time, whatever `forks` is. A script with `hosts` may set this for itself.",
+    )
+    telemetry: Probes = Field(
+        default=(),
+        description="What to sample on the hosts while `run` runs. Items with `command`, `pattern` and `every`; "
+        "without a command: CPU, memory, disks and network. true samples those each second.",
+    )
+    assertions: AssertionsField = Field(
+        default=(),
+        alias="assert",
+        description="Comparisons that metrics must satisfy, for CI: metric to one comparison or a list, such as "
+        "`>= 1000`, `<= 12 ms`, `>= 0.95 * baseline`, `<= baseline + 5%`.",
+    )
+    baseline: NonEmpty | None = Field(
+        default=None,
+        description="The source of `baseline` in `assert`: a JSON file, relative to this one, the directory of a "
+        "bundle, or trials of the store, named as for `compare`.",
+    )
+
+    timeouts: Timeouts = Field(default=Timeouts(), description="Deadlines.")
+    fail_fast: bool = Field(
+        default=False,
+        description="Whether a script stops at its first failing line. If not, as in mlos_bench, the lines are one "
+        "script whose last command determines the exit status.",
+    )
+    shell: NonEmpty = Field(default="bash", description="The shell for the scripts: a name or a path on the hosts.")
+    keep_running: PhaseNames = Field(
+        default=("setup",), description="Phases whose background processes continue to run after the phase."
+    )
+    reboot: PhaseNames = Field(default=(), description="Phases whose scripts may reboot their host.")
+
+    become: bool = Field(default=False, description="Whether to become another user on the hosts.")
+    become_user: NonEmpty | None = Field(default=None, description="The user to become. Ansible's default is root.")
+    become_method: NonEmpty | None = Field(default=None, description="How to become that user: sudo, su, …")
+    gather_facts: bool = Field(default=False, description="Whether Ansible gathers facts first, for your own tasks.")
+
+    wait_boot: bool = Field(default=False, description="Whether setup starts the hosts, if it can, and waits for them.")
+    start_host: Tasks = Field(default=(), description="Ansible tasks, run on the controller, that start a host.")
+    stop_host: Tasks = Field(default=(), description="Ansible tasks, run on the controller, that stop a host.")
+    restart_host: Tasks = Field(default=(), description="Ansible tasks, run on the controller, that restart a host.")

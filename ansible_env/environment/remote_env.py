@@ -59,7 +59,7 @@ class RemoteEnv:
             env.teardown()
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the public arguments, by keyword only
         self,
         *,
         config: EnvironmentConfig | Mapping[str, Any],

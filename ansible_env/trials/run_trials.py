@@ -16,7 +16,7 @@ from ansible_env.trials.schedule import PlannedTrials, numbered, plan
 __all__ = ["run_trials"]
 
 
-def run_trials(
+def run_trials(  # noqa: PLR0913 - the public arguments, by keyword only
     env: RemoteEnv,
     trials: Iterable[Mapping[str, Any]],
     *,

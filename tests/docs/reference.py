@@ -105,7 +105,7 @@ def _kind(of: Mapping[str, Any]) -> str:
     return _text(", or ".join(dict.fromkeys(_kinds(of))))
 
 
-def _kinds(of: Mapping[str, Any]) -> Iterator[str]:
+def _kinds(of: Mapping[str, Any]) -> Iterator[str]:  # noqa: C901 - one branch for each form of a schema
     """Yield what a value may be, in words."""
     if "$ref" in of:
         yield _NAMES[of["$ref"].rpartition("/")[2]]

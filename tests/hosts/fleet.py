@@ -37,7 +37,7 @@ class Hosts:
     the current user, and what needs more raises `NeedsRoot`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is an option of the test hosts
         self,
         n: int | Sequence[HostSpec] = 3,
         *,

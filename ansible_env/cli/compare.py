@@ -83,7 +83,7 @@ def _succeeded(trials: Sequence[StoredTrial], name: str) -> list[StoredTrial]:
     if not good:
         raise ConfigError(Problem("none of these trials has succeeded", name))
     if len(good) < len(trials):
-        console.say_error(f"{name}: {plural(len(trials) - len(good), 'trial')} did not succeed and are not counted")
+        console.say_error(f"{name}: {plural(len(trials) - len(good), 'trial')} did not succeed: not counted")
     return good
 
 

@@ -35,6 +35,13 @@ def _another(experiment: str, trial: Trial, fields: Mapping[str, Any]) -> Trial:
     return replace(trial, **{**own, **fields})
 
 
+def scored(scores: Iterable[float], *, kind: Kind = Kind.OK, **metrics: Any) -> Trial:
+    """Return a trial with a host for each score; further metrics are the same on all hosts."""
+    hosts = [HostResult(f"h{n}", kind, metrics={"score": s, **metrics}) for n, s in enumerate(scores, 1)]
+    run = phase_result("run", hosts)
+    return Trial("x", status=run.status, phases={"run": run})
+
+
 def made_up(number: int, hosts: int, metrics: int) -> Trial:
     """Return a trial with three phases; its metrics depend on its parameters, with some noise."""
     random = Random(number)

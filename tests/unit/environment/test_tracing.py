@@ -1,23 +1,15 @@
-"""Traces, log records and the file for Prometheus: what they say of a trial."""
+"""Traces and log records: what they say of a trial."""
 
 import logging
-import sys
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
-from xml.etree import ElementTree as ET
 
 import pytest
-import yaml
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from prometheus_client.parser import text_string_to_metric_families
-from typer.testing import CliRunner
 
 from ansible_env import RemoteEnv
-from ansible_env.cli import ansible_call, tracing
-from ansible_env.cli.app import app
 from ansible_env.common import about, get_logger
 from ansible_env.testing import FakeEngine
 
@@ -105,87 +97,3 @@ def test_log_records_say_what_they_are_about(caplog):
         get_logger("ansible_env.x").warning("inside")
     get_logger("ansible_env.x").warning("outside")
     assert [(r.trial, r.host) for r in caplog.records[-2:]] == [("7", ""), ("", "")]
-
-
-# The command
-
-
-@pytest.fixture
-def call(tmp_path, monkeypatch):
-    (tmp_path / "env.yml").write_text(yaml.safe_dump(CONFIG | {"secret_params": []}))
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ANSIBLE_ENV_ARTIFACTS", str(tmp_path / "kept"))
-    monkeypatch.setattr(ansible_call, "make_engine", lambda *_: FakeEngine(["good", "bad"], answer))
-    return lambda *arguments: CliRunner().invoke(app, ["trial", "env.yml", *map(str, arguments)])
-
-
-def test_the_textfile_is_what_prometheus_reads(call, tmp_path):
-    path = tmp_path / "bench.prom"
-    assert call("--prometheus", path, "--trials", 2).exit_code == 1
-    samples = {
-        (s.name, s.labels.get("host", ""), s.labels.get("metric", "")): s.value
-        for family in text_string_to_metric_families(path.read_text())
-        for s in family.samples
-    }
-    assert samples["ansible_env_trial", "", ""] == 2
-    assert samples["ansible_env_trial_success", "", ""] == 0
-    assert samples["ansible_env_host_success", "good", ""] == 1
-    assert samples["ansible_env_host_success", "bad", ""] == 0
-    assert samples["ansible_env_metric", "good", "score"] == 42
-    assert not [key for key in samples if key[2] in ("note", "worst")]
-    assert [p.name for p in tmp_path.glob("bench.prom*")] == ["bench.prom"]
-
-
-def test_junit_has_the_trials_so_far(call, tmp_path):
-    path = tmp_path / "results.xml"
-    assert call("--junit", path, "--trials", 2).exit_code == 1
-    root = ET.parse(path).getroot()
-    assert [suite.get("name") for suite in root] == ["observed trial 1", "observed trial 2"]
-    assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("4", "2", "0")
-    assert {case.get("name") for case in root.iter("testcase")} == {"good", "bad"}
-    refused = call("--junit", "nowhere/x.xml")
-    assert (refused.exit_code, "no such directory" in refused.stderr) == (2, True)
-
-
-@pytest.mark.parametrize(("path", "said"), [("x.txt", "must end with .prom"), ("nowhere/x.prom", "no such directory")])
-def test_a_textfile_that_cannot_be_is_refused(call, path, said):
-    result = call("--prometheus", path)
-    assert result.exit_code == 2
-    assert said in result.stderr
-
-
-@pytest.mark.parametrize(
-    ("env", "kind"),
-    [
-        ({}, ""),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}, "otlp"),
-        ({"OTEL_TRACES_EXPORTER": "console"}, "console"),
-        ({"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_ENDPOINT": "x"}, ""),
-        ({"OTEL_TRACES_EXPORTER": "otlp", "OTEL_SDK_DISABLED": "true"}, ""),
-    ],
-)
-def test_traces_are_sent_where_the_variables_say(monkeypatch, env, kind):
-    for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_EXPORTER", "OTEL_SDK_DISABLED"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in env.items():
-        monkeypatch.setenv(name, value)
-    assert tracing.wanted_exporter() == kind
-
-
-def test_what_is_missing_is_named(call, monkeypatch):
-    for name in ("opentelemetry.sdk.trace", "ansible_env.report.prometheus"):
-        monkeypatch.setitem(sys.modules, name, None)
-        with pytest.raises(ImportError):
-            import_module(name)
-    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
-    result = call()
-    assert result.exit_code == 1  # as ever
-    assert "no traces are sent: pip install 'ansible-env[otel]'" in result.stderr
-    refused = call("--prometheus", "x.prom")
-    assert refused.exit_code == 2
-    assert "ansible-env[prometheus]" in refused.stderr
-
-
-def test_an_exporter_that_is_not_known_is_named(call, monkeypatch):
-    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "zipkin")
-    assert "OTEL_TRACES_EXPORTER is 'zipkin', and not one of otlp, console, none" in call().stderr

@@ -26,7 +26,8 @@ PIP = $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
 IN_VENV = PATH="$(abspath $(BIN)):$$PATH"
 
 # program:Debian package. The tests that want a program are skipped without it.
-PROGRAMS = sshd:openssh-server ssh:openssh-client ip:iproute2 sudo:sudo busybox:busybox unshare:util-linux ps:procps
+PROGRAMS = sshd:openssh-server ssh:openssh-client ip:iproute2 sudo:sudo busybox:busybox unshare:util-linux ps:procps \
+  hostname:hostname
 
 .PHONY: help demo store-scale store-kill test test-fast smoke coverage test-all test-worker molecule bench lint check \
   format venv packages changelog clean

@@ -1,4 +1,4 @@
-"""What a script prints: kept whole on the controller, in part in the result."""
+"""The output of a script: the controller keeps all of it, a result only a part."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from typing import IO
 from urllib.parse import quote
 
 RESULT_LIMIT = 64 * 1024
-"""Bytes of a stream that a result carries: the first quarter and the last three quarters of that."""
+"""Bytes of a stream that a result contains: the first quarter and the last three quarters of that."""
 PIECE = 1024 * 1024
 """Bytes read at a time."""
 IN_MEMORY = 256 * 1024
-"""Bytes of a stream that need no file where nobody wants to read one: it would cost up to a millisecond."""
+"""Bytes of a stream that stay in memory if nobody reads a file: to create one takes up to a millisecond."""
 MASK = b"********"
 
 
 def log_path(directory: Path, host: str, stream: str) -> Path:
-    """Return the file for a host's stdout or stderr; no host name can lead out of the directory."""
+    """Return the file for a host's stdout or stderr. It is in the directory, whatever the host is called."""
     name = quote(host, safe="@:")
     if len(name) > 120:
         name = f"{name[:80]}-{hashlib.sha256(host.encode()).hexdigest()[:16]}"
@@ -30,16 +30,16 @@ def log_path(directory: Path, host: str, stream: str) -> Path:
 
 
 class Masker:
-    """Replaces secrets in a stream, also where one is spread over two pieces."""
+    """Replaces secrets in a stream, also one that is split between two pieces."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
-        found = {secret.encode("utf-8", "surrogateescape") for secret in secrets if secret.strip()}
-        self._secrets = sorted(found, key=len, reverse=True)
+        encoded = {secret.encode("utf-8", "surrogateescape") for secret in secrets if secret.strip()}
+        self._secrets = sorted(encoded, key=len, reverse=True)
         self._pattern = re.compile(b"|".join(map(re.escape, self._secrets))) if self._secrets else None
         self._held = b""
 
     def feed(self, data: bytes, *, last: bool = False) -> bytes:
-        """Return what may be shown by now."""
+        """Return the output that is certain to contain no part of a secret."""
         if self._pattern is None:
             return data
         data = self._held + data
@@ -63,7 +63,7 @@ class Masker:
 
 
 class Stream:
-    """One stream of one script, appended to a log file; without a path, in memory or in a file without a name."""
+    """One stream of one script, appended to a log file. Without a path it is in memory or in an unnamed file."""
 
     def __init__(self, path: Path | None, secrets: Sequence[str]) -> None:
         self.path = path
@@ -81,7 +81,7 @@ class Stream:
         self._file.write(self._masker.feed(data))
 
     def close(self) -> None:
-        """Write what was held back. It can be read after that, too."""
+        """Write what was held back. The stream can still be read."""
         if not self._file.closed:
             self._file.write(self._masker.feed(b"", last=True))
             if self.path is not None:
@@ -93,7 +93,7 @@ class Stream:
         return (self._file.seek(0, 2) if self.path is None else self.path.stat().st_size) - self._start
 
     def pieces(self) -> Iterator[str]:
-        """Yield all that this script printed; bytes that are no UTF-8 become U+FFFD."""
+        """Yield everything this script printed. Bytes that are not UTF-8 become U+FFFD."""
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         with self._read() as file:
             while data := file.read(PIECE):
@@ -101,7 +101,7 @@ class Stream:
         yield decoder.decode(b"", final=True)
 
     def excerpt(self, limit: int = RESULT_LIMIT) -> tuple[str, bool]:
-        """Return the text, or its beginning and end, and whether something was left out."""
+        """Return the text, or its beginning and end if it exceeds `limit` bytes, and whether a part was left out."""
         size = self.size
         with self._read() as file:
             if size <= limit:
@@ -121,7 +121,7 @@ class Stream:
 
 
 class Capture:
-    """Both streams of one script, in files of a directory where there is to be one."""
+    """Both streams of one script, in files of a directory if one is given."""
 
     def __init__(self, directory: Path | None, host: str, secrets: Sequence[str] = (), *, keep: bool = False) -> None:
         """Take where to write, the host, what to mask, and whether the files are kept after the run."""

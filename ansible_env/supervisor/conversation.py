@@ -111,7 +111,7 @@ class Conversation:
                 return reply
 
     def abandon(self) -> None:
-        """End the script and remove its directory, whatever it printed; done once, as well as that goes."""
+        """End the script and remove its directory, without its output. Failures are ignored."""
         allowed, nothing_new = math.ceil(self._script.grace) + 3, 2**60
         payload = stop_payload(
             self._script.directory, self.nonce, "canceled", out=nothing_new, err=nothing_new, wait=allowed
@@ -165,7 +165,7 @@ class Conversation:
             try:
                 self._transport.exchange(payload, ANSWER)
             except Disconnected:
-                if time.monotonic() > begun + ON_ITS_WAY:  # whoever does not answer now will not the next time
+                if time.monotonic() > begun + ON_ITS_WAY:  # a host that did not answer now will not answer again
                     raise
                 self._transport.exchange(payload, ANSWER)
 

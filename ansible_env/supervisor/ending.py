@@ -12,28 +12,30 @@ class Pace:
     """How closely a script is followed."""
 
     tick: int = 1
-    """Seconds between two looks for new output, on the target."""
+    """Seconds after which the target checks again for new output."""
     reconnect: float = 60
-    """Seconds for which a lost connection is tried again."""
+    """Seconds for which a lost connection is retried."""
     settle: float = 0
-    """Seconds after its end for which a script that may restart its host is watched doing so."""
+    """Seconds after its end in which a script that may restart its host has to begin that."""
 
 
 @dataclass(slots=True)
 class Ending:
-    """How a script ended, as far as is known."""
+    """What is known about the end of a script."""
 
     reply: Reply
     started: bool = True
-    """False where the script cannot have been started."""
+    """False if the script cannot have been started."""
     broken: str = ""
-    """Words of the transport that stayed broken until we gave up."""
+    """The error of a transport that stayed broken until we gave up; else empty."""
     reconnects: int = 0
+    """How often the connection was retried."""
     first_boot_id: str = ""
+    """The boot of the host on which the script was started; empty if that is not known."""
     samples: bytes = b""
     """Telemetry, as the target wrote it."""
     stopped: str = ""
-    """`canceled` or `timeout` where we ended the script, or had to leave that to the target."""
+    """The reason if we ended the script or had to leave that to the target, such as `canceled`; else empty."""
 
     @property
     def rebooted(self) -> bool:

@@ -1,4 +1,4 @@
-"""Signals and time limits for whoever waits on a target, raised only where nothing is half done."""
+"""Signals and time limits while a process waits for a target. They interrupt it only where nothing is half done."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from ansible_env.supervisor.transport import Disconnected, Stop
 
 CANCEL_SIGNAL = signal.SIGUSR1
-"""Sent by the engine to a waiting worker to have its script ended."""
+"""The engine sends it to a waiting worker, which then ends its script."""
 _CANCELING = (CANCEL_SIGNAL, signal.SIGTERM, signal.SIGINT)
 
 
@@ -23,13 +23,13 @@ class _Hung(BaseException):
 
 
 class Interrupts:
-    """Turns SIGUSR1, SIGTERM and SIGINT into a `Stop`, and a time limit into `Disconnected`.
+    """Raises `Stop` for SIGUSR1, SIGTERM and SIGINT, and `Disconnected` for a time limit.
 
-    Outside the main thread, where Python takes no signals, it does nothing.
+    Outside the main thread, where Python handles no signals, it does nothing.
     """
 
     def __init__(self, deadline: float | None = None, reason: Callable[[], str] = lambda: "canceled") -> None:
-        """Take the seconds from now after which the script is ended from here too, and what a signal is about."""
+        """Take the seconds after which the script is ended from here, too, and what returns the reason for a signal."""
         self._reason = reason
         self._deadline = math.inf if deadline is None else time.monotonic() + deadline
         self._exposed = False
@@ -52,10 +52,10 @@ class Interrupts:
 
     @contextlib.contextmanager
     def exposed(self, limit: float) -> Iterator[None]:
-        """Let signals and the limit (seconds) interrupt what is done inside.
+        """Allow signals and the limit (seconds) to interrupt the body.
 
         Raises:
-            Stop: a signal came, also if it came earlier; or the deadline passed.
+            Stop: a signal came, now or earlier, or the deadline passed.
             Disconnected: the limit passed.
         """
         if self._pending:

@@ -14,7 +14,7 @@ boot_id() { # b: which boot of the host this is
   [ -r /proc/sys/kernel/random/boot_id ] && read -r b </proc/sys/kernel/random/boot_id
 }
 
-sleep_until_news() { # SECONDS at the most; status 3 where a Perl looked for them, which takes no process for each look
+sleep_until_news() { # SECONDS at the most; status 3 if Perl checked for them, which takes no process for each check
   if [ "$1" -gt "$tick" ]; then
     # shellcheck disable=SC2016
     exec perl -e '
@@ -30,9 +30,9 @@ sleep_until_news() { # SECONDS at the most; status 3 where a Perl looked for the
   exec sleep "$1"
 }
 
-wait_for_news() { # until the end of the script (it wakes us), new output (looked for each $tick s), or $wait s
+wait_for_news() { # until the end of the script (it wakes us), new output (checked each $tick s), or $wait s
   trap ':' USR1
-  look=1 # once in any case, unless the end is near: what was printed since the last answer may be older than w.PID
+  check=1 # once in any case, unless the end is near: what was printed since the last reply may be older than w.PID
   slow=0 s=0
   supervised || return 0
   [ -z "${PERL5OPT-}${PERL_UNICODE-}" ] && command -v perl >/dev/null 2>&1 || slow=1
@@ -46,14 +46,14 @@ wait_for_news() { # until the end of the script (it wakes us), new output (looke
     kill "$!" 2>/dev/null
     [ -s result ] && break
     if [ "$step" -gt "$tick" ]; then
-      look=1
+      check=1
       [ "$r" = 3 ] || { slow=1; continue; }
     fi
     supervised || break
     i=$((i + step))
-    [ -e unended ] || look=0
-    if [ "$look" = 1 ] || ! [ out -ot "w.$$" ] || ! [ err -ot "w.$$" ]; then
-      look=0
+    [ -e unended ] || check=0
+    if [ "$check" = 1 ] || ! [ out -ot "w.$$" ] || ! [ err -ot "w.$$" ]; then
+      check=0
       true >"w.$$"
       has_news && break
     fi
@@ -75,7 +75,7 @@ poll() {
   if [ "$wait" -gt 0 ] && [ "$boot" = "$now_boot" ]; then wait_for_news; fi
   [ -s begin ] && read -r begin <begin
   gone=0
-  [ -s result ] || supervised || gone=1 # before the next look: whoever ends writes the result first
+  [ -s result ] || supervised || gone=1 # before the next check: `run` writes the result before it ends
   if [ -s result ]; then
     no='' ne=''
     . ./result
@@ -90,14 +90,14 @@ poll() {
     [ -e left ] && read -r left <left
   fi
   if [ "$state" != done ] || [ -z "$no" ]; then sizes; fi
-  [ "$((no -= out))" -ge 0 ] || no=0 # a kept process's own doing: it may truncate its stdout
+  [ "$((no -= out))" -ge 0 ] || no=0 # a script may truncate its stdout
   [ "$((ne -= err))" -ge 0 ] || ne=0
   if [ "$ne" -gt "$max" ]; then ne=$max more=1; fi
   if [ "$no" -gt "$max" ]; then no=$max more=1; fi
   pids=
   for p in $left; do pids=$pids,$p; done
-  # What is written here may never arrive, and who finds no directory starts the script anew. So drop it now only
-  # after a short script, where there was hardly time for a connection to break; else let the reader ask for it.
+  # This reply may never arrive, and a reader who finds no directory starts the script again. So remove it now only
+  # after a short script, which left hardly any time for a connection to break. Else the reader asks for it.
   if [ "$state" != done ] || [ "$more" = 1 ] || flag keep || [ "$i" -gt 1 ]; then drop=0; fi
   printf 'ansible_env:%s state=%s rc=%s sig=%s why=%s begin=%s end=%s begin_up=%s end_up=%s boot=%s ' \
     "$nonce" "$state" "$rc" "$sig" "$why" "$begin" "$end" "$begin_up" "$end_up" "$now_boot" &&

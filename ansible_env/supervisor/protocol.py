@@ -1,4 +1,4 @@
-"""What a target answers: one header line, then the new bytes of stdout and of stderr."""
+"""The reply of a target: one header line, then the new bytes of stdout and of stderr."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from ansible_env.errors import AnsibleEnvError
 
 
 class State(enum.Enum):
-    """Where a script stands, as its target says."""
+    """The state of a script, as its target reports it."""
 
     RUNNING = "running"
     DONE = "done"
     LOST = "lost"
-    """The supervisor is gone and left no result: killed, or the host was restarted."""
+    """The supervisor has ended without a result: it was killed, or the host was restarted."""
     GONE = "gone"
     """There is no such run directory."""
     NO_SHELL = "noshell"
-    """The shell that was asked for is not installed."""
+    """The shell of the script is not installed."""
     NO_SETSID = "nosetsid"
     """Neither `setsid` nor perl is installed, so the script could not be detached."""
     ERROR = "error"
-    """The run directory could not be made or written; stderr says why."""
+    """The run directory could not be created or written."""
     NO_SPACE = "nospace"
     """The file system of the run directory is full; nothing was started."""
 
 
 CLOCK_STEP, CLOCK_JITTER = 2.0, 0.05
-"""Seconds by which two clocks may disagree about a duration: before it is said that one was set, and before the one
-that nobody sets is believed. Not every `date` knows fractions, and a busy target may take a while between two looks."""
+"""Seconds by which wall clock and uptime may disagree about a duration. Above the first, the clock was set. Above the
+second, the uptime counts: not every `date` knows fractions, and a busy target reads the two at different times."""
 
 
 NOT_STARTED = frozenset({State.NO_SHELL, State.NO_SETSID, State.ERROR, State.NO_SPACE})
@@ -40,18 +40,18 @@ NOT_STARTED = frozenset({State.NO_SHELL, State.NO_SETSID, State.ERROR, State.NO_
 
 
 class ReplyError(AnsibleEnvError):
-    """The target's answer is not one of ours, or is cut short."""
+    """The target's reply is not in our form, or is cut short."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer of a target."""
+    """One reply of a target."""
 
     state: State
     rc: int | None = None
     """Exit status as the target's shell gives it: 128 + n for signal n."""
     signaled: bool = False
-    """Whether the shell said that a signal ended the script, which distinguishes 137 from `exit 137`."""
+    """Whether a signal ended the script. It distinguishes a SIGKILL from `exit 137`."""
     why: str = ""
     """`timeout`, `canceled` or `over` where the supervisor ended the script for that reason.
 
@@ -71,15 +71,15 @@ class Reply:
     left: tuple[int, ...] = ()
     """Processes that could not be ended (another user's, or stuck in the kernel)."""
     more: bool = False
-    """Whether there is more output than fitted."""
+    """Whether there is more output than fits into one reply."""
     dropped: bool = False
-    """Whether the run directory is removed with this answer."""
+    """Whether the run directory is removed with this reply."""
     out: bytes = b""
     err: bytes = b""
 
 
 def parse_reply(data: bytes, nonce: str) -> Reply:
-    """Read an answer; text before the header (banners, login scripts) is passed over.
+    """Read a reply. Text before the header (banners, login scripts) is skipped.
 
     Raises:
         ReplyError: no header with this nonce, or fewer bytes than it announces.

@@ -1,4 +1,4 @@
-"""What the controller keeps of a script beyond its own life: on which boot it was started, and how it ended."""
+"""Facts about a script that survive the controller: the boot on which it was started, and how it ended."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ class Record:
         self._base = Path(directory) / run_id if directory else None
 
     def result(self) -> dict[str, Any] | None:
-        """Return how the script ended, where that is known."""
+        """Return the task result of the script, None if it is not known."""
         text = self._read(".json")
         return json.loads(text) if text else None
 
     def write_result(self, result: Mapping[str, Any]) -> None:
-        """Keep how the script ended. A script that was never started may be started another time."""
+        """Keep the task result of the script. A script that was not started may start later."""
         if result.get("run_id"):
             self._write(".json", json.dumps(result))
 
     def boot_id(self) -> str:
-        """Return the boot of the host on which the script was started; empty where that is not known."""
+        """Return the boot of the host on which the script was started; empty if that is not known."""
         return self._read(".boot")
 
     def write_boot_id(self, boot_id: str) -> None:

@@ -1,4 +1,4 @@
-"""What the phase task returns for one script on one host: small, whatever the script printed."""
+"""The result of the phase task for one script on one host. It is small, whatever the script printed."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from ansible_env.supervisor.script import Script
 from ansible_env.supervisor.telemetry import Sample
 
 RESULT_VERSION = 1
-"""Of the `ansible_env` mark in a task result, by which the events of our own tasks are known."""
+"""Value of the key `ansible_env` in a task result, which marks the events of our own tasks."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def plain(text: str) -> str:
-    """Return a text without control characters: what a host says may not act on our terminal, or forge events."""
+    """Return a text without control characters, so that a host can neither act on our terminal nor forge events."""
     return _CONTROL.sub("", text)
 
 
 def one_line(metrics: Mapping[str, Value]) -> str:
-    """Return metrics for a person to read."""
+    """Return metrics on one line for a person to read."""
     return plain("  ".join(f"{name}={value}" for name, value in metrics.items()))
 
 
@@ -39,7 +39,7 @@ def refused(kind: Kind, message: str) -> dict[str, Any]:
 
 
 def nothing_to_run() -> dict[str, Any]:
-    """Return the result of a task without a script: the mark that a host got through all tasks before it."""
+    """Return the result of a task without a script. It proves that the host completed all tasks before it."""
     return {**_base(Kind.OK, "nothing to run"), "rc": 0}
 
 
@@ -90,7 +90,7 @@ def task_result(
 def judge_metrics(
     kind: Kind, message: str, stdout: Iterable[str], *, pattern: str | None, json_line: bool, required: Sequence[str]
 ) -> tuple[Kind, str, dict[str, Value]]:
-    """Parse the metrics, and let a success be one only if it has those that it owes."""
+    """Parse the metrics. Without those that are required, a success becomes `metrics_missing`."""
     try:
         metrics = parse(stdout, compile_pattern(str(pattern)) if pattern else None, json_line=json_line)
     except (MetricsParseError, MetricsTimeoutError) as error:
@@ -105,15 +105,15 @@ def judge_metrics(
 def judge_exports(
     kind: Kind, message: str, stdout: Callable[[], Iterable[str]], patterns: Mapping[str, str]
 ) -> tuple[Kind, str, dict[str, str]]:
-    """Find what others need in a script's stdout; a success that lacks some of it is none."""
+    """Find the exports in a script's stdout. Without one of them, a success becomes `metrics_missing`."""
     try:
-        found = find_exports(patterns, stdout)
+        exports = find_exports(patterns, stdout)
     except (MetricsPatternError, MetricsParseError, MetricsTimeoutError) as error:
         return (Kind.METRICS_MISSING if kind is Kind.OK else kind), str(error), {}
-    missing = [name for name in patterns if name not in found]
+    missing = [name for name in patterns if name not in exports]
     if kind is Kind.OK and missing:
-        return Kind.METRICS_MISSING, f"not in the output: {', '.join(missing)}", found
-    return kind, message, found
+        return Kind.METRICS_MISSING, f"not in the output: {', '.join(missing)}", exports
+    return kind, message, exports
 
 
 def _base(kind: Kind, message: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ set +u
 umask 077
 ae_run=$PWD
 
-up() { # ae_u: seconds since the host was started, or of the clock where nobody tells that
+up() { # ae_u: seconds since the host was started, or of the clock where that is not known
   if [ -r /proc/uptime ]; then read -r ae_u ae_x </proc/uptime; else ae_u=$(date +%s); fi
 }
 

@@ -1,7 +1,7 @@
-"""What is sent to a target's `/bin/sh`, over stdin.
+"""The payloads that a target's `/bin/sh` reads from its stdin.
 
-Each payload is one `{ …; }` group: a shell that gets only part of it, because the connection broke, runs none of it.
-Nothing secret is in an argument list; values travel over stdin and lie in a 0600 file until the script has them.
+Each payload is one `{ …; }` group. A shell that receives only a part of it, because the connection broke, runs none of
+it. No argument list contains a secret: values arrive on stdin and are in a 0600 file until the script has read them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ansible_env.supervisor.telemetry import Probe, sampler
 
 
 def _program(name: str) -> str:
-    """Return a program without its comments and indentation: some shells read what is piped to them byte by byte."""
+    """Return a program without comments and indentation: some shells read from a pipe byte by byte."""
     return re.sub(r"^(\s*#.*\n|\s+)|[ \t]+# .*$", "", files(__package__).joinpath(name).read_text("utf-8"), flags=re.M)
 
 
@@ -27,9 +27,9 @@ FAST_SUPERVISOR = _program("supervisor.pl")
 MARKER = "ANSIBLE_ENV_RUN_ID"
 """Environment variable that marks every process of a script."""
 RETENTION = 24 * 3600
-"""Seconds after its deadline for which a run directory waits for somebody to attach, before a later run removes it."""
+"""Seconds after its deadline for which a run directory is kept for `attach`; later runs remove it after that."""
 CHUNK = 4 * 1024 * 1024
-"""Bytes of one stream fetched in one round trip at the most: Ansible's ssh plugin is quadratic in what it reads."""
+"""Largest number of bytes of a stream in one reply: the time of Ansible's ssh plugin is quadratic in it."""
 
 _FIRST = f"_{string.ascii_letters}{string.digits}%+,-./:=@^~"
 
@@ -38,12 +38,12 @@ _ARGUMENT = 16 * 1024
 
 _SETSID = "perl -MPOSIX -e POSIX::setsid();exec@ARGV --"
 _DETACH = "perl -MPOSIX -e fork&&exit;POSIX::setsid();exec@ARGV --"
-"""What `setsid setsid` is: a session leader forks. `&` would not do: what a shell starts so ignores SIGINT for good."""
+"""Does what `setsid setsid` does: a session leader forks. `&` is no replacement: its process would ignore SIGINT."""
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """One script to be run on a target."""
+    """A script to be run on a target."""
 
     text: str = field(repr=False)
     run_id: str
@@ -54,15 +54,15 @@ class Script:
     grace: float = 5
     """Seconds between SIGTERM and SIGKILL."""
     reap: bool = True
-    """End what the script leaves running in its session."""
+    """Whether to end what the script leaves running in its session."""
     hold: int = 0
-    """Seconds that it waits for its release at the most; 0: it starts at once."""
+    """Longest wait for its release, in seconds; 0 to start at once."""
     chdir: str | None = None
     """Directory to start in; the user's home otherwise, as over ssh."""
     unset: Sequence[str] = ()
-    """Variables of the controller that a script on the `local` connection must not inherit."""
+    """Variables of the controller that a script must not inherit over the `local` connection."""
     probes: Sequence[Probe] = ()
-    """What is looked at while the script runs."""
+    """What is sampled while the script runs."""
     base: str = "/tmp"  # noqa: S108 - the directory made in it has a random name and mode 0700
 
     @property
@@ -72,15 +72,15 @@ class Script:
 
 
 def run_directory(base: str, run_id: str) -> str:
-    """Return where a run lives on its target."""
+    """Return the directory of a run on its target."""
     return f"{base.rstrip('/')}/ansible_env.{run_id}"
 
 
 def start_payload(script: Script, nonce: str, *, wait: int, tick: int, chunk: int = CHUNK, drop: bool = True) -> str:
-    """Return what starts a script and waits up to `wait` seconds for it.
+    """Return the payload that starts a script and waits up to `wait` seconds for it.
 
-    Safe to be sent twice: the second one finds the run directory and only waits. Without `drop`, the run directory of a
-    short script is left, too.
+    It may be sent twice: the second one finds the run directory and only waits. Without `drop`, the run directory stays
+    even if the script ends within the wait.
     """
     mark = f"ansible_env_{nonce}"
     poll = f"poll {nonce} 0 0 {wait} {tick} {chunk} {int(drop)}"
@@ -107,12 +107,12 @@ def start_payload(script: Script, nonce: str, *, wait: int, tick: int, chunk: in
 
 
 def poll_payload(directory: str, nonce: str, *, out: int, err: int, wait: int, tick: int, chunk: int = CHUNK) -> str:
-    """Return what waits up to `wait` seconds for news and fetches output from the given offsets."""
+    """Return the payload that waits up to `wait` seconds for news and fetches output from the given offsets."""
     return _guarded(directory, nonce, f'exec /bin/sh "$d/supervisor" poll {nonce} {out} {err} {wait} {tick} {chunk} 0')
 
 
 def stop_payload(directory: str, nonce: str, reason: str, *, out: int, err: int, wait: int) -> str:
-    """Return what ends a script for a reason and waits up to `wait` seconds for its result."""
+    """Return the payload that ends a script for a reason and waits up to `wait` seconds for its result."""
     stop = f'"$d/supervisor" stop {shlex.quote(reason)} </dev/null >/dev/null 2>&1 &'
     return _guarded(
         directory,
@@ -122,26 +122,26 @@ def stop_payload(directory: str, nonce: str, reason: str, *, out: int, err: int,
 
 
 def release_payload(directory: str, nonce: str, at: float) -> str:
-    """Return what lets a staged script start at a time, in seconds since the epoch by the target's clock."""
+    """Return the payload that releases a staged script at a time of the target's clock, in seconds since the epoch."""
     write = f'echo {round(at * 1000)} >"$d/release.new" && mv -f "$d/release.new" "$d/release"'
     say = f"printf 'ansible_env:{nonce} state=%s\\n'"
     return _guarded(directory, nonce, f"if {write}; then {say} running; else {say} nospace; fi")
 
 
 def clock_payload(nonce: str) -> str:
-    """Return what asks for the target's clock."""
+    """Return the payload that asks for the target's clock."""
     return f"{{\nprintf 'ansible_env:{nonce} state=running clock=%s\\n' \"$(date +%s.%N)\"\nexit 0\n}}\n"
 
 
 def drop_payload(directory: str, nonce: str) -> str:
-    """Return what removes a run directory."""
+    """Return the payload that removes a run directory."""
     # Again, should another one whose connection broke have been at it: one's `keep` is in the other's way.
     remove = 'cd / && { rm -rf -- "$d" || rm -rf -- "$d"; }'
     return _guarded(directory, nonce, f"{remove} 2>/dev/null; printf 'ansible_env:{nonce} state=gone\\n'")
 
 
 def samples_payload(directory: str, nonce: str, *, offset: int, chunk: int = CHUNK) -> str:
-    """Return what fetches telemetry from an offset on, as if it were stdout."""
+    """Return the payload that fetches telemetry from an offset on, as if it were stdout."""
     return _guarded(
         directory,
         nonce,
@@ -169,12 +169,12 @@ def _conf(script: Script) -> str:
 
 
 def _go(script: Script) -> str:
-    """Return the few lines that become the script: no name of ours may be among its variables."""
+    """Return the lines that become the script. They leave no variable of ours to it."""
     home = 'cd "${HOME:-/}" 2>/dev/null || cd /'
     start = home if script.chdir is None else f"cd {shlex.quote(script.chdir)} || exit 1"
     env = shlex.quote(f"{script.directory}/env")
     return (
-        # Whoever ends us takes `unended` away and then looks for `pid`: one of the two sees the other.
+        # A process that ends us renames `unended` and then reads `pid`: one of the two sees the other.
         f". ./conf\nprintf '%s\\n' \"$$\" 1<>pid || exit 1\n[ -e unended ] || exit 143\n"
         # From supervisor.pl they are where they belong.
         f'[ "$#" -gt 0 ] || exec >&3 2>&4 3>&- 4>&-\numask "$mask"\n{start}\nunset OLDPWD\n'
@@ -183,7 +183,7 @@ def _go(script: Script) -> str:
 
 
 def _fast(script: Script, nonce: str, poll: str, *, wait: int, tick: int, chunk: int, drop: bool) -> str:
-    """Return what has supervisor.pl do all of it, where there is a Perl that can; else supervisor.sh does."""
+    """Return the part of a start payload that leaves it all to supervisor.pl, if the target has a Perl that can."""
     if script.hold or script.probes or not script.reap:
         return ""
     numbers = f"{_timeout(script)!r} {math.ceil(script.grace)} {nonce} {wait} {tick} {chunk} {int(drop)}"
@@ -216,7 +216,7 @@ def _quote(value: str) -> str:
 
 
 def _first(text: str) -> str:
-    """Return a character to begin a mark with.
+    """Return the first character for the mark that ends a here-document.
 
     dash (0.5.12) drops a byte of a line that begins with the mark's first character and one that is not ASCII.
     """
@@ -225,9 +225,9 @@ def _first(text: str) -> str:
 
 
 def _write(text: str, name: str, mark: str) -> str:
-    """Return what writes a text and, where it has none, a final newline to a file; a command has to follow.
+    """Return the command that writes a text, and a final newline if it has none, to a file. Another has to follow.
 
-    Most shells have `printf` built in, which saves a process. To the others an argument may have 128 KiB (Linux).
+    Most shells have `printf` built in, which saves a process. For the others, an argument may have 128 KiB (Linux).
     """
     end = "" if text.endswith("\n") or not text else "\n"
     if len(text) < _ARGUMENT:

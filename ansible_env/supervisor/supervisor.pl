@@ -29,7 +29,7 @@ sub done { # without Perl's own tidying, which costs each process a fifth of a m
 
 sub pause { select undef, undef, undef, 0.1 }
 
-sub put { # in one write: whoever finds a file not empty finds all of it
+sub put { # in one write: a file that is not empty is complete
   my ($name, $text, $flags) = @_;
   sysopen(my $file, $name, $flags || 01101, 0666) or return 0; # O_WRONLY, O_CREAT, O_TRUNC; 1: over what is there
   length $text ? (syswrite($file, $text) || 0) == length $text : 1;
@@ -149,7 +149,7 @@ sub become { # the script, as `go` does it; comes back where that has to
   while ($exports =~ /\Gexport (\w+)='((?:[^']++|'\\'')*+)'\n/gc) { $env{$1} = $2 }
   return if pos $exports != length $exports;
   put('pid', "$$\n", 1) or exit 1;
-  exit 143 unless -e 'unended'; # whoever ends us takes that away first, and then looks for `pid`
+  exit 143 unless -e 'unended'; # a process that ends us renames that first, and then reads `pid`
   chdir $start or return;
   put("$dir/env", '') or exit 1;
   umask oct $mask;
@@ -159,7 +159,7 @@ sub become { # the script, as `go` does it; comes back where that has to
     ($ENV{$name} = $env{$name}) =~ s/'\\''/'/g;
   }
   { exec $shell, "$dir/script" }
-  exec '/bin/sh', '-c', 'exec "$0" "$1"', $shell, "$dir/script"; # says why not, and with which status
+  exec '/bin/sh', '-c', 'exec "$0" "$1"', $shell, "$dir/script"; # it reports why not, and with which status
 }
 
 sub run {
@@ -206,7 +206,7 @@ sub run {
     for (1 .. $grace * 10 + 30) { last if line('stopped') eq '1'; pause() }
     ($end, $end_up) = (now(0), now(7));
   } elsif (my $session = line('pid')) {
-    # After a short script its pid is the lowest of the session; a full look at /proc costs some ms.
+    # After a short script its pid is the lowest of the session; to read all of /proc takes some ms.
     waitpid supervisor('end'), 0 if alive($session, $end_up - $begin_up < 5 ? $session : 0);
   }
   syswrite $to_life, 'x';

@@ -13,7 +13,7 @@
 # (pid of `run`), pid (the script's session), begin, out, err (what it printed), unended (nobody ends the script yet),
 # ended (it ended by itself), why.REASON (it is being ended), stopped (that is done), left (pids that would not end),
 # result (how it ended), w.PID (a waiter), keep (somebody else reads: do not drop), sampler and samples.N (telemetry),
-# begun (by supervisor.pl), out.p and err.p (pipes), signal (what the shell says of a signal), room (for the result).
+# begun (by supervisor.pl), out.p and err.p (pipes), signal (the shell's message about one), room (for the result).
 #
 # The disk may be full at any time. What has to be recorded then has its room from the start: a file is renamed, or
 # written over in place (`1<>FILE`). `true >FILE` makes a file: where that fails for `: >FILE`, dash exits.
@@ -104,7 +104,7 @@ end_session() {
   signal TERM "$sid"
   signal CONT "$sid"
   seconds
-  i=0 over=$((s + grace)) # by the clock too: with many processes on a loaded host, a look takes long
+  i=0 over=$((s + grace)) # by a clock, too: with many processes on a loaded host, `alive` takes long
   while alive "$sid" && [ "$i" -lt "$((grace * 10))" ] && seconds && [ "$s" -le "$over" ]; do pause; done
   i=0
   while alive "$sid" && [ "$i" -lt 20 ]; do signal KILL "$sid"; pause; done
@@ -142,7 +142,7 @@ sample() { . ./sampler; } # telemetry; in this process group, and ended with it
 
 collect() { # collect FILE DESCRIPTOR: bring what the script prints to a file, or to nowhere
   (
-    trap '' HUP INT QUIT TERM # whoever lives on with the pipe in hand must not lose its reader
+    trap '' HUP INT QUIT TERM # a process that lives on with the pipe must not lose its reader
     exec cat <&"$2" >>"$1" 3>&- 4>&- 5<&- 6<&-
   ) 2>/dev/null &
 }
@@ -151,7 +151,7 @@ collected() { # collected PID: whether a collector has ended, as it does when no
   { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 0
   stat=${stat##*) }
   case $stat in [ZX]*) return 0 ;; S*) ;; *) return 1 ;; esac
-  # It sleeps: for more to read, or in a slow write. Where the kernel does not say, nobody writes for so long.
+  # It sleeps: it waits for more, or for a slow disk. If the kernel does not show which, 0.3 s are taken for the former.
   w=
   { read -r w <"/proc/$1/wchan"; } 2>/dev/null
   case $w in *pipe*) ;; '' | 0) [ "$i" -gt 2 ] ;; *) return 1 ;; esac
@@ -190,7 +190,7 @@ held_time() { # t, u and ms: now, by the clock as it was when the script was sta
   fi
 }
 
-await_release() { # until everybody may start; whoever staged this may be gone
+await_release() { # until all hosts may start; the controller may be gone
   staged=
   now
   if [ -n "$u" ]; then
@@ -214,7 +214,7 @@ await_release() { # until everybody may start; whoever staged this may be gone
 }
 
 run() {
-  echo "$$" >sup || { echo nospace; exit; } # to whoever started us; see script.py
+  echo "$$" >sup || { echo nospace; exit; } # to the shell that started us; see script.py
   exec >/dev/null
   trap ':' HUP INT QUIT USR1
   if [ "$hold" -gt 0 ]; then await_release; fi
@@ -235,7 +235,7 @@ run() {
   else
     exec 3>>out 4>>err
   fi
-  # The shell says on its own stderr that a child was ended by a signal: 137 alone might be `exit 137`.
+  # The shell reports on its own stderr that a signal ended a child: 137 alone might be `exit 137`.
   exec 2<>signal
   # shellcheck disable=SC2086
   $setsid "$sh" ./go </dev/null >/dev/null
@@ -250,14 +250,14 @@ run() {
     now
     end=$t end_up=$u
   elif [ "$reap" = 1 ] && session; then
-    # After a short script its pid is the lowest of the session; a full look at /proc costs some ms.
+    # After a short script its pid is the lowest of the session; to read all of /proc takes some ms.
     from=0
     if [ -n "$u" ] && [ "$((${end_up%.*} - ${begin_up%.*}))" -lt 5 ]; then from=$sid; fi
     if alive "$sid" "$from"; then end_session; fi
   fi
   reason
   printed=
-  trap '' TERM # for who reads on, too
+  trap '' TERM # inherited by what reads on
   if [ -n "$c1" ]; then # what counts is what was printed until now
     i=0 n=0
     while ! { collected "$c1" && collected "$c2"; } && [ "$i" -lt 50 ]; do [ "$((n += 1))" -lt 100 ] || pause; done
@@ -271,8 +271,7 @@ run() {
   case $x in *[!0]*) sig=1 ;; esac
   left=
   [ -e left ] && read -r left <left
-  # One write of less than a page: whoever finds the file not empty finds all of it. What is left of `room` behind it is
-  # a comment.
+  # One write of less than a page: a file that is not empty is complete. The rest of `room` behind it is a comment.
   text="rc=$rc
 sig=$sig
 why=$why

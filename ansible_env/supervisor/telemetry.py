@@ -1,8 +1,8 @@
-"""Telemetry: what is looked at on a target, again and again, while a script runs there.
+"""Telemetry: samples that are taken on a target at intervals while a script runs there.
 
-The supervisor starts the sampler beside the script and ends it with it (supervisor.sh). Samples lie in the run
-directory until the script has ended, and are fetched then: nothing is sent while something is measured. A look at /proc
-is made with builtins of the shell alone; the one process for it is the `sleep` until the next.
+The supervisor starts the sampler beside the script and ends it with it (supervisor.sh). The samples stay in the run
+directory until the script has ended and are fetched then: nothing is sent during a measurement. A sample of /proc uses
+builtins of the shell only; its one process is the `sleep` until the next.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from ansible_env.results.metrics.pattern import compile_pattern
 
 SAMPLER = re.sub(r"^\s*#.*\n", "", files(__package__).joinpath("sampler.sh").read_text("utf-8"), flags=re.MULTILINE)
 LIMIT = 100_000
-"""Values that a result may carry; of more, every n-th sample is kept."""
+"""Largest number of values in a result; of more, every n-th sample is kept."""
 SECTOR = 512
-"""Bytes: the unit of /proc/diskstats, whatever the disk's own is (Documentation/admin-guide/iostats.rst)."""
+"""Bytes: the unit of /proc/diskstats on every disk (Documentation/admin-guide/iostats.rst)."""
 
 Sample = tuple[datetime, str, Value]
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One thing to be looked at."""
+    """One source of samples."""
 
     every: float = 1.0
-    """Seconds between two looks."""
+    """Seconds between two samples."""
     command: str | None = None
-    """Shell text; without it, cpu, memory, disks and network, from /proc."""
+    """Shell text; without it, /proc is read for CPU, memory, disks and network."""
     pattern: str | None = None
-    """What finds metrics in the command's stdout, as `results_stdout_pattern`."""
+    """Pattern for metrics in the command's stdout, as `results_stdout_pattern`."""
 
 
 def probes_of(items: Iterable[Mapping[str, Any]]) -> tuple[Probe, ...]:
-    """Return the probes that a task's argument stands for.
+    """Return the probes in a task's argument.
 
     Raises:
         ValueError: an item is not one.
@@ -64,7 +64,7 @@ def _probe(item: Mapping[str, Any]) -> Probe:
 
 
 def sampler(probes: Sequence[Probe], *, exports: str, shell: str, mark: str) -> str:
-    """Return what the supervisor sources to take samples: one group, that is read as a whole before it is run."""
+    """Return the shell text that the supervisor sources to take samples: one group, read completely before it runs."""
     lines = [": >sampler", f"ae_mark={shlex.quote(mark)} ae_shell={shlex.quote(shell)}", SAMPLER, exports]
     for number, probe in enumerate(probes):
         what = "system" if probe.command is None else f"probe {shlex.quote(probe.command)}"
@@ -73,11 +73,11 @@ def sampler(probes: Sequence[Probe], *, exports: str, shell: str, mark: str) -> 
 
 
 def read_samples(data: bytes, probes: Sequence[Probe], mark: str) -> list[Sample]:
-    """Return the values in what a sampler has written; what cannot be read is left out."""
+    """Return the values that a sampler has written. Those that cannot be read are left out."""
     if not data:
         return []
     base: tuple[float, float] | None = None
-    found: list[tuple[int, float, str]] = []
+    samples: list[tuple[int, float, str]] = []
     header = re.compile(rf"^@{re.escape(mark)} (\w+) (\S+)(?: (\S+))?$", re.MULTILINE)
     text = data.decode("utf-8", "replace")
     marks = list(header.finditer(text))
@@ -87,7 +87,7 @@ def read_samples(data: bytes, probes: Sequence[Probe], mark: str) -> list[Sample
                 base = float(match[2]), float(match[3])
             else:
                 body = text[match.end() + 1 : after.start() if after else len(text)]
-                found.append((int(match[1]), float(match[2]), body))
+                samples.append((int(match[1]), float(match[2]), body))
         except (TypeError, ValueError):
             continue
     if base is None:
@@ -95,8 +95,8 @@ def read_samples(data: bytes, probes: Sequence[Probe], mark: str) -> list[Sample
     clock, uptime = base
     values: list[Sample] = []
     for number, probe in enumerate(probes):
-        looks = [(clock + up - uptime, body) for which, up, body in found if which == number]
-        values += _system(looks) if probe.command is None else _of_command(looks, probe.pattern or "")
+        bodies = [(clock + up - uptime, body) for which, up, body in samples if which == number]
+        values += _system(bodies) if probe.command is None else _of_command(bodies, probe.pattern or "")
     return _thinned(sorted(values, key=lambda sample: sample[0]))
 
 
@@ -108,9 +108,9 @@ def _thinned(values: list[Sample]) -> list[Sample]:
     return [sample for sample in values if sample[0] in times]
 
 
-def _of_command(looks: Iterable[tuple[float, str]], pattern: str) -> Iterator[Sample]:
+def _of_command(bodies: Iterable[tuple[float, str]], pattern: str) -> Iterator[Sample]:
     compiled = compile_pattern(pattern)
-    for time, body in looks:
+    for time, body in bodies:
         try:
             metrics = parse([body], compiled)
         except (MetricsParseError, MetricsTimeoutError):
@@ -119,9 +119,9 @@ def _of_command(looks: Iterable[tuple[float, str]], pattern: str) -> Iterator[Sa
             yield datetime.fromtimestamp(time, UTC), name, value
 
 
-def _system(looks: Iterable[tuple[float, str]]) -> Iterator[Sample]:
+def _system(bodies: Iterable[tuple[float, str]]) -> Iterator[Sample]:
     before: tuple[float, list[list[int]]] | None = None
-    for time, body in looks:
+    for time, body in bodies:
         try:
             counted = [
                 [int(float(word)) for word in part.split() if word != "cpu"] for part in body.strip().split("|")[:4]
@@ -141,7 +141,7 @@ def _system(looks: Iterable[tuple[float, str]]) -> Iterator[Sample]:
 
 
 def _rates(before: list[list[int]], after: list[list[int]], seconds: float) -> Iterator[tuple[str, float]]:
-    """Yield what happened between two looks. Columns of /proc/stat: user nice system idle iowait irq softirq steal."""
+    """Yield the rates between two samples. Columns of /proc/stat: user nice system idle iowait irq softirq steal."""
     spent = [max(0, late - early) for early, late in zip(before[0][:8], after[0][:8], strict=False)]
     total = sum(spent)
     if total and len(spent) == 8:

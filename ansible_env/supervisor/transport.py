@@ -1,4 +1,4 @@
-"""What carries payloads to a target, and how it fails."""
+"""The protocol of what carries payloads to a target, and how it fails."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ ANSWER = 30
 
 
 class Disconnected(AnsibleEnvError):
-    """The transport broke; what was sent may or may not have arrived."""
+    """The transport broke; the payload may or may not have arrived."""
 
 
 class NeverConnected(Disconnected):
-    """Nothing can have arrived: no connection, no login, or no shell at its end."""
+    """The payload cannot have arrived: no connection, no login, or no shell."""
 
 
 class NoAnswer(Disconnected):
-    """The far end has ended, and none of our words came: there may be no shell, or somebody killed it."""
+    """The command on the target ended without a reply: there is no shell, or somebody killed it."""
 
 
 class Stop(BaseException):
@@ -44,15 +44,15 @@ class Transport(Protocol):
         """Return what the shell printed.
 
         Raises:
-            NeverConnected: nothing arrived.
-            NoAnswer: nothing of ours came back.
-            Disconnected: it is not known what arrived; also after `limit` seconds.
+            NeverConnected: the payload did not arrive.
+            NoAnswer: the command ended without a reply.
+            Disconnected: it is not known whether the payload arrived; also after `limit` seconds.
             Stop: the script is to be ended.
         """
         ...
 
     def pause(self, seconds: float) -> None:
-        """Do nothing for a while.
+        """Wait.
 
         Raises:
             Stop: the script is to be ended.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 ENGINE_RUN = "ANSIBLE_ENV_ENGINE_RUN"
-"""The run: every local process of it can be told by this."""
+"""The run: this marks every local process of it."""
 OWNER = "ANSIBLE_ENV_OWNER"
 """The process that the run belongs to, as `owner.Owner` writes it."""
 PRIVATE_DIR = "ANSIBLE_ENV_PRIVATE_DIR"

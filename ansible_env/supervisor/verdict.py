@@ -1,4 +1,4 @@
-"""From how a script ended to the kind of outcome, and one sentence about it."""
+"""The outcome kind of an ending, and one sentence about it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _FAULTS = {
         "somebody killed the process on the host that keeps what the script prints, and output was lost",
     ),
 }
-"""What the supervisor says of itself."""
+"""Reasons that are faults of the target, with their kind and message."""
 
 
 def verdict(ending: Ending, script: Script, *, may_reboot: bool = False, attached: bool = False) -> tuple[Kind, str]:
-    """Return what an ending means. A reason to end it given in time goes before the exit status that came of it."""
+    """Return the outcome of an ending. A reason to end the script, given in time, precedes its exit status."""
     reply = ending.reply
     if reply.state in NOT_STARTED:
         return _not_started(reply.state, script)
@@ -42,13 +42,13 @@ def verdict(ending: Ending, script: Script, *, may_reboot: bool = False, attache
 
 
 def unreachable(text: str) -> tuple[Kind, str]:
-    """Say what it means that a host could not be reached at all."""
+    """Return the outcome of a host that could not be reached at all."""
     kind = connection_kind(text)
     return kind, f"{_first_line(text)} ({connection_hint(text)})"
 
 
 def _done(ending: Ending, script: Script) -> tuple[Kind, str]:
-    """Return what a result means that the supervisor has written."""
+    """Return the outcome of a script whose supervisor has written a result."""
     reply = ending.reply
     if ending.broken:
         return connection_kind(ending.broken), f"the host did not come back after the script ({ending.broken})"
@@ -66,7 +66,7 @@ def _done(ending: Ending, script: Script) -> tuple[Kind, str]:
 
 
 def _ended(why: str, ending: Ending, script: Script) -> tuple[Kind, str]:
-    """Return what it means that the script was ended for a reason of ours."""
+    """Return the outcome of a script that was ended for a reason of ours."""
     if why == "timeout":
         return Kind.TIMEOUT, f"ended at its deadline of {script.timeout:g} s{_rest(ending)}"
     return Kind.CANCELED, f"canceled{_rest(ending)}"
@@ -83,7 +83,7 @@ def _not_started(state: State, script: Script) -> tuple[Kind, str]:
 
 
 def _rest(ending: Ending) -> str:
-    """Say what is still running, where something is."""
+    """Return the end of a sentence that names what is still running, if anything is."""
     if ending.reply.left:
         return f"; these processes could not be ended: {', '.join(map(str, ending.reply.left))}"
     if ending.reply.state is State.RUNNING or ending.broken:

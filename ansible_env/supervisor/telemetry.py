@@ -65,7 +65,7 @@ def _probe(item: Mapping[str, Any]) -> Probe:
 
 def sampler(probes: Sequence[Probe], *, exports: str, shell: str, mark: str) -> str:
     """Return the shell text that the supervisor sources to take samples: one group, read completely before it runs."""
-    lines = [": >sampler", f"ae_mark={shlex.quote(mark)} ae_shell={shlex.quote(shell)}", SAMPLER, exports]
+    lines = ["true >sampler", f"ae_mark={shlex.quote(mark)} ae_shell={shlex.quote(shell)}", SAMPLER, exports]
     for number, probe in enumerate(probes):
         what = "system" if probe.command is None else f"probe {shlex.quote(probe.command)}"
         lines.append(f"again {number} {probe.every:g} {what} &")

@@ -35,16 +35,16 @@ class Exit(enum.IntEnum):
 
 EXIT_CODES: dict[Exit, str] = {
     Exit.SUCCEEDED: "succeeded",
-    Exit.FAILED: "failed, be it only the teardown, or Ansible could not be started",
-    Exit.USAGE: "usage or configuration: nothing was run",
-    Exit.ASSERTION: "it succeeded, but something that was asserted of its metrics does not hold",
+    Exit.FAILED: "a phase failed, teardown included, or Ansible could not be started",
+    Exit.USAGE: "wrong usage or configuration: nothing was run",
+    Exit.ASSERTION: "succeeded, but an assertion about the metrics does not hold",
     Exit.UNREACHABLE: "every host that failed could not be reached or logged in to",
     Exit.TIMED_OUT: "timed out",
     Exit.CANCELED: "canceled, by Ctrl-C or SIGTERM",
 }
 
 EPILOG = "Exit codes: " + "; ".join(f"{int(code)} {meaning}" for code, meaning in EXIT_CODES.items()) + ". "
-EPILOG += "Of several trials, the worst one's counts."
+EPILOG += "Of several trials, the worst one counts."
 
 _WORST_FIRST = (
     Exit.CANCELED,
@@ -86,7 +86,7 @@ def exit_of_trial(trial: Trial) -> Exit:
 
 
 def worst_exit(codes: Iterable[Exit]) -> Exit:
-    """Return the exit code that speaks for all of them."""
+    """Return the worst of several exit codes."""
     found = set(codes)
     return next((code for code in _WORST_FIRST if code in found), Exit.SUCCEEDED)
 

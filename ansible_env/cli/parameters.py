@@ -23,12 +23,12 @@ _TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "o
 
 @dataclass(frozen=True)
 class Values:
-    """What was given, sorted by where it goes."""
+    """The given values: those of tunables, and the other parameters."""
 
     tunables: dict[str, Any] = field(default_factory=dict)
     globals: dict[str, Any] = field(default_factory=dict)
     ignored: tuple[Problem, ...] = ()
-    """Names in a file that this environment does not know; the file may serve others, too."""
+    """Names in a file that this environment does not know: the file may be shared by several environments."""
 
     def __bool__(self) -> bool:
         return bool(self.tunables or self.globals)
@@ -37,7 +37,7 @@ class Values:
         """Return the number of the trial at an index, counted from the given `trial_id` or 1, and its globals.
 
         Raises:
-            ParameterError: the given trial_id cannot be counted on from.
+            ParameterError: there are several trials, and the given trial_id is no number.
         """
         first = self.globals.get("trial_id", 1)
         if isinstance(first, str) and first.isdecimal():
@@ -129,7 +129,7 @@ def _checked(tunable: Tunable, text: str, problems: list[Problem]) -> TunableVal
 
 
 def _as_default(config: EnvironmentConfig, name: str, text: str, problems: list[Problem]) -> Any:
-    """Return a text in the type of the value that it replaces."""
+    """Return a text as the type of the value that it replaces."""
     default = config.const_args.get(name)
     readers: dict[type, tuple[Callable[[str], Any], str]] = {
         bool: (_truth, "true or false"),
@@ -156,7 +156,7 @@ def _truth(text: str) -> bool:
 
 
 def _number(text: str) -> int | float:
-    """Read a number for a whole one: `seconds: 1` in the file does not mean that 0.5 is wrong."""
+    """Read any number where the file has a whole one: `seconds: 1` does not mean that 0.5 is wrong."""
     try:
         return int(text)
     except ValueError:

@@ -43,7 +43,7 @@ class RowOutput(enum.StrEnum):
 
 
 def write(text: str, stream: TextIO | None = None) -> None:
-    """Write to stdout, or another stream, whose reader may have gone (`| head`): the rest goes nowhere then."""
+    """Write to stdout, or another stream, whose reader may be gone (`| head`)."""
     stream = stream or sys.stdout
     try:
         stream.write(text)
@@ -53,7 +53,7 @@ def write(text: str, stream: TextIO | None = None) -> None:
 
 
 def discard_stdout() -> None:
-    """Let everything that is still to be written to stdout go nowhere."""
+    """Discard everything that is written to stdout from now on."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())
     os.close(null)

@@ -56,9 +56,10 @@ test-fast: venv ## a first pass while you edit: ruff, the tests without Ansible,
 smoke: venv packages ## some tests through all layers on the newest ansible-core; `make test` includes them
 	$(BIN)/nox -s smoke -- $(PYTEST_ARGS)
 
-coverage: venv packages ## all tests, with the lines that they run, also in the processes that they start
+coverage: venv packages ## the share of lines and branches that the tests run, also in started processes
 	@rm -f .coverage .coverage.*
-	$(IN_VENV) ANSIBLE_ENV_PASS='COVERAGE_*' coverage run -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+	@# A few tests measure times or count files, and fail under coverage. `make test` judges the tests.
+	-$(IN_VENV) ANSIBLE_ENV_PASS='COVERAGE_*' coverage run -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 	@# A process that was killed while it wrote leaves a file that cannot be read.
 	@$(IN_VENV) coverage combine --quiet 2>/dev/null
 	$(IN_VENV) coverage report

@@ -35,6 +35,7 @@ def ansible_env(make_service: MakeService, **config: Any) -> AnsibleEnv:
     )
 
 
+@pytest.mark.root
 @pytest.mark.smoke
 def test_a_group_has_aggregates_and_its_own_hosts(make_service: MakeService) -> None:
     env = ansible_env(

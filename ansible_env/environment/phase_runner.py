@@ -17,6 +17,7 @@ from ansible_env.environment.phase_events import PhaseCall, PhaseEvents
 from ansible_env.environment.stop_on_failure import StopOnFailure
 from ansible_env.environment.target import Target
 from ansible_env.environment.target_hosts import TargetHosts
+from ansible_env.errors import EngineError
 from ansible_env.playbook.playbook import Playbook
 from ansible_env.results.fold.added_hosts import AddedHost, added_hosts, is_censored
 from ansible_env.results.fold.events import left_in_background
@@ -122,7 +123,7 @@ class PhaseRunner:
         due = self._due(playbook)
         if call.journal is not None and key is None:
             key = call.journal.begin_phase(name)
-        if (config.retries or playbook.has_background) and key is None:
+        if key is None:
             key = random.token_hex(16)  # by which a script that runs on is found again, and not started twice
         expected = Expected(
             due or playbook.scripts,
@@ -191,7 +192,8 @@ class PhaseRunner:
         """Remove the results of scripts that are retried, and give the playbook what hosts have exported so far."""
         journal = phase.call.journal
         for path in journal.results(phase.name).glob("*.json") if journal is not None else ():
-            if json.loads(path.read_text(encoding="utf-8")).get("kind") in self._config.retry_on:
+            # Nobody has canceled a phase that is retried: those scripts were ended since nobody followed them any more.
+            if json.loads(path.read_text(encoding="utf-8")).get("kind") in (*self._config.retry_on, Kind.CANCELED):
                 path.unlink()
         if exports := {result.host: result.exports for result in results.values() if result.exports}:
             phase.playbook = phase.playbook.with_exports(exports)
@@ -204,6 +206,7 @@ class PhaseRunner:
         job = self._job(phase, phase.text, hosts, self._hosts.limit if first and not phase.due else ",".join(hosts))
         run = self._target.engine.run(job, listener=phase.stop or phase.events, cancel=phase.cancel)
         events = [*run.events, *self._end_background(phase, run.events)]
+        self._end_unfinished(phase, run.unfinished)
         self._note_added(phase, run.events)
         if (journal := phase.call.journal) is not None:
             hidden = [str(value) for values in phase.call.secrets.values() for value in values.values()]
@@ -242,6 +245,19 @@ class PhaseRunner:
         ended = self._target.engine.run(job, cancel=Cancellation()).events
         # They come after the others, whose numbers they would repeat.
         return [{**event, "counter": 10**9 + index} for index, event in enumerate(ended)]
+
+    def _end_unfinished(self, phase: _Phase, hosts: Sequence[str]) -> None:
+        """End the scripts that nobody follows any more, before anything else is started on their hosts.
+
+        That changes no result: a script without one has failed, for a reason of the controller's.
+        """
+        if hosts:
+            logger.warning("%s: ending the scripts of %s on %s", self._config.name, phase.name, ", ".join(hosts))
+            playbook = phase.playbook.for_ending(background=False).to_yaml()
+            try:
+                self._target.engine.run(self._job(phase, playbook, tuple(hosts), ",".join(hosts)))
+            except EngineError as error:
+                logger.warning("%s: the scripts could not be ended: %s", self._config.name, error)
 
     def ask(self, playbook: Playbook, timeout: float) -> dict[str, str]:
         """Run a playbook of one script that nobody follows and nothing is kept of; return its output, by host."""

@@ -10,6 +10,9 @@ from typing import Any
 from ansible_env.playbook.yaml_text import to_yaml, unsafe
 from ansible_env.results.fold.events import PHASE_TASK
 
+STOPPING = ("any_errors_fatal", "max_fail_percentage", "serial")
+"""Keywords of a play by which the failure of one host keeps another one from its tasks."""
+
 
 @dataclass(frozen=True, slots=True)
 class HostTasks:
@@ -45,12 +48,17 @@ class Playbook:
         """Whether the phase starts scripts in the background."""
         return any(task.get(PHASE_TASK, {}).get("background") for play in self.plays for task in play.get("tasks", ()))
 
-    def for_ending(self) -> Playbook:
-        """Return the playbook that ends the background scripts of an incomplete phase."""
+    def for_ending(self, *, background: bool = True) -> Playbook:
+        """Return the playbook that ends the background scripts of an incomplete phase, or all of its scripts.
+
+        A host goes through all of its tasks, whatever comes of one: each script has to be ended.
+        """
+        wanted = _is_following if background else _is_awaiting
         plays = [
-            {**play, "gather_facts": False, "tasks": [_attaching(task, end=True) for task in tasks]}
+            {key: value for key, value in play.items() if key not in STOPPING}
+            | {"gather_facts": False, "tasks": [_ending(task, keep=background) for task in tasks]}
             for play in self.plays
-            if (tasks := [task for task in play.get("tasks", ()) if _is_following(task)])
+            if (tasks := [task for task in play.get("tasks", ()) if wanted(task)])
         ]
         return replace(self, plays=tuple(plays))
 
@@ -64,8 +72,7 @@ class Playbook:
         for play in self.plays:
             if "tasks" not in play:
                 continue  # an imported playbook
-            scripts = [task for task in play["tasks"] if "script" in task.get(PHASE_TASK, ())]
-            tasks = [_attaching(task) for task in scripts if not task[PHASE_TASK].get("background")]
+            tasks = [_attaching(task) for task in play["tasks"] if _is_awaiting(task)]
             if tasks or not self.has_background:
                 plays.append({**play, "gather_facts": False, "tasks": tasks})
         host_tasks = tuple(replace(each, scripts=each.scripts - each.started, started=0) for each in self.host_tasks)
@@ -96,10 +103,20 @@ def _is_following(task: Mapping[str, Any]) -> bool:
     return "run_id" in arguments and "script" in arguments
 
 
-def _attaching(task: Mapping[str, Any], *, end: bool = False) -> dict[str, Any]:
-    """Return the task that finds a running script by its number and follows or ends it."""
+def _is_awaiting(task: Mapping[str, Any]) -> bool:
+    """Whether a task waits for the end of a script."""
+    arguments = task.get(PHASE_TASK, {})
+    return "script" in arguments and not arguments.get("background")
+
+
+def _attaching(task: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the task that finds a running script by its number and follows it."""
     arguments = {key: value for key, value in task[PHASE_TASK].items() if key != "run_id"}
-    arguments["attach"] = True
-    if end:
-        arguments.setdefault("end", "canceled")
-    return {**task, PHASE_TASK: arguments}
+    return {**task, PHASE_TASK: {**arguments, "attach": True}}
+
+
+def _ending(task: Mapping[str, Any], *, keep: bool) -> dict[str, Any]:
+    """Return the task that finds a running script by its number and cancels it, or `keep`s to another way to end it."""
+    arguments = _attaching(task)[PHASE_TASK]
+    end = arguments.get("end", "canceled") if keep else "canceled"
+    return {**task, "ignore_errors": True, PHASE_TASK: {**arguments, "end": end}}

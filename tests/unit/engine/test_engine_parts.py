@@ -15,6 +15,7 @@ import pytest
 
 from ansible_env.common import Owner
 from ansible_env.engine import leftovers, processes, watch
+from ansible_env.engine.events import Events, unfinished_hosts
 from ansible_env.engine.forkserver.client import NOT_STARTED
 from ansible_env.engine.inventory import Inventory
 from ansible_env.engine.listing import NotStartedError, list_hosts
@@ -55,6 +56,39 @@ def test_an_event_of_the_callers_is_one():
     event.set()
     assert one.requested
     assert other.requested
+
+
+# Events
+
+
+def phase_event(name, host, action="ansible_env.bench.phase", **more):
+    return {"event": name, "event_data": {"host": host, "task_action": action}, **more}
+
+
+def test_hosts_whose_script_gave_no_result():
+    events = [
+        phase_event("runner_on_start", "a"),
+        phase_event("runner_on_start", "b"),
+        phase_event("runner_on_start", "other", "ansible.builtin.command"),
+        phase_event("runner_on_ok", "a"),
+        phase_event("runner_on_start", "a"),
+        phase_event("runner_on_start", "c"),
+        phase_event("runner_on_unreachable", "c"),
+        {"event": "verbose"},
+    ]
+    assert unfinished_hosts(events) == ("b", "a")
+
+
+def test_forged_events_are_dropped(caplog):
+    events = Events()
+    assert events.add({"event": "playbook_on_start", "job_id": events.job_id})
+    assert not events.add({"event": "runner_on_ok", "event_data": {}})
+    assert not events.add({"event": "verbose", "job_id": 5})
+    assert len(caplog.records) == 2
+    assert not events.add({"event": "verbose", "stdout": "ERROR! no such module\n"})
+    assert len(caplog.records) == 2
+    assert (events.complete, len(events.genuine)) == (False, 1)
+    assert events.message() == "ERROR! no such module"
 
 
 # The private directory

@@ -228,6 +228,26 @@ def test_attached_proves_nothing_of_a_task_behind_the_last_script(items):
     assert again.scripts > sum(PHASE_TASK in task for task in again.plays[0]["tasks"])
 
 
+# for_ending()
+
+
+def test_every_script_that_nobody_follows_is_ended():
+    """Whatever comes of one task, a host gets through all of them; and no host stops another."""
+    items = [{"name": "Server", "script": "serve", "background": "until_end"}, "load", TASK, "more"]
+    found = playbook("run", run=items, serial=1)
+    (play,) = found.for_ending(background=False).plays
+    assert [(task[PHASE_TASK]["script"].strip(), task[PHASE_TASK]["step"]) for task in play["tasks"]] == [
+        ("load", 2), ("more", 3), ("serve", 1),
+    ]  # fmt: skip
+    for task in play["tasks"]:
+        assert (task[PHASE_TASK]["attach"], task[PHASE_TASK]["end"]) == (True, "canceled")
+        assert "run_id" not in task[PHASE_TASK]
+        assert task["ignore_errors"] is True
+    assert "serial" in found.plays[0] and "serial" not in play
+    (background,) = found.for_ending().plays[0]["tasks"]
+    assert (background[PHASE_TASK]["script"].strip(), background[PHASE_TASK]["end"]) == ("serve", "over")
+
+
 # Nothing from outside is a template
 
 EVIL = [

@@ -8,10 +8,8 @@ from pathlib import Path
 import yaml
 
 from ansible_env.cli.options import Connection, Place
-from ansible_env.engine.container import ContainerEngine
 from ansible_env.engine.protocol import Engine, Options
-from ansible_env.engine.worker import WorkerEngine
-from ansible_env.environment.remote_env import ENGINES
+from ansible_env.engine.registry import make_engine as make_named_engine
 from ansible_env.errors import ConfigError, Problem
 
 
@@ -26,10 +24,10 @@ def make_engine(place: Place | None = None) -> Engine:
     if image is None and (place.container_engine or place.container_mount):
         raise ConfigError("--container-engine and --container-mount go with --execution-environment")
     if image is None:
-        return WorkerEngine(worker) if worker else ENGINES[place.engine]()
+        return make_named_engine("worker", worker) if worker else make_named_engine(place.engine)
     if worker:
         raise ConfigError("--worker and --execution-environment: Ansible can run in one place only")
-    return ContainerEngine(image, place.container_engine, place.container_mount or ())
+    return make_named_engine("container", image, place.container_engine, place.container_mount or ())
 
 
 def ansible_options(given: Connection) -> Options:

@@ -70,14 +70,6 @@ class ProgressForm(enum.StrEnum):
     PLAIN = "plain"
 
 
-class EngineName(enum.StrEnum):
-    """How ansible-playbook is run."""
-
-    WARM = "warm"
-    COLD = "cold"
-    SESSION = "session"
-
-
 class ContainerEngineName(enum.StrEnum):
     """What runs containers."""
 
@@ -203,15 +195,16 @@ class Place:
     """Where Ansible itself runs: on this machine, at a worker, or in a container."""
 
     engine: Annotated[
-        EngineName,
+        str,
         option(
             "--engine",
             panel=WHERE,
+            metavar="NAME",
             show_default=True,
             help="warm: fork each ansible-playbook from a process that has Ansible loaded; cold: start each anew; "
-            "session: fork each before its phase begins.",
+            "session: fork each before its phase begins. Or the name of another engine that is installed.",
         ),
-    ] = EngineName.WARM
+    ] = "warm"
     worker: Annotated[
         str | None,
         option(

@@ -13,17 +13,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from ansible_env.common import about, get_logger
 from ansible_env.config.fields import PHASES
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.parameters import Tunables
-from ansible_env.engine.cold import ColdEngine
 from ansible_env.engine.inventory import Inventory, Source
 from ansible_env.engine.protocol import Cancellation, Engine, Listener, Options
-from ansible_env.engine.session import SessionEngine
-from ansible_env.engine.warm import WarmEngine
+from ansible_env.engine.registry import make_engine
 from ansible_env.environment.phase_events import PhaseCall
 from ansible_env.environment.phase_runner import PhaseRunner
 from ansible_env.environment.target import Target
@@ -43,7 +41,6 @@ from ansible_env.storage.journal import Journal
 
 logger = get_logger(__name__)
 
-ENGINES = {"warm": WarmEngine, "cold": ColdEngine, "session": SessionEngine}
 
 Telemetry = list[tuple[datetime, str, Any]]
 
@@ -69,7 +66,7 @@ class RemoteEnv:
         inventory: Source | Inventory | Sequence[Source] | None = None,
         limit: str | None = None,
         hosts: Sequence[str] | None = None,
-        engine: Engine | Literal["warm", "cold", "session"] = "warm",
+        engine: Engine | str = "warm",
         options: Options | None = None,
         logs: Path | None = None,
         journal: Journal | None = None,
@@ -105,12 +102,10 @@ class RemoteEnv:
         )
         self.name = name or self.config.name
         self._parameters = TrialParameters(self.config, self.name, global_config, tunables)
-        if isinstance(engine, str) and engine not in ENGINES:
-            raise ConfigError(f"there is no engine {engine!r}: {', '.join(ENGINES)}, or an engine of your own")
         self._own_engine = isinstance(engine, str)
         self._target = Target(
             self.config,
-            ENGINES[engine]() if isinstance(engine, str) else engine,
+            make_engine(engine) if isinstance(engine, str) else engine,
             Inventory.of(inventory),
             limit,
             options or Options(),

@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 
 from ansible_env.engine.inventory import Inventory
 from ansible_env.engine.protocol import Cancellation, Engine, EngineRun, Job, Listener, Options
-from ansible_env.environment.remote_env import ENGINES
+from ansible_env.engine.registry import make_engine
 
 T = TypeVar("T")
 
@@ -107,7 +107,7 @@ class Runtime:
         """Return the engine of a kind: `warm`, `cold` or `session`."""
         with self._lock:
             if kind not in self._engines:
-                self._engines[kind] = CachingEngine(ENGINES[kind]())
+                self._engines[kind] = CachingEngine(make_engine(kind))
             return self._engines[kind]
 
     def submit(self, work: Callable[[Cancellation], T]) -> Execution[T]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ansible_env import Engine, SessionEngine
-from ansible_env.environment.remote_env import ENGINES
+from ansible_env.engine.registry import make_engine
 from tests.faults.bench import Bench
 from tests.hosts import Hosts
 from tests.prepared import ready, spares
@@ -24,7 +24,7 @@ def shared_engine() -> Iterator[MakeEngine]:
 
     def get(kind: str) -> Engine:
         if kind not in engines:
-            engines[kind] = ENGINES[kind]()
+            engines[kind] = make_engine(kind)
         return engines[kind]
 
     yield get

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_env import Engine, RemoteEnv, SessionEngine
-from ansible_env.environment.remote_env import ENGINES
+from ansible_env.engine.registry import make_engine
 from ansible_env.storage.journal import Journal
 from tests.faults.bench import Bench
 from tests.prepared import ready
@@ -76,7 +76,7 @@ def main() -> None:
     job = json.loads(Path(sys.argv[1]).read_text())
     try:
         with (
-            contextlib.closing(ENGINES[job["engine"]]()) as engine,
+            contextlib.closing(make_engine(job["engine"])) as engine,
             RemoteEnv(
                 config=job["config"],
                 engine=prepared(engine),

@@ -6,12 +6,12 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import yaml
+from jinja2 import Environment, PackageLoader
 
 from ansible_env.cli.options import Common, argument, option
 from ansible_env.config.model import EnvironmentConfig
@@ -173,10 +173,9 @@ def inventory_text(answers: Answers) -> str:
 
 
 def _render(template: str, **values: Any) -> str:
-    jinja2 = import_module("jinja2")  # no other command needs it at its start
-    loader = jinja2.PackageLoader("ansible_env.cli")
-    environment = jinja2.Environment(loader=loader, keep_trailing_newline=True, trim_blocks=True)
-    return str(environment.get_template(template).render(values))
+    loader = PackageLoader("ansible_env.cli")
+    environment = Environment(loader=loader, keep_trailing_newline=True, trim_blocks=True)  # noqa: S701 - YAML
+    return environment.get_template(template).render(values)
 
 
 def _scalar(text: str) -> str:

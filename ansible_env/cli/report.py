@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import enum
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
 from ansible_env.cli.options import Common, StoreUrl, argument, option
 from ansible_env.errors import ConfigError, Problem
+from ansible_env.report import collect, html, junit_of, markdown
 from ansible_env.storage.bundle.files import write_whole
 from ansible_env.storage.store import Store
 
@@ -62,14 +61,9 @@ def report(options: ReportOptions) -> str:
     if form is None:
         hint = "call it .html, .xml or .md, or say --format"
         raise ConfigError(Problem("this name does not say which form of report", "-o", options.file, hint=hint))
-    made = import_module("ansible_env.report")  # the templates are needed by no other command
-    with contextlib.closing(Store(options.store)) as store:
-        data = made.collect(store, options.experiment, options.best)
-    text: str = {
-        ReportForm.HTML: made.html,
-        ReportForm.JUNIT: made.junit_of,
-        ReportForm.MARKDOWN: made.markdown,
-    }[form](data)
+    with Store(options.store) as store:
+        data = collect(store, options.experiment, options.best)
+    text = {ReportForm.HTML: html, ReportForm.JUNIT: junit_of, ReportForm.MARKDOWN: markdown}[form](data)
     if options.file is None:
         return text
     write_whole(options.file.expanduser(), text, "-o")

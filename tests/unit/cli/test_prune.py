@@ -16,7 +16,7 @@ from ansible_env.storage.bundle.bundle import Bundle
 from ansible_env.storage.bundle.origin import Origin
 from ansible_env.storage.database.records import Sample
 from ansible_env.storage.store import Store, schema
-from tests.unit.cli.test_results import trial
+from tests.made_up import scored
 
 NOW = datetime.now(UTC)
 
@@ -35,7 +35,7 @@ def kept(tmp_path, monkeypatch):
             (directory.parent / "call.json").write_text("{}")
             began = NOW - timedelta(days=days)
             info = {"request": TrialRequest(score), "started": began, "directory": directory}
-            made = replace(trial([score]), uid=f"{experiment}-{days}-{score}", experiment=experiment, **info)
+            made = replace(scored([score]), uid=f"{experiment}-{days}-{score}", experiment=experiment, **info)
             Bundle.create(origin, made).write_result({"made": "up"})
             if finished:
                 store.add_trial(made, telemetry=[Sample(began, "h1", "load", 1.0)])

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ansible_env import ConfigError, Engine, HostResult, Kind, ParameterError, RemoteEnv, Status
-from ansible_env.config.parameters import MAX_ENV_BYTES
+from ansible_env.config.shell_env import MAX_ENV_BYTES
 from ansible_env.testing import FakeEngine
 from tests.hosts import Host, Hosts
 

@@ -1,4 +1,4 @@
-"""Rules for text and names that a shell gets."""
+"""Rules for text and names that a shell gets, and descriptions of values for messages."""
 
 from __future__ import annotations
 

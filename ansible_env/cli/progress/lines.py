@@ -44,9 +44,9 @@ class Progress(TrialObserver):
         self._remaining = RemainingTime(trials, time.monotonic())
         self._lock = threading.Lock()
 
-    def note(self, text: str, *, phase: str = "") -> None:
-        """Show another message."""
-        self._write([self._line(phase, visible(text))])
+    def note(self, text: str) -> None:
+        """Show a message."""
+        self._write([self._line("", visible(text))])
 
     def start(self) -> None:
         """Start the live view, if this is one."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from ansible_env.cli.options import Connection, Place
+from ansible_env.cli.passwords import ask_passwords
 from ansible_env.engine.protocol import Engine, Options
 from ansible_env.engine.registry import make_engine as make_named_engine
 from ansible_env.errors import ConfigError, Problem
@@ -31,18 +32,17 @@ def make_engine(place: Place | None = None) -> Engine:
 
 
 def ansible_options(given: Connection) -> Options:
-    """Return the options for the engine.
-
-    Paths become absolute: ansible-playbook is not started in this directory.
+    """Return the options for the engine; ask for passwords that it needs and that are in no file.
 
     Raises:
-        ConfigError: a file does not exist, or extra variables cannot be read.
+        ConfigError: a file does not exist, extra variables cannot be read, or there is no terminal to ask on.
     """
     problems: list[Problem] = []
     arguments = [*_flags(given), *_files(given, problems), *_extra_vars(given.extra_vars or [], problems)]
     if problems:
         raise ConfigError(problems)
-    return Options(forks=given.forks, verbosity=max(0, given.verbose - 1), arguments=tuple(arguments))
+    options = Options(forks=given.forks, verbosity=max(0, given.verbose - 1), arguments=tuple(arguments))
+    return ask_passwords(given, options)
 
 
 def _flags(given: Connection) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fnmatch
 import json
+import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,7 @@ from ansible_env.cli.parameters import Values, given_values
 from ansible_env.cli.trial_output import Writer
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.text import nearest
+from ansible_env.engine.ansible_cfg import working_directory
 from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.report.formatting import some
@@ -88,7 +90,16 @@ class Call:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise _not_writable(self.directory, error) from error
-        write_private(self.directory / CALL_FILE, to_json(_saved(self.options, self.phases), indent=2) + "\n")
+        write_private(self.directory / CALL_FILE, to_json(self._saved(), indent=2) + "\n")
+
+    def _saved(self) -> dict[str, Any]:
+        """Return what must be known to repeat the call, with absolute paths."""
+        data = asdict(self.options)
+        data["inventory"] = list(self.env.inventory.sources) or None
+        data |= {name: data[name] and _absolute(data[name]) for name in _PATHS}
+        data |= {name: [_absolute(path) for path in data[name] or []] for name in _PATH_LISTS}
+        data["store"] = self.options.store and without_password(self.options.store)
+        return {"options": data, "phases": self.phases, "directory": str(working_directory())}
 
     def close(self) -> None:
         """Write the rest of the results, and show where they are."""
@@ -128,6 +139,8 @@ def open_call(
     )
     stack.enter_context(env)
     env.assign(values.tunables, values.for_trial(0, trials)[1])
+    if not options.quiet:
+        console.say_error(f"inventory: {env.inventory}")
     check_followed(options.follow or (), env.hosts)
     place = directory or options.artifacts
     place = (place.expanduser() if place else new_call(env.experiment)).absolute()
@@ -179,24 +192,14 @@ def _not_writable(path: Path, error: OSError) -> ConfigError:
 # The file of a call
 
 
-def _saved(options: Running, phases: tuple[str, ...]) -> dict[str, Any]:
-    """Return what must be known to repeat a call, with absolute paths."""
-    data = asdict(options)
-    data["inventory"] = [
-        source if "," in source else str(_absolute(Path(source))) for source in options.inventory or []
-    ] or None
-    data |= {name: data[name] and _absolute(data[name]) for name in _PATHS}
-    data |= {name: [_absolute(path) for path in data[name] or []] for name in _PATH_LISTS}
-    data["store"] = options.store and without_password(options.store)
-    return {"options": data, "phases": phases}
-
-
 def _absolute(path: Path) -> Path:
     return path.expanduser().absolute()
 
 
 def read_call(path: Path, display: Display) -> tuple[Running, tuple[str, ...]]:
     """Return the options and the phases of a call out of its directory. How results are shown is new.
+
+    The current directory becomes that of the call: relative paths and ansible.cfg are meant from there.
 
     Raises:
         ConfigError: the file of the call cannot be read.
@@ -205,7 +208,10 @@ def read_call(path: Path, display: Display) -> tuple[Running, tuple[str, ...]]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         saved, phases = data["options"], tuple(data["phases"])
-        return _restored(saved, display), phases
+        options = _restored(saved, display)
+        with contextlib.suppress(FileNotFoundError):
+            os.chdir(data["directory"])
+        return options, phases
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(Problem(f"the options of the trial are not known: {error}", file=path)) from error
 
@@ -215,5 +221,6 @@ def _restored(saved: Mapping[str, Any], display: Display) -> Running:
     values = {name: value for name, value in saved.items() if name in known}
     values |= {name: Path(values[name]) for name in _PATHS if values.get(name)}
     values |= {name: [Path(item) for item in values.get(name) or []] for name in _PATH_LISTS}
-    values |= {field.name: getattr(display, field.name) for field in fields(Display)}
+    shown = {field.name: getattr(display, field.name) for field in fields(Display)}
+    values |= {name: _absolute(value) if isinstance(value, Path) else value for name, value in shown.items()}
     return Running(**{**values, "artifacts": None})

@@ -137,7 +137,8 @@ def _all_findings(options: DoctorOptions, stack: contextlib.ExitStack) -> Iterat
             remedy = "ansible-inventory -i INVENTORY --graph shows what Ansible reads"
             yield Finding(Level.FAIL, "inventory", visible(str(text)), remedy)
         return
-    yield Finding(Level.OK, "inventory", f"{plural(len(hosts), 'host')}: {some(hosts, 20)}")
+    found = f"{plural(len(hosts), 'host')}: {some(hosts, 20)}"
+    yield Finding(Level.OK, "inventory", f"{visible(str(env.inventory))}: {found}")
     with env:
         result = env.run_phase("run")
     for host in result.hosts.values():

@@ -127,7 +127,7 @@ class Hosts(Common):
             panel=HOSTS,
             metavar="INVENTORY",
             help="File, directory, script or plugin configuration, or 'host1,host2'. Repeatable. "
-            "Default: this machine.",
+            "Default: that of Ansible's configuration, or this machine.",
         ),
     ] = None
     limit: Annotated[
@@ -159,6 +159,9 @@ class Connection(Hosts):
             help="File with the password for become, or a program that prints it.",
         ),
     ] = None
+    ask_become_pass: Annotated[
+        bool, option("-K", "--ask-become-pass", panel=ANSIBLE, help="Ask for that password, before anything starts.")
+    ] = False
     user: Annotated[str | None, option("-u", "--user", panel=ANSIBLE, metavar="USER", help="Log in as this user.")] = (
         None
     )
@@ -177,6 +180,9 @@ class Connection(Hosts):
             help="File with the password for the login, or a program that prints it.",
         ),
     ] = None
+    ask_pass: Annotated[
+        bool, option("-k", "--ask-pass", panel=ANSIBLE, help="Ask for the password to log in, before anything starts.")
+    ] = False
     ssh_common_args: Annotated[
         str | None, option("--ssh-common-args", panel=ANSIBLE, metavar="ARGS", help="More arguments for ssh.")
     ] = None

@@ -52,6 +52,16 @@ def write_variables(job: Job, private: PrivateDir) -> list[Path]:
     return [private.write_variables(name, values) for name, values in files.items() if values]
 
 
+def password_arguments(options: Options, private: PrivateDir) -> list[str]:
+    """Write the passwords to files that only their owner can read, and return the arguments that name them."""
+    passwords = {"connection": options.connection_password, "become": options.become_password}
+    return [
+        f"--{name}-password-file={private.write(f'env/{name}_password', password)}"
+        for name, password in passwords.items()
+        if password
+    ]
+
+
 def marked_unsafe(value: Any) -> Any:
     """Mark each string in JSON data as not to be templated (ansible/parsing/ajson.py)."""
     if isinstance(value, Mapping):

@@ -10,11 +10,12 @@ from pathlib import Path
 from ansible_env.common import Owner
 from ansible_env.engine import terminal
 from ansible_env.engine.arguments import inventory_arguments, vault_arguments
-from ansible_env.engine.environ import ansible_program, find_config, passed, settings
+from ansible_env.engine.environ import ansible_program, passed, settings, user_config
 from ansible_env.engine.inventory import Inventory
 from ansible_env.engine.leftovers import make_base, remove_base, remove_leftovers, short_temp
 from ansible_env.engine.listing import list_hosts
 from ansible_env.engine.private import PrivateDir
+from ansible_env.engine.prompts import check_prompts
 from ansible_env.engine.protocol import Cancellation, Engine, EngineRun, Job, Listener, Options
 from ansible_env.engine.run import Run
 from ansible_env.supervisor.variables import LOG_DIR, OWNER, RESULTS_DIR, RUN_KEY
@@ -107,8 +108,9 @@ class ColdEngine(Engine):
         self._base = None
 
     def _environment(self, options: Options, run: str, private: PrivateDir, job: Job | None = None) -> dict[str, str]:
-        config = find_config(os.environ, Path.cwd(), options.config_file)
         env = passed(os.environ, options.pass_env)
+        config = user_config(options)
+        check_prompts(config, options, only_inventory=job is None)
         env |= settings(env, config, run=run, private=private.path, sockets=self._directory() / "cp")
         env[OWNER] = Owner.this().to_text()
         if job is not None and job.logs is not None:

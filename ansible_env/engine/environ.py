@@ -6,11 +6,9 @@ variables pass by name. docs/reference/settings.md lists them.
 
 from __future__ import annotations
 
-import configparser
 import fnmatch
 import os
 import shutil
-import stat
 import sys
 import sysconfig
 from collections.abc import Iterable, Mapping
@@ -18,7 +16,10 @@ from pathlib import Path
 
 from ansible_runner.utils import get_callback_dir
 
-from ansible_env.errors import ConfigError, EngineError, Problem
+from ansible_env.engine.ansible_cfg import AnsibleConfig, find_config, working_directory
+from ansible_env.engine.overrides import overrides
+from ansible_env.engine.protocol import Options
+from ansible_env.errors import EngineError
 from ansible_env.supervisor.variables import ENGINE_RUN, PRIVATE_DIR
 
 PASS = (
@@ -71,48 +72,24 @@ def passed(environ: Mapping[str, str], more: Iterable[str] = ()) -> dict[str, st
     return {name: value for name, value in environ.items() if allowed(name)}
 
 
+def user_config(options: Options) -> AnsibleConfig:
+    """Return the settings that the user has made for Ansible, as far as Ansible may see them.
+
+    Raises:
+        ConfigError: the chosen ansible.cfg does not exist.
+    """
+    environ = passed(os.environ, (*options.pass_env, "ANSIBLE_INVENTORY"))
+    directory = working_directory()
+    return AnsibleConfig(environ, find_config(os.environ, directory, options.config_file), directory)
+
+
 def is_among(name: str, patterns: Iterable[str]) -> bool:
     """Whether a variable is one of those that patterns such as `ANSIBLE_SSH_*` stand for."""
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def find_config(environ: Mapping[str, str], directory: Path, chosen: Path | None = None) -> Path | None:
-    """Return the ansible.cfg that Ansible would use if it were called from a directory.
-
-    The order is Ansible's own: ANSIBLE_CONFIG, ./ansible.cfg (not in a directory that anybody may write to),
-    ~/.ansible.cfg, /etc/ansible/ansible.cfg.
-    https://docs.ansible.com/ansible/latest/reference_appendices/config.html#the-configuration-file
-    """
-    if chosen is not None:
-        path = chosen.expanduser().absolute()
-        if not path.is_file():  # Ansible would look elsewhere, without a word
-            raise ConfigError(Problem("there is no such ansible.cfg", file=path))
-        return path
-    named = environ.get("ANSIBLE_CONFIG")
-    if named:
-        path = Path(named).expanduser().absolute()
-        return path / "ansible.cfg" if path.is_dir() else path
-    here = directory / "ansible.cfg"
-    if here.is_file() and not directory.stat().st_mode & stat.S_IWOTH:
-        return here
-    others = (Path(environ.get("HOME", "/")) / ".ansible.cfg", Path("/etc/ansible/ansible.cfg"))
-    return next((path for path in others if path.is_file()), None)
-
-
-def configured(config: Path | None, sections: Iterable[str], key: str) -> bool:
-    """Whether an ansible.cfg sets something itself, in one of the sections where it may stand."""
-    if config is None:
-        return False
-    parser = configparser.ConfigParser(interpolation=None, strict=False)
-    try:
-        parser.read(config, encoding="utf-8")
-    except (configparser.Error, UnicodeDecodeError):
-        return False  # Ansible will say what is wrong with it
-    return any(parser.has_option(section, key) for section in sections)
-
-
 def settings(
-    environ: Mapping[str, str], config: Path | None, *, run: str, private: Path, sockets: Path
+    environ: Mapping[str, str], config: AnsibleConfig, *, run: str, private: Path, sockets: Path
 ) -> dict[str, str]:
     """Return what we set: what a run needs in any case, and better defaults where nobody has chosen."""
     env = {
@@ -125,21 +102,15 @@ def settings(
         "LANG": "C.UTF-8",
         "LANGUAGE": "C",
         "PYTHONUTF8": "1",
-        "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_LOCAL_TEMP": str(private / "tmp"),
-        "ANSIBLE_LOCALHOST_WARNING": "False",
-        "ANSIBLE_DEPRECATION_WARNINGS": "False",
-        "ANSIBLE_RETRY_FILES_ENABLED": "False",
-        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "True",
-        "ANSIBLE_MODULE_STRICT_UTF8_RESPONSE": "False",
         # As ansible-runner sets them; a fork server has to know them before ansible-runner does.
         "ANSIBLE_STDOUT_CALLBACK": "awx_display",
         "ANSIBLE_CALLBACK_PLUGINS": get_callback_dir(),
         # ansible-runner drops results above 700 kB without a word.
         "MAX_EVENT_RES": "1000000000",
     }
-    if config is not None:
-        env["ANSIBLE_CONFIG"] = str(config)
+    if config.file is not None:
+        env["ANSIBLE_CONFIG"] = str(config.file)
     if len(environ.get("TMPDIR", "")) > LONGEST_TMPDIR:
         env["TMPDIR"] = str(sockets.parent)
     defaults = {
@@ -150,6 +121,6 @@ def settings(
         "ANSIBLE_INVENTORY_ENABLED": (("inventory",), "enable_plugins", INVENTORY_PLUGINS),
     }
     for name, (sections, key, value) in defaults.items():
-        if name not in environ and not configured(config, sections, key):
+        if name not in environ and not config.sets(sections, key):
             env[name] = value
-    return env
+    return env | overrides(config)

@@ -33,6 +33,15 @@ class Inventory:
     """Absolute paths, and host lists as Ansible takes them (`web1,web2` or `web1,`)."""
     data: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     """Inventories as data, in the layout of Ansible's yaml inventory plugin."""
+    origin: str = ""
+    """What names the sources, where the caller did not."""
+
+    def __str__(self) -> str:
+        """Say for people which inventory it is."""
+        if not self.sources and self.data == (LOCALHOST,):
+            return "localhost: neither the call nor Ansible's configuration names an inventory"
+        words = [*self.sources, *("data" for _ in self.data)]
+        return ", ".join(words) + (f" ({self.origin})" if self.origin else "")
 
     @classmethod
     def of(cls, sources: Source | Inventory | Sequence[Source] | None = None) -> Inventory:

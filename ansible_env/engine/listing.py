@@ -7,11 +7,14 @@ import subprocess
 from collections.abc import Mapping, Sequence
 
 from ansible_env.engine import processes
+from ansible_env.engine.ansible_cfg import working_directory
 from ansible_env.engine.forkserver.client import NOT_STARTED
 from ansible_env.errors import EngineError, InventoryError, Problem
 
 LISTING_TIMEOUT = 300
 """Seconds that reading an inventory may take; dynamic ones ask their cloud."""
+_HEADER = re.compile(r"  hosts \((\d+)\):")
+"""What `ansible --list-hosts` prints before the hosts, each on a line of its own."""
 
 
 class NotStartedError(EngineError):
@@ -31,6 +34,7 @@ def list_hosts(
         done = subprocess.run(
             [*command, "--list-hosts", *limited, "--", pattern],
             env=dict(env),
+            cwd=working_directory(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -38,6 +42,7 @@ def list_hosts(
             timeout=LISTING_TIMEOUT,
             check=False,
             preexec_fn=processes.unblocking(),
+            start_new_session=True,  # no terminal to ask on
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise EngineError(f"the inventory could not be read: {error}") from error
@@ -46,12 +51,24 @@ def list_hosts(
         raise NotStartedError(said)
     if done.returncode != 0:
         raise InventoryError(f"the inventory cannot be used: {said or 'Ansible gave no reason'}")
-    hosts = tuple(line.strip() for line in done.stdout.splitlines()[1:] if line.strip())
+    hosts = _listed(done.stdout)
+    if hosts is None:
+        raise EngineError(f"Ansible listed no hosts: {_one_line(done.stdout) or said or 'it printed nothing'}")
     if not hosts:
         where = f" in {', '.join(sources)}" if sources else ""
         within = f" within the limit {limit!r}" if limit else ""
         raise InventoryError(Problem(f"no host matches {pattern!r}{where}{within}", hint=said or None))
     return hosts
+
+
+def _listed(stdout: str) -> tuple[str, ...] | None:
+    """Return the hosts of a list, whatever Ansible or its plugins print before and after; None without a list."""
+    lines = stdout.splitlines()
+    for number, line in enumerate(lines, 1):
+        if match := _HEADER.fullmatch(line):
+            hosts = lines[number : number + int(match[1])]
+            return tuple(host.strip() for host in hosts)
+    return None
 
 
 def _one_line(stderr: str) -> str:

@@ -30,6 +30,10 @@ class Options:
     """An ansible.cfg; found as Ansible finds it from the current directory where it is not given."""
     pass_env: tuple[str, ...] = ()
     """Further environment variables that Ansible may see; `AWS_*` stands for all that begin so."""
+    connection_password: str | None = field(default=None, repr=False)
+    """Password to log in; in no argument list, and in no file but a private one."""
+    become_password: str | None = field(default=None, repr=False)
+    """Password to become another user; kept in the same way."""
 
 
 @dataclass(frozen=True, slots=True)

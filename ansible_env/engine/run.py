@@ -17,7 +17,8 @@ import ansible_runner.interface
 from ansible_runner.exceptions import AnsibleRunnerException
 
 from ansible_env.engine import processes
-from ansible_env.engine.arguments import playbook_arguments, write_variables
+from ansible_env.engine.ansible_cfg import working_directory
+from ansible_env.engine.arguments import password_arguments, playbook_arguments, write_variables
 from ansible_env.engine.events import Events
 from ansible_env.engine.private import PrivateDir
 from ansible_env.engine.protocol import Cancellation, EngineRun, Event, Job, Listener
@@ -57,6 +58,7 @@ class Run:
         playbook = self._private.write_playbook(job.playbook, job.base_dir, job.beside, everything=job.uses_files)
         variables = [*job.options.extra_vars_files, *write_variables(job, self._private)]
         arguments = playbook_arguments(job, job.inventory.arguments(self._private.path / "env"), variables)
+        arguments += password_arguments(job.options, self._private)
         try:
             settings = {
                 "private_data_dir": str(self._private.path),
@@ -73,6 +75,8 @@ class Run:
             self._runner = ansible_runner.interface.init_runner(**{**settings, **self.isolation(env)})
         except (AnsibleRunnerException, OSError, ValueError) as error:
             raise EngineError(f"ansible-runner could not be set up: {error}") from error
+        if not self._runner.config.containerized:
+            self._runner.config.cwd = str(working_directory())  # what relative paths start from
         own = {name: value for name, value in self._runner.config.env.items() if os.environ.get(name) != value}
         own.pop("ANSIBLE_HOST_KEY_CHECKING", None)  # ansible-runner turns it off
         own.pop("ORIGINAL_STDOUT_CALLBACK", None)  # the caller's, which we do not pass

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from ansible_env.engine.ansible_cfg import working_directory
 from ansible_env.engine.forkserver import client
 
 
@@ -46,8 +47,9 @@ class ForkServer:
     def _start(self, listener: int, owner: int, prepared: int, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
         numbers = [str(number) for number in (listener, owner, prepared)]
         with self._log.open("wb") as log:
+            # -P: the current directory is the caller's, and no place for modules
             return subprocess.Popen(
-                [sys.executable, "-m", "ansible_env.engine.forkserver.server", *numbers],
+                [sys.executable, "-P", "-m", "ansible_env.engine.forkserver.server", *numbers],
                 env={
                     **{name: value for name, value in env.items() if name != "ANSIBLE_CALLBACK_PLUGINS"},
                     "ANSIBLE_LOCAL_TEMP": str(self._directory / "tmp"),
@@ -57,7 +59,7 @@ class ForkServer:
                 stderr=log,
                 pass_fds=(listener, owner),
                 start_new_session=True,
-                cwd=self._directory / "tmp",  # an empty path of plugins means here: nothing may lie here
+                cwd=working_directory(),  # what relative paths in Ansible's settings start from
             )
 
     @property
@@ -114,7 +116,7 @@ class ForkServer:
 
 def key_of(env: Mapping[str, str]) -> str:
     """Return what distinguishes environments that need a server each; a changed ansible.cfg is another one."""
-    state = dict(env)
+    state = {**env, "directory": str(working_directory())}
     with contextlib.suppress(OSError, KeyError):
         stat = Path(env["ANSIBLE_CONFIG"]).stat()
         state["ansible.cfg"] = f"{stat.st_mtime_ns} {stat.st_size}"

@@ -1,8 +1,9 @@
 """The pseudo-terminal that ansible-runner reads from.
 
-It differs from pexpect's own in three things. It does not sleep for a tenth of a second after each run. It sends the
-request of a client of the fork server itself, which saves starting that client. A process that it starts blocks no
-signals.
+It differs from pexpect's own in four things. Nobody types there, so what runs on it has an empty standard input and no
+controlling terminal, and Ansible takes its defaults instead of asking. It does not sleep for a tenth of a second after
+each run. It sends the request of a client of the fork server itself, which saves starting that client. A process that
+it starts blocks no signals.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import _socket
 import fcntl
 import os
 import select
+import signal
 import struct
 import termios
 import time
@@ -49,6 +51,7 @@ class _Spawn(pexpect.spawn):  # type: ignore[misc]
             processes.unblock()
             if before is not None:
                 before()
+            _give_up_input()
 
         return super()._spawnpty(args, **{**options, "preexec_fn": prepare})
 
@@ -93,16 +96,30 @@ class _Forked(ptyprocess.PtyProcess):  # type: ignore[misc]
         self._connection.close()
 
 
+def _give_up_input() -> None:
+    """Leave a process a terminal to print to, but none to read from.
+
+    Ansible and ssh ask on the controlling terminal, too. Nobody sees that, and they would wait for ever.
+    """
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the kernel sends it to the leader of the session
+    fcntl.ioctl(0, termios.TIOCNOTTY)
+    signal.signal(signal.SIGHUP, former)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+
+
 def _fork(path: str, arguments: list[str], environ: Mapping[str, str], cwd: str) -> _Forked | None:
     """Return a process that the fork server has forked on a new terminal, or None if it does not answer."""
     master, slave = os.openpty()
+    nothing = os.open(os.devnull, os.O_RDONLY)
     try:
         attributes = termios.tcgetattr(slave)
         attributes[3] &= ~termios.ECHO
         termios.tcsetattr(slave, termios.TCSANOW, attributes)
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         variables = {os.fsencode(name): os.fsencode(value) for name, value in environ.items()}
-        connection = client.request(path, arguments, variables, cwd, [slave] * 3)
+        connection = client.request(path, arguments, variables, cwd, [nothing, slave, slave])
         if not select.select([connection], [], [], START_TIMEOUT)[0] or (pid := client.receive(connection)) < 0:
             connection.close()
             os.close(master)
@@ -112,6 +129,7 @@ def _fork(path: str, arguments: list[str], environ: Mapping[str, str], cwd: str)
         return None
     finally:
         os.close(slave)
+        os.close(nothing)
     return _Forked(pid, master, connection)
 
 

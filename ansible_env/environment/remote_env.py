@@ -19,6 +19,7 @@ from ansible_env.common import about, get_logger
 from ansible_env.config.fields import PHASES
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.parameters import Tunables
+from ansible_env.engine.default_inventory import choose_inventory
 from ansible_env.engine.inventory import Inventory, Source
 from ansible_env.engine.protocol import Cancellation, Engine, Listener, Options
 from ansible_env.engine.registry import make_engine
@@ -82,7 +83,7 @@ class RemoteEnv:
             global_config: parameters from outside; they override only those the environment knows.
             tunables: definitions of tunables besides those of the file; also a TunableGroups of mlos_bench.
             inventory: a file, directory, script or plugin configuration, `host1,host2`, a mapping, or several of
-                these; without one, the controller itself.
+                these; without one, that of Ansible's configuration, or else the controller itself.
             limit: a pattern that limits the hosts further, as --limit.
             hosts: the names of the hosts, where they are known already; the pattern is not looked up then.
             engine: what runs the playbooks: an engine that is shared, or the name of one of its own, which is closed
@@ -106,7 +107,7 @@ class RemoteEnv:
         self._target = Target(
             self.config,
             make_engine(engine) if isinstance(engine, str) else engine,
-            Inventory.of(inventory),
+            choose_inventory(inventory, options or Options()),
             limit,
             options or Options(),
             None if hosts is None else tuple(hosts),
@@ -160,6 +161,11 @@ class RemoteEnv:
             self.finish_trial(error=str(value) if self._explicit and value is not None else "")
         if self._own_engine:
             self._target.engine.close()
+
+    @property
+    def inventory(self) -> Inventory:
+        """The inventory that the hosts are from."""
+        return self._target.inventory
 
     @property
     def hosts(self) -> tuple[str, ...]:

@@ -88,7 +88,16 @@ class Playbook:
 
     def to_yaml(self) -> str:
         """Return the text of the playbook."""
-        return to_yaml(list(self.plays))
+        plays = [
+            {**play, "tasks": [_reported(task) for task in play["tasks"]]} if "tasks" in play else play
+            for play in self.plays
+        ]
+        return to_yaml(plays)
+
+
+def _reported(task: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a task whose result is reported if it is a phase task, also where ansible.cfg sets `no_log`."""
+    return {**task, "no_log": False} if PHASE_TASK in task else task
 
 
 def _with_exports(task: Mapping[str, Any], exports: Mapping[str, Mapping[str, str]]) -> Mapping[str, Any]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import fcntl
 import importlib
 import importlib.util
 import multiprocessing.process
@@ -18,7 +17,6 @@ import signal
 import socket
 import sys
 import tempfile
-import termios
 import types
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -151,8 +149,6 @@ def run(request: Request) -> int:
     for number, fd in enumerate(request.fds):
         os.dup2(fd, number)
         os.close(fd)
-    with contextlib.suppress(OSError):  # it is somebody else's, or none
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     _reset_signals()
     os.chdir(request.cwd)
     sys.argv = list(request.arguments)

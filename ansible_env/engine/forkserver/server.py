@@ -142,6 +142,9 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     listener = socket.socket(fileno=int(sys.argv[1]))
     owner = int(sys.argv[2])
+    # Relative paths in Ansible's settings were meant from the caller's directory, and have been read by now. An empty
+    # path of plugins means the current one: nothing may lie there.
+    os.chdir(os.environ["ANSIBLE_LOCAL_TEMP"])
     os.set_inheritable(listener.fileno(), False)
     os.set_inheritable(owner, False)
     server = Server(listener, owner, int(sys.argv[3]))

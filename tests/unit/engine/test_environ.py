@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from ansible_env.engine import environ
+from ansible_env.engine import ansible_cfg
+from ansible_env.engine.ansible_cfg import AnsibleConfig, find_config
 from ansible_env.engine.environ import (
     INVENTORY_PLUGINS,
     SSH_ARGS,
     ansible_program,
-    configured,
-    find_config,
     passed,
     settings,
 )
@@ -66,7 +65,7 @@ def test_more_passes_on_purpose():
 def places(tmp_path, monkeypatch):
     for name in ("here", "home", "named"):
         (tmp_path / name).mkdir(mode=0o755)
-    monkeypatch.setattr(environ, "Path", _Etc(tmp_path / "etc"))
+    monkeypatch.setattr(ansible_cfg, "Path", _Etc(tmp_path / "etc"))
     return tmp_path
 
 
@@ -131,7 +130,8 @@ def test_the_same_file_as_ansible_itself_finds(tmp_path, monkeypatch):
 
 
 def ours(given=None, file=None):
-    return settings(given or {}, file, run="r", private=Path("/p"), sockets=Path("/s"))
+    given = given or {}
+    return settings(given, AnsibleConfig(given, file, Path("/")), run="r", private=Path("/p"), sockets=Path("/s"))
 
 
 def test_what_every_run_needs():
@@ -177,7 +177,7 @@ DEFAULTS = {
         ("[ssh_connection]\ncontrol_path_dir = /c", "ANSIBLE_SSH_CONTROL_PATH_DIR"),
         ("[ssh_connection]\nhost_key_checking = False", "ANSIBLE_HOST_KEY_CHECKING"),
         ("[defaults]\nhost_key_checking = True\n[defaults]\n", "ANSIBLE_HOST_KEY_CHECKING"),
-        ("[inventory]\nenable_plugins = ini", "ANSIBLE_INVENTORY_ENABLED"),
+        ("[inventory]\nenable_plugins = ini, ansible.builtin.yaml", "ANSIBLE_INVENTORY_ENABLED"),
     ],
 )
 def test_what_the_user_has_configured_is_left_alone(tmp_path, text, name):
@@ -191,7 +191,7 @@ def test_what_the_user_has_configured_is_left_alone(tmp_path, text, name):
 
 @pytest.mark.parametrize("name", DEFAULTS)
 def test_what_the_user_has_in_his_environment_is_left_alone(name):
-    assert name not in ours({name: "his"})
+    assert name not in ours({name: "yaml"})
 
 
 def test_inventory_plugins_are_ansibles_own():
@@ -227,13 +227,13 @@ def test_every_option_is_looked_for_where_ansible_looks(tmp_path):
 def test_a_broken_ansible_cfg_is_left_to_ansible(tmp_path, text):
     file = tmp_path / "a.cfg"
     file.write_bytes(text.encode("latin-1"))
-    assert not configured(file, ["defaults"], "x")
+    assert not AnsibleConfig({}, file, tmp_path).sets(["defaults"], "x")
     assert ours(file=file)["ANSIBLE_CONFIG"] == str(file)
 
 
 def test_an_ansible_cfg_that_is_not_there_configures_nothing(tmp_path):
-    assert not configured(tmp_path / "no.cfg", ["defaults"], "x")
-    assert not configured(None, ["defaults"], "x")
+    assert not AnsibleConfig({}, tmp_path / "no.cfg", tmp_path).sets(["defaults"], "x")
+    assert not AnsibleConfig({}, None, tmp_path).sets(["defaults"], "x")
 
 
 # The programs

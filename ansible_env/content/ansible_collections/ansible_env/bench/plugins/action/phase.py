@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import time
 
 from ansible.errors import AnsibleActionFail, AnsibleError
@@ -132,6 +133,9 @@ class ActionModule(ActionBase):
                 message = f"Unsupported parameters for ({self._load_name}) module: {message}"
             return {**result, **refused(Kind.REJECTED, message)}
         arguments = checked.validated_parameters
+        if EngineDirectory():
+            # Ansible's timeout of a task would end the waiting, not the script: the deadlines of the phase hold.
+            signal.alarm(0)
         if self._task.check_mode:
             return {**result, "skipped": True, "msg": "check mode: the script was not run"}
         result.update(self._phase(arguments, task_vars or {}))

@@ -11,7 +11,7 @@ import uuid
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.ansible_env.bench.plugins.plugin_utils.shell import feed, takes_stdin
+from ansible_collections.ansible_env.bench.plugins.plugin_utils.shell import feed, remove_directory, takes_stdin
 
 ARGUMENTS = {
     "path": {"type": "str", "required": True},
@@ -134,7 +134,7 @@ class ActionModule(ActionBase):
             script = UPLOAD_DIRECTORY if arguments["archive"] else UPLOAD_FILE
             answer = self._shell(script % {**quoted, "take": take % quoted, "merge": int(arguments["merge"])})
         finally:
-            self._remove_tmp_path(directory, force=True)
+            remove_directory(self, directory)
         return {"changed": True, "made": answer["made"] == "1", "archive": arguments["archive"]}
 
     def _fetch(self, arguments):

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
-from ansible_collections.ansible_env.bench.plugins.plugin_utils.shell import feed, takes_stdin
+from ansible_collections.ansible_env.bench.plugins.plugin_utils.shell import feed, remove_directory, takes_stdin
 
 with contextlib.suppress(ImportError):  # without the library: the action plugin reports that
     from ansible_env.results.outcomes import Kind, connection_kind, never_connected
@@ -63,7 +63,7 @@ class Channel:
         try:
             return action._low_level_execute_command(f"/bin/sh {remote} </dev/null", executable="/bin/sh")
         finally:
-            action._remove_tmp_path(directory, force=True)
+            remove_directory(action, directory)
 
     def _raise(self, text):
         raise (NeverConnected if never_connected(text) else Disconnected)(text)

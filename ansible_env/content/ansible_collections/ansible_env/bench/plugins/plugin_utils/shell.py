@@ -18,3 +18,13 @@ def feed(action, script):
     return action._low_level_execute_command(
         "exec /bin/sh -s", in_data=script.encode("utf-8", "surrogateescape"), executable=""
     )
+
+
+def remove_directory(action, directory):
+    """Remove a temporary directory that Ansible made for an action, whatever is configured about keeping those.
+
+    Not with `_remove_tmp_path`: Mitogen's takes no `force`.
+    """
+    shell = action._connection._shell
+    action._low_level_execute_command(shell.remove(directory, recurse=True), sudoable=False)
+    shell.tmpdir = None

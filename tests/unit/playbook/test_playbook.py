@@ -82,6 +82,7 @@ def test_the_smallest():
                 {
                     "name": "Run script",
                     PHASE_TASK: {"script": "measure\n", "shell": "bash", "timeout": 3600.0, "grace": 5.0},
+                    "no_log": False,
                 }
             ],
         }

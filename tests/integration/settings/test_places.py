@@ -114,7 +114,7 @@ def test_lists_and_homes_are_resolved_as_by_ansible(here: Path) -> None:
 
 
 def test_a_chosen_ansible_cfg_that_does_not_exist_is_refused(here: Path) -> None:
-    with pytest.raises(Exception, match="no such ansible.cfg"):
+    with pytest.raises(Exception, match=r"no such ansible\.cfg"):
         choose_inventory(None, Options(config_file=here / "no.cfg"))
     with pytest.raises(InventoryError, match="no such inventory"):
         choose_inventory("no.yml", Options())

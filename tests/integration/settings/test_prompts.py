@@ -1,4 +1,4 @@
-"""Nothing of Ansible's waits for a terminal: prompts take their defaults, and passwords are known before, or refused."""
+"""Nothing of Ansible's waits for a terminal: prompts take their defaults; passwords are known before, or refused."""
 
 from __future__ import annotations
 

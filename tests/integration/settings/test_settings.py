@@ -96,7 +96,7 @@ def check_phase(engine: Engine, hosts: Hosts, options: Options, setting: Setting
         assert set(env.hosts) == names
         result = env.run_phase("run")
     assert result.status is Status.SUCCEEDED, result.summary()
-    assert {name: host.metrics for name, host in result.hosts.items()} == dict.fromkeys(names, {"score": 4})
+    assert {name: host.metrics for name, host in result.hosts.items()} == {name: {"score": 4} for name in names}
 
 
 def check_refused(engine: Engine, hosts: Hosts, options: Options, name: str) -> None:

@@ -87,43 +87,12 @@ __all__ = [
     "run_trials",
 ]
 
-_HOMES = {
-    "AnsibleEnvError": "ansible_env.errors",
-    "Cancellation": "ansible_env.engine.protocol",
-    "ColdEngine": "ansible_env.engine.cold",
-    "ConfigError": "ansible_env.errors",
-    "Engine": "ansible_env.engine.protocol",
-    "EngineError": "ansible_env.errors",
-    "EnvironmentConfig": "ansible_env.config.model",
-    "HostResult": "ansible_env.results.host_result",
-    "HostsUnreachable": "ansible_env.results.phase_result",
-    "Inventory": "ansible_env.engine.inventory",
-    "InventoryError": "ansible_env.errors",
-    "Kind": "ansible_env.results.outcomes",
-    "LifecycleError": "ansible_env.errors",
-    "Listener": "ansible_env.engine.protocol",
-    "MetricsPatternError": "ansible_env.errors",
-    "MetricsTimeoutError": "ansible_env.errors",
-    "Options": "ansible_env.engine.protocol",
-    "ParameterError": "ansible_env.errors",
-    "PhaseCanceled": "ansible_env.results.phase_result",
-    "PhaseError": "ansible_env.results.phase_result",
-    "PhaseFailed": "ansible_env.results.phase_result",
-    "PhaseResult": "ansible_env.results.phase_result",
-    "PhaseTimedOut": "ansible_env.results.phase_result",
-    "Problem": "ansible_env.errors",
-    "RemoteEnv": "ansible_env.environment.remote_env",
-    "Runner": "ansible_env.trials.tuning",
-    "SessionEngine": "ansible_env.engine.session",
-    "Status": "ansible_env.results.status",
-    "Store": "ansible_env.storage.store",
-    "StoreError": "ansible_env.errors",
-    "Trial": "ansible_env.results.trial",
-    "TrialObserver": "ansible_env.results.observer",
-    "TrialRequest": "ansible_env.results.trial",
-    "WarmEngine": "ansible_env.engine.warm",
-    "run_trials": "ansible_env.trials.run_trials",
-}
+_HOMES = (
+    "errors", "results.status", "results.outcomes", "results.host_result", "results.phase_result", "results.trial",
+    "results.observer", "config.model", "engine.inventory", "engine.protocol", "engine.cold", "engine.warm",
+    "engine.session", "storage.store", "environment.remote_env", "trials.run_trials", "trials.tuning",
+)  # fmt: skip
+"""The modules that define the public names, lower layers first."""
 
 
 def __getattr__(name: str) -> Any:
@@ -132,9 +101,11 @@ def __getattr__(name: str) -> Any:
     Ansible's workers import parts of this package for each task on each host: they need neither the engine nor the
     model of the environment file (https://peps.python.org/pep-0562/).
     """
-    if name in _HOMES:
-        value = globals()[name] = getattr(import_module(_HOMES[name]), name)
-        return value
+    for home in _HOMES if name in __all__ else ():
+        module = import_module(f"{__name__}.{home}")
+        if hasattr(module, name):
+            value = globals()[name] = getattr(module, name)
+            return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

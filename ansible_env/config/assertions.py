@@ -12,8 +12,6 @@ from ansible_env.config.fields import read_mapping
 from ansible_env.config.text import kind_of
 from ansible_env.results.assertions import Assertion, AssertionSyntaxError, parse_assertion
 
-__all__ = ["AssertionsField"]
-
 
 def _assertions(value: Any) -> tuple[Assertion, ...]:
     if isinstance(value, tuple) and all(isinstance(item, Assertion) for item in value):

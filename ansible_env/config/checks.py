@@ -13,11 +13,6 @@ from ansible_env.config.tunables import TunableGroups
 from ansible_env.errors import MetricsPatternError
 from ansible_env.results.metrics.pattern import compile_pattern
 
-__all__ = [
-    "TRIAL_NAMES", "config_faults", "env_sources", "file_groups", "known_names", "name_faults", "unusable_text",
-    "variable_names",
-]  # fmt: skip
-
 TRIAL_NAMES = ("experiment_id", "trial_id", "trial_runner_id")
 """Parameters that every trial has (`mlos_bench/environments/base_environment.py` of mlos_bench main)."""
 

@@ -19,8 +19,6 @@ import yaml
 
 from ansible_env.errors import ConfigError, Problem
 
-__all__ = ["JSON_SUFFIXES", "Document", "KeyPath", "TaggedValue", "key_text", "read_document"]
-
 KeyPath = tuple[str | int, ...]
 """The position of a value in a document: mapping keys and list indexes."""
 

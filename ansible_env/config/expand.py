@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from string import Template
 from typing import Any
 
-__all__ = ["expand", "references"]
-
 
 @dataclass(frozen=True, slots=True)
 class _Piece:

@@ -11,8 +11,6 @@ from pydantic_core import PydanticCustomError
 from ansible_env.config.documents import KeyPath
 from ansible_env.config.text import kind_of, nearest
 
-__all__ = ["Fault", "faults_of", "quote_hint", "refuse", "refuse_any", "refuse_one"]
-
 Fault = tuple[KeyPath, str, str | None]
 """Where (relative to a field, an item or the file), what is wrong, and a hint."""
 

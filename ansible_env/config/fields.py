@@ -27,11 +27,6 @@ from ansible_env.config.steps import is_step, step_faults
 from ansible_env.config.text import kind_of, nearest
 from ansible_env.config.tunables import TunableGroups, parse_groups
 
-__all__ = [
-    "PHASES", "ConstArgs", "GroupsField", "HostParams", "Names", "NonEmpty", "PhaseName", "PhaseNames", "Renames",
-    "Script", "ScriptItem", "SecretSource", "Secrets", "Tasks", "Value", "read_mapping", "read_names",
-]  # fmt: skip
-
 Scalar = str | int | float | bool | None
 Value = Scalar | list[Scalar]
 """The value of a parameter."""

@@ -18,8 +18,6 @@ from ansible_env.config.text import kind_of, nearest
 from ansible_env.config.tunables import TunableGroups, parse_groups
 from ansible_env.errors import ConfigError, Problem
 
-__all__ = ["FLAT_EXTRA_KEYS", "MLOS_CLASSES", "MLOS_KEYS", "Form", "read_form"]
-
 _log = get_logger("ansible_env")
 
 MLOS_CLASSES = (

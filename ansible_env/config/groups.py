@@ -15,8 +15,6 @@ from ansible_env.results import aggregate
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.policies import Success
 
-__all__ = ["Aggregate", "NotNegative", "Order", "Positive", "RetryOn", "Serial", "Share", "SuccessField"]
-
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 _WORDS = ("all", "any", "majority")
 _RETRIED = tuple(str(kind) for kind in Kind if kind not in (Kind.OK, Kind.CANCELED, Kind.REJECTED))

@@ -16,8 +16,6 @@ from ansible_env.config.documents import KeyPath
 from ansible_env.config.faults import Fault
 from ansible_env.config.text import kind_of, nearest
 
-__all__ = ["import_dirs", "is_import", "is_opaque", "item_faults", "item_task", "path_faults"]
-
 SHORT_FORMS = ("role", "tasks", "import_playbook")
 _FULL_NAME = "ansible.builtin.import_playbook"
 _ROLE_OPTIONS = (

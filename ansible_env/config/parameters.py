@@ -26,8 +26,6 @@ from ansible_env.config.text import kind_of, nearest
 from ansible_env.config.tunables import ParamValues, TunableGroups
 from ansible_env.errors import ConfigError, ParameterError, Problem
 
-__all__ = ["Tunables", "check", "check_names", "known_names", "public", "resolve", "secret_values", "selected_groups"]
-
 Tunables = TunableGroups | Mapping[str, Any] | ParamValues
 """Definitions of tunables: our own, a mapping in mlos_bench's format, or an mlos_bench TunableGroups."""
 

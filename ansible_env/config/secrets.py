@@ -9,8 +9,6 @@ from pathlib import Path
 from ansible_env.config.fields import SecretSource
 from ansible_env.errors import ParameterError, Problem
 
-__all__ = ["MASK", "Secret", "read_secrets"]
-
 MASK = "********"
 
 

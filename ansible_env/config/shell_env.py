@@ -12,8 +12,6 @@ from ansible_env.config.secrets import MASK
 from ansible_env.config.text import nearest, text_fault
 from ansible_env.errors import ParameterError, Problem
 
-__all__ = ["MAX_ENV_BYTES", "ShellEnv", "shell_env"]
-
 MAX_ENV_BYTES = 131_072
 """Longest environment variable: `NAME=value` and its NUL must fit in 32 pages (MAX_ARG_STRLEN of Linux's execve)."""
 

@@ -20,8 +20,6 @@ from ansible_env.config.text import env_name_fault, kind_of, nearest
 from ansible_env.errors import MetricsPatternError
 from ansible_env.results.exports import compile_export, is_template
 
-__all__ = ["Background", "Step", "has_tasks", "is_step", "script_of", "step_faults", "steps_of"]
-
 Background = Literal[False, True, "until_end"]
 
 _MARKS = ("hosts", "background", "exports", "start")

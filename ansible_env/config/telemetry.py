@@ -11,8 +11,6 @@ from ansible_env.config.times import Every
 from ansible_env.errors import MetricsPatternError
 from ansible_env.results.metrics.pattern import compile_pattern
 
-__all__ = ["Probes", "TelemetryProbe"]
-
 
 class TelemetryProbe(BaseModel):
     """What to sample repeatedly while `run` runs."""

@@ -10,11 +10,6 @@ from typing import Any
 
 from ansible_env.config.documents import KeyPath, TaggedValue
 
-__all__ = [
-    "RESERVED_NAMES", "clean_env_name", "env_name_fault", "kind_of", "nearest", "text_fault", "text_faults",
-    "variable_name_fault",
-]  # fmt: skip
-
 _INVALID = re.compile(r"[^a-zA-Z0-9_]")
 _IDENTIFIER = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 

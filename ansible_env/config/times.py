@@ -11,8 +11,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from ansible_env.config.faults import refuse_one
 from ansible_env.config.text import kind_of
 
-__all__ = ["Every", "Timeouts"]
-
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _MAX_SECONDS = 1e9
 """Longest time. Locks and sleeps cannot take much more; it is 31 years."""

@@ -14,8 +14,6 @@ from ansible_env.config.documents import KeyPath
 from ansible_env.config.faults import Fault
 from ansible_env.config.text import kind_of, nearest
 
-__all__ = ["definition_faults", "group_faults"]
-
 TYPES = ("int", "float", "categorical")
 _COMMON = {"type", "description", "default", "meta"}
 _CATEGORICAL = _COMMON | {"values", "values_weights"}

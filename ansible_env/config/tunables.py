@@ -17,8 +17,6 @@ from ansible_env.config.text import kind_of, nearest
 from ansible_env.config.tunable_rules import definition_faults, group_faults
 from ansible_env.errors import ConfigError, ParameterError, Problem
 
-__all__ = ["ParamValues", "Tunable", "TunableGroup", "TunableGroups", "TunableValue", "parse_groups"]
-
 TunableValue = int | float | str
 
 

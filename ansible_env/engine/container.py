@@ -27,8 +27,6 @@ from ansible_env.engine.watch import Watch
 from ansible_env.errors import ConfigError, EngineError, Problem
 from ansible_env.supervisor.interrupts import CANCEL_SIGNAL
 
-__all__ = ["PROGRAMS", "ContainerEngine"]
-
 logger = get_logger(__name__)
 
 PROGRAMS = ("podman", "docker")

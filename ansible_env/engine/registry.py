@@ -22,8 +22,6 @@ from ansible_env.engine.session import SessionEngine
 from ansible_env.engine.warm import WarmEngine
 from ansible_env.errors import ConfigError
 
-__all__ = ["GROUP", "engine_names", "make_engine"]
-
 GROUP = "ansible_env.engines"
 BUILT_IN: dict[str, Callable[..., Engine]] = {"warm": WarmEngine, "cold": ColdEngine, "session": SessionEngine}
 

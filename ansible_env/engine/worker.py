@@ -31,8 +31,6 @@ from ansible_env.engine.run import POLL
 from ansible_env.errors import ConfigError, EngineError
 from ansible_env.supervisor.variables import LOG_DIR, RUN_KEY
 
-__all__ = ["WorkerEngine", "worker_command"]
-
 LOGS = "../artifacts/job/logs"
 """Where the worker keeps logs, seen from its project directory: artifacts come back."""
 SETTINGS = {

@@ -9,8 +9,6 @@ from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.steps import steps_of
 from ansible_env.engine.arguments import MAX_FORKS
 
-__all__ = ["SLACK", "batches", "outer_deadline", "rounds"]
-
 SLACK = 15.0
 """Seconds beyond a script's own deadline and grace until a run is ended from here: connecting takes time, too."""
 

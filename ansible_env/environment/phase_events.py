@@ -16,8 +16,6 @@ from ansible_env.results.phase_result import PhaseResult
 from ansible_env.results.trial import Trial
 from ansible_env.storage.journal import Journal
 
-__all__ = ["PhaseCall", "PhaseEvents"]
-
 
 @dataclass(frozen=True, slots=True)
 class PhaseCall:

@@ -33,8 +33,6 @@ from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import OUTCOMES, Kind
 from ansible_env.results.phase_result import phase_result
 
-__all__ = ["RoleEnvironment", "group_result", "judge"]
-
 _ROLE_DIRS = {"tasks", "handlers", "vars", "defaults", "meta"}
 
 

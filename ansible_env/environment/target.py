@@ -8,8 +8,6 @@ from ansible_env.config.model import EnvironmentConfig
 from ansible_env.engine.inventory import Inventory
 from ansible_env.engine.protocol import Engine, Options
 
-__all__ = ["Target"]
-
 
 @dataclass(frozen=True, slots=True)
 class Target:

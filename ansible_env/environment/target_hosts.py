@@ -11,8 +11,6 @@ from ansible_env.environment.target import Target
 from ansible_env.errors import InventoryError, Problem
 from ansible_env.results.fold.added_hosts import AddedHost, inventory_of
 
-__all__ = ["TargetHosts"]
-
 
 class TargetHosts:
     """The hosts of an environment in its current trial."""

@@ -12,8 +12,6 @@ from ansible_env.config.parameters import Tunables, check, public, resolve
 from ansible_env.config.shell_env import ShellEnv, shell_env
 from ansible_env.results.trial import TrialRequest
 
-__all__ = ["TrialParameters"]
-
 
 class TrialParameters:
     """The parameters of an environment in its current trial."""

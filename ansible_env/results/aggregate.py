@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ansible_env.results.metrics.parse import Value
 
-__all__ = ["DEFAULT", "NAMES", "aggregate", "cv", "function", "group_metrics", "per_host", "stdev"]
-
 DEFAULT = "mean"
 _PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
 

@@ -8,8 +8,6 @@ from ansible_env.results.metrics.parse import DEFAULT_TIMEOUT, MetricsParseError
 from ansible_env.results.metrics.pattern import Pattern, compile_value
 from ansible_env.results.metrics.search import Search
 
-__all__ = ["MAX_VALUE", "compile_export", "find_exports", "is_template", "join_exports"]
-
 MAX_VALUE = 100_000
 """Longest value in bytes. It becomes an environment variable, which cannot be much longer."""
 _HINT = "as '^port=(\\d+)$', or an Ansible template: '{{ ansible_host }}'"

@@ -11,8 +11,6 @@ from ansible_env.results.host_result import HostResult
 from ansible_env.results.phase_result import PhaseResult
 from ansible_env.results.trial import Trial
 
-__all__ = ["TrialObserver", "notify"]
-
 logger = get_logger(__name__)
 
 

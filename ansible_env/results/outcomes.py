@@ -38,89 +38,69 @@ class Kind(enum.StrEnum):
 class Outcome:
     """The meaning of a kind."""
 
-    status: Status
-    infrastructure: bool
-    """Whether it is an infrastructure failure, which says nothing about the parameters of the trial."""
     meaning: str
-    remedy: str
+    remedy: str = ""
+    status: Status = Status.FAILED
+    infrastructure: bool = False
+    """Whether it is an infrastructure failure, which says nothing about the parameters of the trial."""
 
 
 OUTCOMES: dict[Kind, Outcome] = {
-    Kind.OK: Outcome(
-        Status.SUCCEEDED, False, "every script ended with exit status 0 and printed its required metrics", ""
-    ),
-    Kind.EXIT: Outcome(
-        Status.FAILED, False, "a script ended with an exit status other than 0", "read the last lines of its stderr"
-    ),
+    Kind.OK: Outcome("every script ended with exit status 0 and printed its required metrics", status=Status.SUCCEEDED),
+    Kind.EXIT: Outcome("a script ended with an exit status other than 0", "read the last lines of its stderr"),
     Kind.SIGNAL: Outcome(
-        Status.FAILED,
-        False,
         "a signal that ansible_env did not send ended the script",
         "look for the OOM killer in the host's kernel log, and for other programs that end processes there",
     ),
-    Kind.TASK: Outcome(
-        Status.FAILED, False, "an Ansible task of the environment file failed", "read the task's message"
-    ),
+    Kind.TASK: Outcome("an Ansible task of the environment file failed", "read the task's message"),
     Kind.METRICS_MISSING: Outcome(
-        Status.FAILED,
-        False,
         "the script ended with exit status 0, but its stdout lacks a required metric",
         "compare results_stdout_pattern with the log",
     ),
     Kind.TIMEOUT: Outcome(
-        Status.TIMED_OUT,
-        False,
         "the deadline passed; the target ended the script and all of its processes",
         "raise timeouts.<phase> if the script needs longer",
+        status=Status.TIMED_OUT,
     ),
-    Kind.CANCELED: Outcome(Status.CANCELED, False, "a person or program canceled it: cancel(), Ctrl-C or SIGTERM", ""),
+    Kind.CANCELED: Outcome("a person or program canceled it: cancel(), Ctrl-C or SIGTERM", status=Status.CANCELED),
     Kind.NOT_RUN: Outcome(
-        Status.UNKNOWN,
-        False,
         "a result of the host was expected, but its script was never started",
         "look at the results of the other hosts first",
+        status=Status.UNKNOWN,
     ),
-    Kind.REJECTED: Outcome(
-        Status.FAILED, False, "the phase task refused its arguments before it started anything", "read the message"
-    ),
+    Kind.REJECTED: Outcome("the phase task refused its arguments before it started anything", "read the message"),
     Kind.UNREACHABLE: Outcome(
-        Status.FAILED, True, "the host could not be reached, or was away for too long", "try `ansible-env doctor`"
+        "the host could not be reached, or was away for too long", "try `ansible-env doctor`", infrastructure=True
     ),
     Kind.AUTH: Outcome(
-        Status.FAILED,
-        True,
         "the host refused the login, or its key is not the known one",
         "check user, key and known_hosts",
+        infrastructure=True,
     ),
     Kind.BECOME: Outcome(
-        Status.FAILED,
-        True,
         "the login succeeded, but becoming the requested user failed",
         "check become_user, become_password and the host's sudoers",
+        infrastructure=True,
     ),
     Kind.INTERPRETER: Outcome(
-        Status.FAILED,
-        True,
         "the host lacks the shell or the program that starts the script",
         "install it, or name another `shell`",
+        infrastructure=True,
     ),
     Kind.NO_SPACE: Outcome(
-        Status.FAILED,
-        True,
         "the host had no room to start the script, or to keep what it printed",
         "free blocks and inodes where the run directory is made, /tmp on the host",
+        infrastructure=True,
     ),
     Kind.LOST_RESULT: Outcome(
-        Status.FAILED,
-        True,
         "the script was started but its end is unknown: the host was restarted, or its supervisor was killed",
         "see the host's uptime and kernel log",
+        infrastructure=True,
     ),
     Kind.CONTROLLER: Outcome(
-        Status.FAILED,
-        True,
         "Ansible itself failed on the controller, or gave no result for the host",
         "read Ansible's text in the message",
+        infrastructure=True,
     ),
 }
 

@@ -10,8 +10,6 @@ from typing import Literal
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.status import Status, worst
 
-__all__ = ["EVERY_HOST", "GroupPolicy", "Success"]
-
 _UNREACHABLE = (Kind.UNREACHABLE, Kind.AUTH)
 
 

@@ -15,8 +15,6 @@ from ansible_env.results.metrics.parse import Value
 from ansible_env.results.phase_result import PhaseResult, deciding_phase
 from ansible_env.results.status import Status
 
-__all__ = ["Trial", "TrialRequest"]
-
 
 @dataclass(frozen=True, slots=True)
 class TrialRequest:

@@ -9,8 +9,6 @@ from ansible_env.common import get_logger
 from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import AnsibleEnvError
 
-__all__ = ["HostFacts"]
-
 logger = get_logger(__name__)
 
 

@@ -24,8 +24,6 @@ from ansible_env.storage.bundle.origin import Origin, versions
 from ansible_env.storage.bundle.reading import read_host
 from ansible_env.storage.store import Store
 
-__all__ = ["PlayRecorder"]
-
 _FACT = "environment_results"
 
 

@@ -21,8 +21,6 @@ from ansible_env.results.trial import Trial, TrialRequest
 from ansible_env.trials.run_trial import RunTrial, run_trial
 from ansible_env.trials.schedule import Source
 
-__all__ = ["Pool", "with_callback"]
-
 logger = get_logger(__name__)
 
 MAX_ATTEMPTS = 3

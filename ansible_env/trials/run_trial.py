@@ -16,8 +16,6 @@ from ansible_env.storage.bundle.bundle import Bundle
 from ansible_env.storage.journal import Journal
 from ansible_env.trials.host_facts import HostFacts
 
-__all__ = ["Complete", "RunTrial", "attempt_name", "resume_trial", "run_in", "run_trial"]
-
 logger = get_logger(__name__)
 
 Complete = Callable[[Trial], Trial]

@@ -13,8 +13,6 @@ from ansible_env.trials.pool import Pool, with_callback
 from ansible_env.trials.run_trial import run_in
 from ansible_env.trials.schedule import PlannedTrials, numbered, plan
 
-__all__ = ["run_trials"]
-
 
 def run_trials(  # noqa: PLR0913 - the public arguments, by keyword only
     env: RemoteEnv,

@@ -11,8 +11,6 @@ from typing import Any, Protocol
 from ansible_env.errors import ConfigError
 from ansible_env.results.trial import TrialRequest
 
-__all__ = ["AskedTrials", "PlannedTrials", "Source", "grid", "numbered", "plan", "plan_calibration"]
-
 
 class Source(Protocol):
     """A source of trials. Called from one thread."""

@@ -22,8 +22,6 @@ from ansible_env.trials.pool import Pool, with_callback
 from ansible_env.trials.run_trial import run_in
 from ansible_env.trials.schedule import AskedTrials
 
-__all__ = ["Runner", "values_of"]
-
 
 class Runner:
     """Runs the trials of an optimizer on the hosts of an environment."""

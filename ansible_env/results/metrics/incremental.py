@@ -9,8 +9,6 @@ from ansible_env.errors import AnsibleEnvError, MetricsTimeoutError
 from ansible_env.results.metrics.parse import Value, parse
 from ansible_env.results.metrics.pattern import compile_pattern
 
-__all__ = ["IncrementalReader"]
-
 MAX_UNREAD = 64 * 1024
 """Most characters of a host's output that wait for a search; what is older is left to the end of the phase."""
 PARSE_LIMIT = 0.05

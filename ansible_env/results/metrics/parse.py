@@ -15,8 +15,6 @@ from ansible_env.errors import AnsibleEnvError
 from ansible_env.results.metrics.pattern import Pattern
 from ansible_env.results.metrics.search import Search
 
-__all__ = ["DEFAULT_TIMEOUT", "MAX_JSON_CHARS", "MAX_METRICS", "MetricsParseError", "Value", "parse", "parse_value"]
-
 Value = int | float | str | bool | None
 
 DEFAULT_TIMEOUT = 5.0

@@ -1,7 +1,7 @@
 """An engine whose ansible-playbook runs in an execution environment: a container, by ansible-runner's isolation.
 
-The image has Ansible, the collection and this library. What a job needs of this machine is mounted into it where it
-lies here, so that paths mean the same on both sides: the private directory and logs, and read-only the inventory, what
+The image has Ansible, the collection and this library. What a job needs of this machine is mounted into it at the
+same paths: the private directory and logs, and read-only the inventory, what
 lies beside the environment file, ansible.cfg, ~/.ssh and the like.
 """
 
@@ -31,7 +31,7 @@ logger = get_logger(__name__)
 
 PROGRAMS = ("podman", "docker")
 OPTIONS = ("--network=host", "--security-opt=label=disable")
-"""What this machine can reach the container can reach, too. Files that are mounted keep their SELinux labels."""
+"""The container can reach what this machine can reach. Mounted files keep their SELinux labels."""
 NOT_ITS = (
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "XDG_*", "ANSIBLE_HOME",
     "ANSIBLE_CALLBACK_PLUGINS", "DOCKER_*", "CONTAINER_HOST",
@@ -40,7 +40,7 @@ NOT_ITS = (
 SOCKETS = "/runner/cp"
 """In the private directory, by its short name there; shared connections end with the container."""
 QUERY_TIMEOUT = 60
-"""Seconds for a question to the container engine."""
+"""Seconds for a command of the container engine."""
 
 
 class ContainerEngine(ColdEngine):
@@ -53,11 +53,11 @@ class ContainerEngine(ColdEngine):
         """Take the image, `podman` or `docker` (the first that is here), and more mounts as `-v` takes them.
 
         Raises:
-            ConfigError: the image has no name that one could be meant by, or there is no such program known.
+            ConfigError: this cannot be the name of an image, or the program is not known.
         """
         super().__init__()
         if not image.strip() or image.startswith("-"):
-            raise ConfigError(f"--execution-environment {image!r}: is no name of an image")
+            raise ConfigError(f"--execution-environment {image!r}: is not the name of an image")
         if program is not None and program not in PROGRAMS:
             raise ConfigError(f"--container-engine {program}: must be one of {', '.join(PROGRAMS)}")
         self.image = image
@@ -68,7 +68,7 @@ class ContainerEngine(ColdEngine):
 
     @property
     def program(self) -> str:
-        """Return what runs containers here; the first time, see to it that it has the image.
+        """Return what runs containers here. The first time, fetch the image if it is not there.
 
         Raises:
             EngineError: there is nothing that runs containers, or it cannot get the image.
@@ -164,7 +164,7 @@ class _ContainerRun(Run):
 
 
 class Container:
-    """A running container, as one may ask it to end. Its processes have numbers of their own in it."""
+    """A running container, to be signaled. Its processes have pids of their own in it."""
 
     def __init__(self, program: str, name: str) -> None:
         self.name = name
@@ -224,7 +224,7 @@ def find_program(wanted: str | None) -> str:
 
 
 def fetch(program: str, image: str) -> None:
-    """See to it that an image is here.
+    """Fetch an image, unless it is here.
 
     Raises:
         EngineError: the container engine does not work, or cannot get the image.

@@ -56,10 +56,10 @@ def ansible_program(name: str) -> str:
     for directory in (Path(sys.executable).parent, Path(sysconfig.get_path("scripts"))):
         if os.access(directory / name, os.X_OK):
             return str(directory / name)
-    found = shutil.which(name)
-    if not found:
+    path = shutil.which(name)
+    if not path:
         raise EngineError(f"{name} is not installed beside {sys.executable}: pip install ansible-core")
-    return found
+    return path
 
 
 def passed(environ: Mapping[str, str], more: Iterable[str] = ()) -> dict[str, str]:
@@ -84,14 +84,14 @@ def user_config(options: Options) -> AnsibleConfig:
 
 
 def is_among(name: str, patterns: Iterable[str]) -> bool:
-    """Whether a variable is one of those that patterns such as `ANSIBLE_SSH_*` stand for."""
+    """Whether patterns such as `ANSIBLE_SSH_*` select a variable."""
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def settings(
     environ: Mapping[str, str], config: AnsibleConfig, *, run: str, private: Path, sockets: Path
 ) -> dict[str, str]:
-    """Return what we set: what a run needs in any case, and better defaults where nobody has chosen."""
+    """Return the variables that we set: those that a run needs, and better defaults for what nobody has set."""
     env = {
         ENGINE_RUN: run,
         PRIVATE_DIR: str(private),
@@ -106,7 +106,7 @@ def settings(
         # As ansible-runner sets them; a fork server has to know them before ansible-runner does.
         "ANSIBLE_STDOUT_CALLBACK": "awx_display",
         "ANSIBLE_CALLBACK_PLUGINS": get_callback_dir(),
-        # ansible-runner drops results above 700 kB without a word.
+        # ansible-runner silently drops results above 700 kB.
         "MAX_EVENT_RES": "1000000000",
     }
     if config.file is not None:

@@ -1,4 +1,4 @@
-"""Inventories, in every form that Ansible takes, and as data from Python."""
+"""Inventories, in every form that Ansible accepts, and as data from Python."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Inventory:
 
     @classmethod
     def of(cls, sources: Source | Inventory | Sequence[Source] | None = None) -> Inventory:
-        """Return the inventory that somebody means: a path, a host list, a mapping, or several of these.
+        """Return the inventory of a path, a host list, a mapping, or several of these.
 
         Raises:
             InventoryError: there is no such file, or it cannot be read.
@@ -56,16 +56,16 @@ class Inventory:
             return cls(data=(LOCALHOST,))
         if isinstance(sources, str | Path | Mapping):
             sources = [sources]
-        found: list[str] = []
+        paths: list[str] = []
         data: list[Mapping[str, Any]] = []
         for source in sources:
             if isinstance(source, Mapping):
                 data.append(_with_group(source))
             else:
-                found.append(_checked(source))
-        if not found and not data:
+                paths.append(_checked(source))
+        if not paths and not data:
             raise InventoryError("the inventory is empty: name a file, a directory, or hosts as 'web1,web2'")
-        return cls(tuple(found), tuple(data))
+        return cls(tuple(paths), tuple(data))
 
     def arguments(self, directory: Path) -> list[str]:
         """Return the values for `-i`, writing what is data to files in a directory."""

@@ -1,4 +1,4 @@
-"""Ends and removes what controllers left behind that were killed: they had no chance to do it themselves."""
+"""Ends processes and removes directories that controllers left behind when they were killed."""
 
 from __future__ import annotations
 

@@ -46,18 +46,18 @@ def list_hosts(
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise EngineError(f"the inventory could not be read: {error}") from error
-    said = _one_line(done.stderr)
+    text = _one_line(done.stderr)
     if done.returncode == NOT_STARTED:
-        raise NotStartedError(said)
+        raise NotStartedError(text)
     if done.returncode != 0:
-        raise InventoryError(f"the inventory cannot be used: {said or 'Ansible gave no reason'}")
+        raise InventoryError(f"the inventory cannot be used: {text or 'Ansible gave no reason'}")
     hosts = _listed(done.stdout)
     if hosts is None:
-        raise EngineError(f"Ansible listed no hosts: {_one_line(done.stdout) or said or 'it printed nothing'}")
+        raise EngineError(f"Ansible listed no hosts: {_one_line(done.stdout) or text or 'it printed nothing'}")
     if not hosts:
         where = f" in {', '.join(sources)}" if sources else ""
         within = f" within the limit {limit!r}" if limit else ""
-        raise InventoryError(Problem(f"no host matches {pattern!r}{where}{within}", hint=said or None))
+        raise InventoryError(Problem(f"no host matches {pattern!r}{where}{within}", hint=text or None))
     return hosts
 
 

@@ -17,7 +17,7 @@ _ALWAYS = {"group_vars", "host_vars", "vars_plugins", "library", "module_utils",
 class PrivateDir:
     """A directory that only its owner can read, made for one run of ansible-runner and removed after it.
 
-    A fresh one each time: files that ansible-runner finds in it from an earlier run beat what it is told.
+    A fresh one each time: files that ansible-runner finds in it from an earlier run take precedence over its arguments.
     """
 
     def __init__(self, base: Path) -> None:
@@ -39,8 +39,8 @@ class PrivateDir:
         """Write the playbook, with the environment file's neighbours beside it.
 
         Ansible looks beside the playbook for group_vars and roles and, where a phase has tasks of the author's
-        (`everything`), for templates, files and task files of any name. Beside imported playbooks, in the directories
-        `beside`, it would look for the former if they were run alone.
+        (`everything`), for templates, files and task files of any name. If imported playbooks were run alone, it would
+        look for the former beside them, in the directories `beside`.
         """
         project = self.path / "project"
         if base_dir is not None and base_dir.is_dir():
@@ -58,7 +58,7 @@ class PrivateDir:
         return self.write(f"env/{name}.json", json.dumps(variables))
 
     def follow_logs(self) -> Path:
-        """Have what scripts print written to files here, where somebody can follow it."""
+        """Make the directory in which scripts' output is written to files that can be followed."""
         path = self.path / "logs"
         path.mkdir(mode=0o700)
         return path
@@ -83,7 +83,7 @@ class PrivateDir:
 
 
 def _add(link: Path, directory: Path) -> None:
-    """Let a directory's entries be in another one, too; of two with the same name, the first counts."""
+    """Link a directory's entries from another one, too; of two with the same name, the first counts."""
     if link.is_symlink():
         first = link.resolve()
         link.unlink()

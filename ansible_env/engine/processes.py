@@ -1,4 +1,4 @@
-"""The local processes of a run, found by the marker in their environment."""
+"""The local processes of a run, identified by the marker in their environment."""
 
 from __future__ import annotations
 

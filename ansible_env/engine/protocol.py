@@ -1,4 +1,4 @@
-"""What an engine is given and gives back."""
+"""The interface of engines: what they are given and what they return."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Event = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How ansible-playbook is to be called, in its own words."""
+    """The options of ansible-playbook."""
 
     forks: int | None = None
-    """Hosts worked on at once; as many as there are, up to 50, where it is not given."""
+    """Hosts handled at once. Default: all, up to 50."""
     extra_vars: Mapping[str, Any] = field(default_factory=dict)
     extra_vars_files: tuple[Path, ...] = ()
     check: bool = False
@@ -27,9 +27,9 @@ class Options:
     arguments: tuple[str, ...] = ()
     """Further arguments, such as --vault-id or --become-password-file."""
     config_file: Path | None = None
-    """An ansible.cfg; found as Ansible finds it from the current directory where it is not given."""
+    """An ansible.cfg. Default: the one that Ansible finds from the current directory."""
     pass_env: tuple[str, ...] = ()
-    """Further environment variables that Ansible may see; `AWS_*` stands for all that begin so."""
+    """Further environment variables that Ansible may see; `AWS_*` selects all that begin with `AWS_`."""
     connection_password: str | None = field(default=None, repr=False)
     """Password to log in; in no argument list, and in no file but a private one."""
     become_password: str | None = field(default=None, repr=False)
@@ -38,7 +38,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One phase, ready to be run."""
+    """One phase, rendered, and all that is needed to run it."""
 
     playbook: str
     """YAML."""
@@ -48,32 +48,32 @@ class Job:
     limit: str | None = None
     secrets: Mapping[str, Any] = field(default_factory=dict, repr=False)
     key: str | None = None
-    """What the scripts' names on the targets are made from, so that they can be found again."""
+    """The names of the scripts on the targets are derived from it, so that another run finds the scripts."""
     results: Path | None = None
-    """Directory in which the phase task writes what each script came to."""
+    """Directory to which the phase task writes the result of each script."""
     timeout: float | None = None
     """Seconds until the run is ended from here; the scripts have their own deadline on the target."""
     grace: float = 5
     base_dir: Path | None = None
-    """Directory whose group_vars, roles and so on count as beside the playbook; the environment file's own."""
+    """Directory of the environment file: its group_vars, roles and so on count as beside the playbook."""
     beside: tuple[Path, ...] = ()
-    """Further directories of the kind, of imported playbooks."""
+    """Directories of imported playbooks, for the same."""
     uses_files: bool = False
-    """Whether the playbook may name any file of that directory."""
+    """Whether the playbook may use any file of `base_dir`."""
     logs: Path | None = None
-    """Directory that keeps the full output of the scripts; private and removed at the end where not given."""
+    """Directory that keeps the full output of the scripts. Default: a private one, removed at the end."""
     options: Options = field(default_factory=Options)
 
 
 @dataclass(frozen=True, slots=True)
 class EngineRun:
-    """What came of a job."""
+    """The result of a job."""
 
     events: tuple[Event, ...]
     rc: int | None = None
     """Exit status of ansible-playbook; None where a signal ended it."""
     stopped: str = ""
-    """`canceled` or `timeout` where we ended it."""
+    """`canceled` or `timeout`, if the engine ended it."""
     message: str = ""
     """What Ansible reported outside of any task, where it failed."""
     unfinished: tuple[str, ...] = ()
@@ -81,43 +81,43 @@ class EngineRun:
 
 
 class Cancellation:
-    """A request to end a run, from any thread, that can be made once and is never taken back."""
+    """A request to end a run, from any thread. It cannot be taken back."""
 
     def __init__(self, event: threading.Event | None = None) -> None:
-        """Make one of its own, or one that an event of the caller's sets off."""
+        """Use an event of its own, or one that the caller sets."""
         self._event = event or threading.Event()
         self.reason = "canceled"
 
     def cancel(self) -> None:
-        """Ask for the end."""
+        """Request the end."""
         self._event.set()
 
     @property
     def event(self) -> threading.Event:
-        """What is set when somebody asks."""
+        """The event that is set with the request."""
         return self._event
 
     @property
     def requested(self) -> bool:
-        """Whether somebody has asked."""
+        """Whether the end was requested."""
         return self._event.is_set()
 
 
 class Listener(Protocol):
-    """Is told what happens while a job runs. Called from the engine's thread; must return quickly."""
+    """Is called while a job runs, from the engine's thread. It must return quickly."""
 
     def on_event(self, event: Event) -> None:
-        """Take a genuine event of ansible-runner."""
+        """Receive a genuine event of ansible-runner."""
 
     def on_output(self, host: str, stream: str, text: str) -> None:
-        """Take what a host's script printed to `stdout` or `stderr`, as it was printed."""
+        """Receive new output of a host's script; `stream` is `stdout` or `stderr`."""
 
 
 class Engine(Protocol):
     """Runs playbooks."""
 
     def hosts(self, inventory: Inventory, pattern: str, limit: str | None, options: Options) -> Sequence[str]:
-        """Return the hosts that a pattern stands for, in the inventory's order.
+        """Return the hosts that a pattern selects, in the inventory's order.
 
         Raises:
             InventoryError: the inventory cannot be read, or no host matches.
@@ -131,4 +131,4 @@ class Engine(Protocol):
         """
 
     def close(self) -> None:
-        """End everything that was kept for the next job. May be called twice."""
+        """End and remove all that was kept for the next job. May be called twice."""

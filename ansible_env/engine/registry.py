@@ -46,10 +46,10 @@ def make_engine(name: str, *arguments: Any) -> Engine:
 
 
 def _registered(name: str) -> Callable[..., Engine]:
-    found = importlib.metadata.entry_points(group=GROUP, name=name)
-    if not found:
+    entries = importlib.metadata.entry_points(group=GROUP, name=name)
+    if not entries:
         raise ConfigError(f"there is no engine {name!r}: {', '.join(engine_names())}, or an engine of your own")
-    entry = next(iter(found))
+    entry = next(iter(entries))
     try:
         make: Callable[..., Engine] = entry.load()
     except (ImportError, AttributeError) as error:

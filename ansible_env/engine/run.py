@@ -122,8 +122,8 @@ class Run:
         try:
             self._runner.run()
             if self._watch.stopped or self._runner.rc not in ENDED_BY_ITSELF or self._private.waiting():
-                # A worker that was killed ends ansible-playbook, but not the other workers, nor any script.
-                self._end_scripts()
+                # A worker that was killed ends ansible-playbook, which sends SIGTERM to the other ones and goes.
+                self._end_scripts(asked=self._runner.rc is not None)
         except BaseException as error:
             self._failure = error
             if isinstance(error, AnsibleRunnerException):
@@ -133,9 +133,9 @@ class Run:
         finally:
             self._done.set()
 
-    def _end_scripts(self) -> None:
+    def _end_scripts(self, *, asked: bool = False) -> None:
         """End what is left of the run: the workers that wait for a script end that first; then end the processes."""
-        self._watch.stop()
+        self._watch.stop(asked=asked)
         give_up = time.monotonic() + self._job.grace + 10
         while processes.marked(self.id) and time.monotonic() < give_up:
             self._watch.poll(time.monotonic())

@@ -54,8 +54,14 @@ class Watch:
         if self._ending and now >= self._next:
             self._escalate(now)
 
-    def stop(self) -> None:
-        """End the job at the next poll, for another reason than a cancellation or deadline."""
+    def stop(self, *, asked: bool = False) -> None:
+        """End the job at the next poll, for another reason than a cancellation or deadline.
+
+        With `asked`, the workers have got a signal already. A second one would mean: do not wait for your script's end.
+        """
+        if asked and not self._ending:
+            self._step = 1
+            self._next = time.monotonic() + self._job.grace + 6
         self._ending = True
 
     def drain(self) -> None:

@@ -62,10 +62,10 @@ def _difference(target: str, expected: Any) -> str:
 
 def _resolve(target: str) -> Any:
     module, _, path = target.partition(":")
-    found = importlib.import_module(module)
+    part = importlib.import_module(module)
     for name in path.split("."):
-        found = getattr(found, name)
-    return found
+        part = getattr(part, name)
+    return part
 
 
 def uncopied(load: Any) -> Any:

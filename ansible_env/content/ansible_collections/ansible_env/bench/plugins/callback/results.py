@@ -1,7 +1,7 @@
 # Copyright (c) the ansible_env maintainers
 # GNU General Public License v3.0 or later (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keeps what comes of phase tasks in plays that ansible-playbook runs."""
+"""Keeps the results of phase tasks in plays that ansible-playbook runs."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ version_added: 0.1.0
 author:
   - The ansible_env maintainers (!UNKNOWN)
 description:
-  - Writes what comes of every play that uses M(ansible_env.bench.phase), and of every trial of the role
-    P(ansible_env.bench.environment#role), into a bundle and into the store of results, as the command C(ansible-env)
+  - Writes the results of every play that uses M(ansible_env.bench.phase), and of every trial of the role
+    P(ansible_env.bench.environment#role), to a bundle and to the store of results, as the command C(ansible-env)
     does with its own trials.
-  - A play without the role is a trial by the name of the play. A phase task that is tagged V(setup) or V(teardown)
+  - A play without the role is a trial, under the name of the play. A phase task with the tag V(setup) or V(teardown)
     belongs to that phase, any other one to V(run).
   - Each batch of a play with C(serial) is a trial of its own.
   - Does nothing in the plays that the C(ansible_env) library runs itself.
 options:
   artifacts:
-    description: Where bundles lie. Below C($XDG_STATE_HOME/ansible-env) or C(~/.local/state/ansible-env) by default.
+    description:
+      - Directory of the bundles. By default in C($XDG_STATE_HOME/ansible-env) or C(~/.local/state/ansible-env).
     type: path
     env:
       - name: ANSIBLE_ENV_ARTIFACTS
@@ -30,7 +31,7 @@ options:
       - section: ansible_env
         key: artifacts
   store:
-    description: The database of results, a file or a URL of SQLAlchemy. C(store.sqlite) beside the bundles by default.
+    description: The database of results, a file or an SQLAlchemy URL. By default C(store.sqlite) beside the bundles.
     type: str
     env:
       - name: ANSIBLE_ENV_STORE
@@ -47,6 +48,7 @@ EXAMPLES = r"""
 # ansible-env results
 """
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -98,7 +100,7 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_task_start(self, task, is_conditional):
         os.environ.pop(LOG_DIR, None)
         if task.action == PHASE_TASK and self._trial is not None and not task.check_mode:
-            with self._told():
+            with self._problems_shown():
                 os.environ[LOG_DIR] = str(self._trial.logs(_phase(task)))
 
     v2_playbook_on_handler_task_start = v2_playbook_on_task_start
@@ -107,22 +109,22 @@ class CallbackModule(CallbackBase):
         self._finish()
 
     def v2_runner_on_ok(self, result):
-        self._take("runner_on_ok", result)
+        self._record("runner_on_ok", result)
 
     def v2_runner_on_failed(self, result, ignore_errors=False):
-        self._take("runner_on_failed", result, ignore_errors)
+        self._record("runner_on_failed", result, ignore_errors)
 
     def v2_runner_on_unreachable(self, result):
-        self._take("runner_on_unreachable", result)
+        self._record("runner_on_unreachable", result)
 
-    def _take(self, event, result, ignore_errors=False):
+    def _record(self, event, result, ignore_errors=False):
         task, data = result._task, result._result
         trial = (data.get("ansible_facts") or {}).get("environment_trial")
         if trial is not None:
             self._begin(json.loads(json.dumps(trial, default=str)))
         if self._trial is None:
             return
-        told = {
+        event_data = {
             "host": result._host.get_name(),
             "task": task.get_name(),
             "task_action": task.action,
@@ -130,20 +132,20 @@ class CallbackModule(CallbackBase):
             "res": json.loads(json.dumps(data, default=str)),
             "ignore_errors": ignore_errors,
         }
-        self._trial.take(_phase(task), {"event": event, "event_data": told})
+        self._trial.take(_phase(task), {"event": event, "event_data": event_data})
 
     def _begin(self, trial):
-        """Begin a trial of the role; all hosts of the play tell of it."""
+        """Begin a trial of the role, unless the result of another host has begun it."""
         token = json.dumps(trial["roles"], sort_keys=True)
-        if token == self._token or self._same_call(token):
+        if token == self._token or self._is_current():
             return
         self._finish()
         self._token = token
         file = Path(trial["file"]) if trial["file"] else None
         self._trial = PlayRecorder(trial["name"], file, trial["params"], True, trial["roles"])
 
-    def _same_call(self, token):
-        """Whether this is the trial in hand, of a host with parameters of its own."""
+    def _is_current(self):
+        """Whether this is the current trial, on a host with parameters of its own."""
         return self._trial is not None and self._trial.is_environment and not self._trial.has_begun
 
     def _finish(self):
@@ -151,33 +153,22 @@ class CallbackModule(CallbackBase):
         os.environ.pop(LOG_DIR, None)
         if trial is None or not trial.has_begun:
             return
-        with self._told():
+        with self._problems_shown():
             directory, problem = trial.finish()
             if problem:
                 self._display.warning(f"not in the store of results: {problem}")
             self._display.display(f"results: {directory}")
 
-    def _told(self):
-        return _Told(self._display)
-
-
-class _Told:
-    """Says what went wrong with keeping results, and lets the play go on."""
-
-    def __init__(self, display):
-        self._display = display
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, trace):
-        if isinstance(error, (AnsibleEnvError, OSError, ValueError)):
+    @contextlib.contextmanager
+    def _problems_shown(self):
+        """Show a warning if results cannot be kept, and let the play go on."""
+        try:
+            yield
+        except (AnsibleEnvError, OSError, ValueError) as error:
             self._display.warning(f"results are not kept: {error}")
-            return True
-        return False
 
 
 def _phase(task):
-    """Return the phase that a task belongs to: the role says it in a variable, others in a tag."""
+    """Return the phase that a task belongs to: the role names it in a variable, other plays in a tag."""
     named = task.get_vars().get("environment_phase")
     return next((phase for phase in PHASES if phase == named or phase in task.tags), "run")

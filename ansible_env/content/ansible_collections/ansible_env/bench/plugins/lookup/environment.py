@@ -12,9 +12,9 @@ version_added: 0.1.0
 author:
   - The ansible_env maintainers (!UNKNOWN)
 description:
-  - Reads an environment file, checks it as a whole, and works out its parameters for one trial.
-  - The role P(ansible_env.bench.environment#role) is built on it; in a play of your own it tells where an environment
-    wants to run, and with what.
+  - Reads an environment file, checks all of it, and resolves its parameters for one trial.
+  - The role P(ansible_env.bench.environment#role) is built on it; in a play of your own it returns the hosts of an
+    environment and its parameters.
 options:
   _terms:
     description:
@@ -24,16 +24,16 @@ options:
     type: list
     elements: path
   params:
-    description: Values of parameters and tunables, by name. A name that the file does not know is an error.
+    description: Values of parameters and tunables, by name. A name that the file does not define is an error.
     type: dict
     default: {}
   token:
     description:
-      - Makes the phases ready to be included as roles. The results of their tasks are in variables whose names hold
-        this text.
+      - Writes the phases as roles that a play can include. The results of their tasks are in variables whose names
+        contain this text.
     type: str
   secrets:
-    description: Return the values of secret parameters, and nothing else.
+    description: Return only the values of the secret parameters.
     type: bool
     default: false
 requirements:
@@ -61,7 +61,7 @@ _raw:
   description:
     - For each file, a mapping with its C(name), its absolute path as C(file), the host pattern C(hosts),
       C(gather_facts), the parameters C(params) with secrets masked, and C(phases), the names of those that have
-      something to do. With O(token), C(roles) says for each phase which role to include.
+      something to do. With O(token), C(roles) has for each phase the role to include.
   type: list
   elements: dict
 """
@@ -83,7 +83,7 @@ else:
 
 
 class LookupModule(LookupBase):
-    """Returns what an environment file says."""
+    """Returns the content of environment files."""
 
     def run(self, terms, variables=None, **kwargs):
         if LIBRARY_ERROR is not None:
@@ -91,23 +91,23 @@ class LookupModule(LookupBase):
         self.set_options(var_options=variables, direct=kwargs)
         # Plain data: values of Ansible's own types would not be known as text or numbers.
         params = json.loads(json.dumps(self.get_option("params"), default=str))
-        return [self._one(self._found(str(term), variables), params) for term in terms]
+        return [self._one(self._find(str(term), variables), params) for term in terms]
 
     def _one(self, path, params):
         try:
             environment = RoleEnvironment.load(path, params)
             if self.get_option("secrets"):
                 return environment.secrets()
-            found = environment.describe()
+            description = environment.describe()
             token = self.get_option("token")
             if token is not None:
                 # Ansible makes this directory for itself and removes it when it ends.
-                found["roles"] = environment.roles(Path(constants.DEFAULT_LOCAL_TMP), str(token))
+                description["roles"] = environment.roles(Path(constants.DEFAULT_LOCAL_TMP), str(token))
         except AnsibleEnvError as problem:
             raise AnsibleLookupError(str(problem)) from problem
-        return found
+        return description
 
-    def _found(self, term, variables):
+    def _find(self, term, variables):
         path = self.find_file_in_search_path(variables or {}, "files", term, ignore_missing=True)
         path = Path(path) if path else Path(term).expanduser()
         if not path.is_file():

@@ -8,18 +8,20 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: phase
-short_description: Run a script of a benchmark, with a true outcome and the metrics in its output
+short_description: Run a benchmark script, and return how it ended and the metrics in its output
 version_added: 0.1.0
 description:
   - Runs a script on a host, detached from the connection, follows it to its end, and returns how it ended, its
     start and end by the host's own clock, and the metrics that it printed.
-  - A connection that breaks while the script runs is made again. The script does not notice, and its output is
-    complete.
-  - At its deadline the script is ended by the host itself, with all that it has started, also where the controller
-    is gone by then.
-  - The task fails unless the script succeeded. RV(kind) says in one word what happened, RV(msg) in one sentence.
-  - Script, environment variables and output travel over standard input and output of the connection. The script is
-    never templated by a shell or by this module; mark text that holds C({{) with C(!unsafe) to keep Ansible from it.
+  - If the connection breaks while the script runs, the module connects again. The script is not affected, and its
+    output is complete.
+  - At its deadline, the host itself ends the script and all that it has started, even if the controller is gone by
+    then.
+  - The task fails unless the script succeeded. RV(kind) is the outcome kind in one word, RV(msg) explains it in one
+    sentence.
+  - Script, environment variables and output are transferred over standard input and output of the connection. Neither
+    a shell nor this module templates the script. Mark text that contains C({{) with C(!unsafe) to keep Ansible from
+    templating it.
 attributes:
   check_mode:
     description: Can run in C(check_mode) without modifying target.
@@ -30,7 +32,7 @@ attributes:
     description: Will return details on what has changed when in C(diff_mode).
     support: none
     details:
-      - What a script would change cannot be known.
+      - The module cannot know what a script would change.
   async:
     description: Supports being used with the C(async) keyword.
     support: none
@@ -40,7 +42,7 @@ attributes:
     description: Is usable alongside C(become) keywords.
     support: full
     details:
-      - The script runs as the user that C(become) names, and so does all that watches over it.
+      - The script and its watchdog run as the user that C(become) names.
   platform:
     description: Target OS/families that can be operated against.
     support: full
@@ -48,173 +50,176 @@ attributes:
 options:
   script:
     description:
-      - The script, as text. It is given to O(shell) as a file. Its standard input is empty.
-      - Without a script nothing is run on the host. With O(wait_boot) the host is waited for all the same.
+      - The text of the script. O(shell) gets it as a file. Its standard input is empty.
+      - Without a script nothing is run on the host. With O(wait_boot) the module still waits for the host.
     type: str
   env:
     description:
-      - Environment variables of the script. A name is made of ASCII letters, digits and C(_). A value is a string
-        (quote numbers) and arrives as it is, byte by byte.
+      - Environment variables of the script. A name consists of ASCII letters, digits and C(_). A value is a string
+        (quote numbers), and the script gets it unchanged.
     type: dict
     default: {}
   secret_env:
     description:
       - Environment variables whose values are masked in the output, in logs and in results. Otherwise as O(env).
-      - A script that prints only a part of a value, or an encoded one, is not protected from itself.
+      - A part of a value, or an encoded value, that the script prints is not masked.
     type: dict
     default: {}
   shell:
     description:
-      - The program that runs the script, found in the host's E(PATH) or given by its path.
+      - The program that runs the script: a name in the host's E(PATH), or a path.
     type: str
     default: bash
   chdir:
     description:
-      - Directory to start in. The user's home directory, where it is not given.
+      - Working directory of the script. The default is the user's home directory.
     type: path
   fail_fast:
     description:
-      - Stop at the first command that fails, as C(set -e) does. Otherwise only the status of the last one counts.
+      - Stop at the first command that fails, as C(set -e) does. By default only the status of the last one counts.
     type: bool
     default: false
   timeout:
     description:
-      - Seconds after which the host ends the script. No deadline, where it is not given.
+      - Seconds after which the host ends the script. By default there is no deadline.
     type: float
   grace:
     description:
-      - Seconds that a script has between SIGTERM and SIGKILL.
+      - Seconds between SIGTERM and SIGKILL when a script is ended.
     type: float
     default: 5.0
   keep_running:
     description:
-      - Leave alone what the script has started and left running in its session, such as a server. It is ended
-        together with the script otherwise.
+      - Leave processes that the script has started, such as a server, running after its end. By default they are ended
+        together with the script.
     type: bool
     default: false
   may_reboot:
     description:
-      - Whether a restart of the host in the middle of the script is a success. It is a failure otherwise.
+      - Whether a restart of the host while the script runs is a success. By default it is a failure.
     type: bool
     default: false
   results_stdout_pattern:
     description:
-      - Regular expression that finds metrics in standard output, with C(^) and C($) at each line. It has two groups,
-        the name and the value, or named groups, one for each metric. Of several values for a name the last counts.
-      - Numbers in the output become numbers in RV(metrics).
+      - Regular expression that matches metrics in standard output; C(^) and C($) match at each line. It has two groups,
+        the name and the value, or one named group for each metric. The last of several values for a name counts.
+      - Values that look like numbers become numbers in RV(metrics).
     type: str
   results_json:
     description:
-      - Take the last line of standard output as a JSON object of metrics.
+      - Parse the last line of standard output as a JSON object of metrics.
     type: bool
     default: false
   required_metrics:
     description:
-      - Names of metrics without which a script that ended well has failed, with RV(kind=metrics_missing).
+      - Names of metrics that have to be in the output. If one is missing, a script with exit status 0 has failed, with
+        RV(kind=metrics_missing).
     type: list
     elements: str
     default: []
   telemetry:
     description:
-      - What to look at on the host while the script runs. Each item may have C(every), the seconds between two looks, 1
-        by default; and C(command), shell text, with C(pattern), which finds metrics in its standard output as
-        O(results_stdout_pattern) does. Without a command it is cpu, memory, disks and network, from C(/proc).
-      - Samples are kept on the host, and fetched when the script has ended.
+      - What to sample on the host while the script runs. Each item may have C(every), the seconds between two samples
+        (default 1); and C(command), shell text, with C(pattern), which matches metrics in its standard output as
+        O(results_stdout_pattern) does. Without a command, cpu, memory, disks and network are sampled from C(/proc).
+      - Samples are kept on the host, and fetched after the end of the script.
     type: list
     elements: dict
     default: []
   reconnect:
     description:
-      - Seconds for which a lost connection is tried again.
+      - Seconds for which the module tries to restore a lost connection.
     type: float
     default: 60.0
   poll:
     description:
-      - Seconds between two looks for new output, taken on the host. The end of the script is noticed at once.
+      - Seconds between two polls for new output, on the host. The end of the script is noticed at once.
     type: int
     default: 1
   wait_boot:
     description:
-      - Seconds to wait, before anything else, until the host answers. V(0) does not wait.
+      - Seconds to wait for the host to answer, before anything else. V(0) does not wait.
     type: float
     default: 0.0
   run_dir:
     description:
-      - Directory on the host in which a private one is made for the length of the script.
+      - Directory on the host in which the private run directory of the script is created, and removed at its end.
     type: str
     default: /tmp
   attach:
     description:
       - Follow a script that an earlier controller has started, instead of starting it. The C(ansible_env) library sets
-        this when it takes up a trial whose controller was killed.
+        this when it resumes a trial whose controller was killed.
     type: bool
     default: false
   step:
     description:
-      - Which script of its phase this is. The C(ansible_env) library numbers those of a phase with several, so that
-        each can be found again by O(attach).
+      - Number of the script in its phase. The C(ansible_env) library numbers the scripts of a phase with several, so
+        that O(attach) can identify each.
     type: int
     default: 1
   background:
     description:
-      - Start the script and go on. A later task follows it, with O(attach) and the RV(run_id) of this one.
+      - Start the script and continue with the next task. A later task follows it, with O(attach) and the RV(run_id) of
+        this one.
     type: bool
     default: false
   hold:
     description:
-      - With O(background), stage the script, and let it wait so many seconds at the most for a task with O(release_at).
+      - With O(background), stage the script without starting it. It waits at most so many seconds for a task with
+        O(release_at).
     type: int
     default: 0
   release_at:
     description:
-      - Let the staged script O(run_id) start at this time, in seconds since the epoch by the controller's clock.
+      - Start the staged script O(run_id) at this time, in seconds since the epoch by the controller's clock.
     type: float
   clock_offset:
     description:
-      - By how many seconds the host's clock is ahead of the controller's; RV(clock_offset) of the task that staged it.
+      - Seconds by which the host's clock is ahead of the controller's; RV(clock_offset) of the task that staged it.
     type: float
     default: 0.0
   run_id:
     description:
-      - Which script to follow, with O(attach); the RV(run_id) of the task that started it.
+      - The script to follow, with O(attach): the RV(run_id) of the task that started it.
     type: str
   end:
     description:
-      - End the script that is followed. That is a success with V(over), and it is canceled with V(canceled).
+      - End the script instead of following it. With V(over) that is a success, with V(canceled) it is canceled.
     type: str
     choices: [over, canceled]
   host_env:
     description:
-      - Environment variables with values that each host has for itself, as names of its variables.
+      - Environment variables whose values are variables of the host, by the names of these variables.
     type: dict
     default: {}
   secret_host_env:
     description:
-      - The same for values that are masked, as in O(secret_env).
+      - As O(host_env), for values that are masked as in O(secret_env).
     type: dict
     default: {}
   export_patterns:
     description:
-      - Names, and for each a regular expression with one group. What the group last finds in standard output is in
-        RV(exports). A script that ended well without one of them has failed.
+      - For each name, a regular expression with one group. The last match of the group in standard output is in
+        RV(exports). If one is missing, a script with exit status 0 has failed.
     type: dict
     default: {}
   export_values:
     description:
-      - More values for RV(exports), by name; usually templates.
+      - Further values of RV(exports), by name; usually templates.
     type: dict
     default: {}
   exports_from:
     description:
       - Earlier tasks of the same playbook whose RV(exports) become environment variables of the script. Each has the
         variable in which its result is registered, as V(register), and a pattern for the hosts that have run it, as
-        V(hosts). Values of several hosts are put in a row, with blanks between them.
+        V(hosts). Values of several hosts are joined with blanks.
     type: list
     elements: dict
     default: []
   exports_known:
     description:
-      - What hosts have exported in an earlier try, by their names.
+      - Values that hosts exported in an earlier attempt, by the names of the hosts.
     type: dict
     default: {}
 requirements:
@@ -223,7 +228,7 @@ requirements:
 notes:
   - Works over every connection that can run a command on a POSIX host, such as P(ansible.builtin.ssh#connection) and
     P(ansible.builtin.local#connection).
-  - RV(stdout) and RV(stderr) hold at most 64 KiB each, the beginning and the end. Metrics are taken from the whole.
+  - RV(stdout) and RV(stderr) hold at most 64 KiB each, the beginning and the end. Metrics are parsed from all of it.
 seealso:
   - module: ansible.builtin.script
   - module: ansible.builtin.shell
@@ -232,7 +237,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Measure how fast this host hashes
+- name: Measure the hash rate of this host
   ansible_env.bench.phase:
     script: |
       openssl speed -seconds "$seconds" -bytes 16384 sha256 2>&1 | awk '/^sha256/ {print "sha256=" $2}'
@@ -243,7 +248,7 @@ EXAMPLES = r"""
     timeout: 30
   register: bench
 
-- name: Show what came of it
+- name: Show the result
   ansible.builtin.debug:
     msg: "{{ bench.status }} in {{ bench.elapsed }} s: {{ bench.metrics }}"
 
@@ -279,13 +284,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ansible_env:
-  description: Version of this form of a result.
+  description: Version of the format of the result.
   returned: always
   type: int
   sample: 1
 status:
   description:
-    - How the script ended. One of V(SUCCEEDED), V(FAILED), V(TIMED_OUT), V(CANCELED).
+    - Status of the script. One of V(SUCCEEDED), V(FAILED), V(TIMED_OUT), V(CANCELED).
   returned: always
   type: str
   sample: SUCCEEDED
@@ -298,7 +303,7 @@ kind:
   type: str
   sample: ok
 msg:
-  description: What happened, in one sentence.
+  description: Explanation of the outcome kind, in one sentence.
   returned: always
   type: str
   sample: exit status 3
@@ -339,17 +344,17 @@ clock_step:
   type: float
   sample: 7200.0
 stdout:
-  description: What the script printed, or the beginning and the end of it. Bytes that are no UTF-8 become U+FFFD.
+  description: Standard output, or its beginning and end. Bytes that are not UTF-8 become U+FFFD.
   returned: when the script may have been started
   type: str
   sample: "throughput: 1234.5\n"
 stderr:
-  description: The same of standard error.
+  description: Standard error, or its beginning and end.
   returned: when the script may have been started
   type: str
   sample: ""
 truncated:
-  description: Whether RV(stdout) or RV(stderr) have their middle left out.
+  description: Whether the middle of RV(stdout) or RV(stderr) is left out.
   returned: when the script may have been started
   type: bool
   sample: false
@@ -380,12 +385,12 @@ telemetry:
   elements: list
   sample: [["2025-11-22T19:36:44.123456+00:00", "cpu_percent", 97.5]]
 reconnects:
-  description: How often the connection had to be made again while the script ran.
+  description: How often the connection had to be restored while the script ran.
   returned: when the script may have been started
   type: int
   sample: 0
 rebooted:
-  description: Whether the host was restarted in the middle of the script.
+  description: Whether the host was restarted while the script ran.
   returned: when the script may have been started
   type: bool
   sample: false
@@ -396,37 +401,37 @@ left_running:
   elements: int
   sample: []
 run_id:
-  description: Name of this run, which all processes of the script have as E(ANSIBLE_ENV_RUN_ID).
+  description: Name of this run. All processes of the script have it in E(ANSIBLE_ENV_RUN_ID).
   returned: when the script may have been started
   type: str
   sample: 3f1d0c5e6f5b4c0c8b0f7a1f5f0e9d2a
 background:
-  description: That the script was started and goes on.
+  description: Whether the script was started in the background.
   returned: with O(background)
   type: bool
   sample: true
 staged:
-  description: When the script was ready to start, in seconds since the epoch by the controller's clock.
+  description: Time at which the script was staged, in seconds since the epoch by the controller's clock.
   returned: with O(hold)
   type: float
   sample: 1763841404.5
 clock_offset:
-  description: By how many seconds the host's clock is ahead of the controller's.
+  description: Seconds by which the host's clock is ahead of the controller's.
   returned: with O(hold)
   type: float
   sample: -0.0123
 clock_error:
-  description: By how much RV(clock_offset) may be wrong at the most.
+  description: Largest possible error of RV(clock_offset), in seconds.
   returned: with O(hold)
   type: float
   sample: 0.0004
 exports:
-  description: What O(export_patterns) found, and O(export_values).
+  description: The values of O(export_patterns) and O(export_values), by name.
   returned: with O(export_patterns) or O(export_values)
   type: dict
   sample: {"port": "5433"}
 ended:
-  description: That the script was ended because the others were done, which is a success.
+  description: Whether the script was ended because the others were done, which is a success.
   returned: with O(end=over)
   type: bool
   sample: true

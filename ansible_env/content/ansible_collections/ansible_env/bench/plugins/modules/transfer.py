@@ -8,13 +8,13 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: transfer
-short_description: Move a file, or a directory as an archive, to or from a host without Python
+short_description: Copy a file, or a directory as an archive, to or from a host without Python
 version_added: 0.1.0
 description:
-  - Moves one file over the connection, at the speed of that, and puts it in its place with C(/bin/sh). A directory
-    travels as one tar archive, which the host packs or unpacks.
-  - The file share of C(ansible_env.mlos.AnsibleService) is made of this. In a playbook M(ansible.builtin.copy) and
-    M(ansible.builtin.fetch) are usually what is wanted.
+  - Copies one file over the connection, and installs it with C(/bin/sh). A directory is transferred as one tar
+    archive, which the host packs or unpacks.
+  - The file share of C(ansible_env.mlos.AnsibleService) uses this module. In a playbook, prefer
+    M(ansible.builtin.copy) and M(ansible.builtin.fetch) if the host has Python.
 attributes:
   check_mode:
     description: Can run in C(check_mode) without modifying target.
@@ -42,31 +42,31 @@ options:
     type: str
     required: true
   send:
-    description: File on the controller that is sent to O(path). Exactly one of this and O(fetch) is needed.
+    description: File on the controller to send to O(path). Give either this or O(fetch).
     type: str
   fetch:
-    description: File on the controller that is written with what is at O(path), of a directory with a tar archive.
+    description: File on the controller to write the content of O(path) to. For a directory it is a tar archive.
     type: str
   archive:
-    description: Whether O(send) is a tar archive, to be unpacked in the directory O(path).
+    description: Whether O(send) is a tar archive to unpack in the directory O(path).
     type: bool
     default: false
   name:
     description:
-      - Name under which the file goes into O(path), where that is a directory or ends with a slash; and an archive,
-        where it is a directory and does not.
+      - Name of the file in O(path), if that is a directory or ends with a slash. For an archive, name of its directory
+        in O(path), if that is a directory and does not end with a slash.
     type: str
     default: file
   mode:
-    description: Mode of the file, or of the directory where it has to be made.
+    description: Mode of the file, or of a directory that has to be created.
     type: str
     default: '0644'
   merge:
-    description: Whether an archive goes right into a directory that is there, whether or not O(path) ends with a slash.
+    description: Whether to unpack an archive directly into an existing directory, even without a slash after O(path).
     type: bool
     default: false
   recursive:
-    description: Whether subdirectories are fetched, too.
+    description: Whether to fetch subdirectories, too.
     type: bool
     default: true
 author:
@@ -74,7 +74,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Bring the results of a host without Python
+- name: Fetch the results of a host without Python
   ansible_env.bench.transfer:
     path: results
     fetch: /tmp/results-of-{{ inventory_hostname }}.tar
@@ -82,12 +82,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 made:
-  description: Whether the directory was not there before.
+  description: Whether the directory had to be created.
   returned: with O(send)
   type: bool
   sample: true
 archive:
-  description: Whether the file on the controller is an archive, which stands for a directory.
+  description: Whether the file on the controller is an archive of a directory.
   returned: success
   type: bool
   sample: true
@@ -97,7 +97,7 @@ mode:
   type: str
   sample: '0644'
 rc:
-  description: Number of the error as in C(errno.h), 2 where there is nothing at O(path).
+  description: Number of the error as in C(errno.h). V(2) means that there is nothing at O(path).
   returned: failure
   type: int
   sample: 2

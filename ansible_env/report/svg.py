@@ -58,6 +58,7 @@ class Linear:
         values = list(values) or [0.0, 1.0]
         low, high = min(values), max(values)
         room = (high - low) * 0.05 or abs(low) * 0.05 or 1.0
+        room = max(room, 1e-9 * max(abs(low), abs(high)))  # floats that are almost equal leave no digits for ticks
         # The scale includes 0 if it is near: otherwise noise looks like a difference.
         bottom = 0.0 if 0 <= low <= 0.5 * high else low - room
         return cls(bottom, high + room, start, end)

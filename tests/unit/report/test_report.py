@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -203,6 +203,7 @@ def test_many_trials_are_drawn_in_few_elements(store):
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.floats(-1e15, 1e15).filter(lambda v: v == 0 or abs(v) > 1e-12), min_size=1, max_size=20))
+@example([1e15, 999999999999999.8])
 def test_every_value_is_inside_and_ticks_are_few(values):
     scale = Linear.over(values, 0, 100)
     assert all(-1e-6 <= scale.at(value) <= 100 + 1e-6 for value in values)

@@ -25,6 +25,16 @@ def playbook_arguments(job: Job, sources: Iterable[str], variables: Iterable[str
     return [*arguments, *options.arguments]
 
 
+def without_input(program: str) -> tuple[str, list[str]]:
+    """Return a command that runs a program with nothing to read, on a terminal that is not of our making."""
+    return "/bin/sh", ["-c", 'exec "$0" "$@" </dev/null', program]
+
+
+def limit_files(limit: str | None) -> list[Path]:
+    """Return the files that a limit names, as `@FILE`."""
+    return [Path(part[1:]).expanduser().absolute() for part in (limit or "").split(",") if part.startswith("@")]
+
+
 def inventory_arguments(sources: Iterable[str]) -> list[str]:
     """Return an option `-i` for each inventory source."""
     return [word for source in sources for word in ("-i", source)]
@@ -52,14 +62,14 @@ def write_variables(job: Job, private: PrivateDir) -> list[Path]:
     return [private.write_variables(name, values) for name, values in files.items() if values]
 
 
-def password_arguments(options: Options, private: PrivateDir) -> list[str]:
-    """Write the passwords to files that only their owner can read, and return the arguments that name them."""
+def write_passwords(options: Options, private: PrivateDir) -> dict[str, Path]:
+    """Write the passwords to files that only their owner can read, and return the files by the options they are for."""
     passwords = {"connection": options.connection_password, "become": options.become_password}
-    return [
-        f"--{name}-password-file={private.write(f'env/{name}_password', password)}"
+    return {
+        f"--{name}-password-file": private.write(f"env/{name}_password", password)
         for name, password in passwords.items()
         if password
-    ]
+    }
 
 
 def marked_unsafe(value: Any) -> Any:

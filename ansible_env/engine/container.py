@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible_env.common import get_logger
+from ansible_env.engine.ansible_cfg import working_directory
+from ansible_env.engine.arguments import limit_files, without_input
 from ansible_env.engine.cold import ColdEngine
 from ansible_env.engine.environ import is_among
 from ansible_env.engine.inventory import Inventory
@@ -82,7 +84,7 @@ class ContainerEngine(ColdEngine):
     def volumes(self, inventory: Inventory, options: Options, env: Mapping[str, str], *own: Path) -> list[str]:
         """Return what is mounted: `own` to be written to, the rest only to be read."""
         read = [path for source in inventory.sources if "," not in source for path in _with_variables(source, own)]
-        read += [*options.extra_vars_files, *_named(options.arguments)]
+        read += [*options.extra_vars_files, *_named(options.arguments), *shared_directory(*own)]
         if "ANSIBLE_CONFIG" in env:
             read.append(Path(env["ANSIBLE_CONFIG"]).parent)
         read += [Path(word) for name, value in env.items() if name.startswith("ANSIBLE_") for word in value.split(":")]
@@ -101,7 +103,7 @@ class ContainerEngine(ColdEngine):
         return _ContainerRun(self, job, private, listener, cancel)
 
     def _command(self, program: str, env: Mapping[str, str]) -> tuple[str, Sequence[str]]:
-        return program, []  # the one in the image's PATH
+        return without_input(program)  # the one in the image's PATH
 
     def _listing(
         self, inventory: Inventory, options: Options, env: Mapping[str, str], private: Path
@@ -110,6 +112,7 @@ class ContainerEngine(ColdEngine):
         user = [f"--user={os.getuid()}"] if self.program == "docker" else []
         command = [self.program, "run", "--rm", *OPTIONS, *user, *(word for v in volumes for word in ("-v", v))]
         command += [word for name in env for word in ("--env", name)]
+        command += [f"--workdir={path}" for path in shared_directory(private)]
         return [*command, self.image, "ansible"], {**os.environ, **env}
 
     def _environment(self, options: Options, run: str, private: PrivateDir, job: Job | None = None) -> dict[str, str]:
@@ -152,6 +155,7 @@ class _ContainerRun(Run):
         own = [path for path in (self._private.path, job.logs, job.results) if path is not None]
         volumes = self._engine.volumes(job.inventory, job.options, env, *own)
         beside = [path for path in (job.base_dir, *job.beside) if path is not None]
+        beside += limit_files(job.limit)
         volumes += [v for path in _outermost(beside) if (v := f"{path}:{path}:ro") not in volumes]
         return {
             "ident": self.id,  # the container has its name from this
@@ -160,6 +164,7 @@ class _ContainerRun(Run):
             "container_image": self._engine.image,
             "container_volume_mounts": volumes,
             "container_options": list(OPTIONS),
+            "container_workdir": next(map(str, shared_directory(*own)), None),
         }
 
 
@@ -206,6 +211,16 @@ class _ContainerWatch(Watch):
     def _kill(self) -> None:
         self._container.kill("KILL")
         super()._kill()
+
+
+def shared_directory(*own: Path) -> list[Path]:
+    """Return the current directory, which relative paths start from, unless the container has to write into it.
+
+    That is so with directories that are homes in Ansible's images, or contain a directory of our `own`.
+    """
+    here = working_directory()
+    homes = [Path.home(), Path("/root"), Path("/home/runner")]
+    return [] if any(here == path or here in path.parents for path in (*own, *homes)) else [here]
 
 
 def find_program(wanted: str | None) -> str:

@@ -18,7 +18,7 @@ from ansible_runner.exceptions import AnsibleRunnerException
 
 from ansible_env.engine import processes
 from ansible_env.engine.ansible_cfg import working_directory
-from ansible_env.engine.arguments import password_arguments, playbook_arguments, write_variables
+from ansible_env.engine.arguments import playbook_arguments, write_passwords, write_variables
 from ansible_env.engine.events import Events
 from ansible_env.engine.private import PrivateDir
 from ansible_env.engine.protocol import Cancellation, EngineRun, Event, Job, Listener
@@ -58,7 +58,7 @@ class Run:
         playbook = self._private.write_playbook(job.playbook, job.base_dir, job.beside, everything=job.uses_files)
         variables = [*job.options.extra_vars_files, *write_variables(job, self._private)]
         arguments = playbook_arguments(job, job.inventory.arguments(self._private.path / "env"), variables)
-        arguments += password_arguments(job.options, self._private)
+        arguments += [f"{name}={path}" for name, path in write_passwords(job.options, self._private).items()]
         try:
             settings = {
                 "private_data_dir": str(self._private.path),

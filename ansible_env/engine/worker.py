@@ -8,6 +8,7 @@ https://ansible.readthedocs.io/projects/runner/en/latest/remote_jobs/
 from __future__ import annotations
 
 import contextlib
+import itertools
 import shlex
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -22,26 +24,34 @@ from urllib.parse import urlsplit
 from ansible_runner.streaming import Processor, Transmitter
 
 from ansible_env.engine import processes
-from ansible_env.engine.arguments import playbook_arguments, write_variables
+from ansible_env.engine.ansible_cfg import AnsibleConfig
+from ansible_env.engine.arguments import (
+    limit_files,
+    playbook_arguments,
+    without_input,
+    write_passwords,
+    write_variables,
+)
 from ansible_env.engine.cold import ColdEngine
 from ansible_env.engine.events import Events, unfinished_hosts
+from ansible_env.engine.overrides import OVERRIDES, STRATEGY
 from ansible_env.engine.private import PLAYBOOK, PrivateDir
+from ansible_env.engine.prompts import check_prompts
 from ansible_env.engine.protocol import Cancellation, EngineRun, Job, Listener
 from ansible_env.engine.run import POLL
 from ansible_env.errors import ConfigError, EngineError
 from ansible_env.supervisor.variables import LOG_DIR, RUN_KEY
 
+UNSEEN = {"ANSIBLE_STRATEGY": STRATEGY, "ANSIBLE_RUN_TAGS": "all", "ANSIBLE_SKIP_TAGS": ""}
+"""What overrides an ansible.cfg that we cannot read."""
 LOGS = "../artifacts/job/logs"
 """Where the worker keeps logs, seen from its project directory: artifacts come back."""
 SETTINGS = {
     "LC_ALL": "C.UTF-8",
     "LANG": "C.UTF-8",
     "PYTHONUTF8": "1",
-    "ANSIBLE_NOCOLOR": "1",
     "ANSIBLE_HOST_KEY_CHECKING": "True",  # ansible-runner turns it off
     "ANSIBLE_PIPELINING": "True",
-    "ANSIBLE_DEPRECATION_WARNINGS": "False",
-    "ANSIBLE_RETRY_FILES_ENABLED": "False",
     LOG_DIR: LOGS,
     "MAX_EVENT_RES": "1000000000",
 }
@@ -93,6 +103,7 @@ class WorkerEngine(ColdEngine):
         cancel = cancel or Cancellation()
         if cancel.requested:
             return EngineRun((), None, cancel.reason)
+        check_prompts(AnsibleConfig({}, None, Path("/")), job.options)  # the worker has an ansible.cfg of its own
         private = PrivateDir(self._directory())
         try:
             return _RemoteRun(job, private, listener, cancel).run(self._words)
@@ -149,14 +160,18 @@ class _RemoteRun:
             shutil.copy(path, self._private.path / f"env/vars{number}{path.suffix}")
         variables = [f"../env/vars{number}{path.suffix}" for number, path in enumerate(options.extra_vars_files)]
         variables += [f"../env/{path.name}" for path in write_variables(job, self._private)]
-        env = {**SETTINGS, "JOB_ID": str(self._events.job_id)}
+        passwords = write_passwords(options, self._private)
+        arguments = playbook_arguments(replace(job, limit=self._limit()), self._inventories(), variables)
+        arguments += [f"{name}=../env/{path.name}" for name, path in passwords.items()]
+        program, first = without_input("ansible-playbook")
+        env = {**OVERRIDES, **UNSEEN, **SETTINGS, "JOB_ID": str(self._events.job_id)}
         if job.key is not None:
             env[RUN_KEY] = job.key
         return {
             "private_data_dir": str(self._private.path),
-            "playbook": PLAYBOOK,
+            "binary": program,
             "ident": "job",
-            "cmdline": shlex.join(playbook_arguments(job, self._inventories(), variables)),
+            "cmdline": shlex.join([*first, *arguments, PLAYBOOK]),
             "envvars": env,
             "settings": {"suppress_env_files": True},
         }
@@ -171,6 +186,18 @@ class _RemoteRun:
         self._private.write_playbook(text, job.base_dir, everything=job.uses_files)
         for link in [path for path in (self._private.path / "project").iterdir() if path.is_symlink()]:
             _copy(link.resolve(), link)
+
+    def _limit(self) -> str | None:
+        """Return the limit with the files that it names as the worker sees them, and copy those."""
+        limit = self._job.limit
+        for number, path in enumerate(limit_files(limit)):
+            try:
+                self._private.write(f"env/limit{number}", path.read_text(encoding="utf-8"))
+            except OSError as error:
+                raise EngineError(f"{path}: {error.strerror}") from error
+        numbers = itertools.count()
+        parts = [f"@../env/limit{next(numbers)}" if part[:1] == "@" else part for part in (limit or "").split(",")]
+        return limit and ",".join(parts)
 
     def _inventories(self) -> list[str]:
         """Copy the inventory with its variables, and return its sources as the worker sees them."""

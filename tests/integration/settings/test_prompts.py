@@ -15,6 +15,8 @@ import pytest
 import yaml
 
 from ansible_env import ColdEngine, ConfigError, Engine, Kind, Options, RemoteEnv, SessionEngine, Status, WarmEngine
+from ansible_env.config.model import EnvironmentConfig
+from ansible_env.engine.worker import WorkerEngine
 from tests.hosts import Hosts, HostSpec
 from tests.hosts.procs import all_pids
 
@@ -22,7 +24,14 @@ pytestmark = pytest.mark.ssh
 
 AT_ONCE = 40
 """Seconds: far below any deadline, far above what a busy machine needs."""
-ENGINES: dict[str, Callable[[], Engine]] = {"cold": ColdEngine, "warm": WarmEngine, "session": SessionEngine}
+BIN = Path(sys.executable).parent
+WORKER = f"command:env PATH={BIN}:/usr/bin:/bin {BIN}/ansible-runner worker"
+ENGINES: dict[str, Callable[[], Engine]] = {
+    "cold": ColdEngine,
+    "warm": WarmEngine,
+    "session": SessionEngine,
+    "worker": lambda: WorkerEngine(WORKER),
+}
 
 
 @pytest.fixture(params=ENGINES)
@@ -32,21 +41,22 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     made.close()
 
 
-def run(engine: Engine, hosts: Hosts, steps: list[Any], *, limit: str = "h1", **more: Any) -> Any:
-    config = {"name": "prompts", "run": steps, "results_stdout_pattern": r"^(\w+)=(\w*)$", **more}
+def run(engine: Engine, hosts: Hosts, steps: list[Any], *, beside: Path | None = None) -> Any:
+    data = {"name": "prompts", "run": steps, "results_stdout_pattern": r"^(\w+)=(\w*)$"}
+    config = EnvironmentConfig.from_mapping(data, source=beside / "env.yml" if beside else None)
     begun = time.monotonic()
-    with RemoteEnv(config=config, inventory=hosts.inventory(), limit=limit, engine=engine) as env:
+    with RemoteEnv(config=config, inventory=hosts.inventory(), limit="h1", engine=engine) as env:
         result = env.run_phase("run")
     assert time.monotonic() - begun < AT_ONCE
     return result
 
 
 def test_vars_prompt_takes_its_default(engine: Engine, ssh_hosts: Hosts, tmp_path: Path) -> None:
-    prompts = [{"name": "size", "prompt": "How much", "default": "medium", "private": private} for private in (True,)]
+    prompts = [{"name": "size", "prompt": "How much", "default": "medium"}]
     task = {"ansible_env.bench.phase": {"script": "echo size={{ size }}", "results_stdout_pattern": r"^(\w+)=(\w*)$"}}
     play = {"hosts": "all", "gather_facts": False, "vars_prompt": prompts, "tasks": [task]}
     (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
-    result = run(engine, ssh_hosts, [{"import_playbook": str(tmp_path / "play.yml")}, "true"])
+    result = run(engine, ssh_hosts, [{"import_playbook": "play.yml"}, "true"], beside=tmp_path)
     assert result.status is Status.SUCCEEDED, result.summary()
     assert result.metrics == {"size": "medium"}
 
@@ -67,7 +77,8 @@ def test_ssh_does_not_wait_for_anybody(engine: Engine, ssh_hosts: Hosts) -> None
     variables = data["fleet"]["vars"]
     arguments = variables["ansible_ssh_common_args"]
     arguments = arguments.replace("StrictHostKeyChecking=yes", "StrictHostKeyChecking=ask")
-    variables["ansible_ssh_common_args"] = arguments.replace(str(ssh_hosts.known_hosts), "/dev/null")
+    arguments = arguments.replace(str(ssh_hosts.known_hosts), "/dev/null")
+    variables["ansible_ssh_common_args"] = f"{arguments} -o ControlPath=none"
     begun = time.monotonic()
     config = {"name": "prompts", "run": "true"}
     with RemoteEnv(config=config, inventory=data, limit="h1", engine=engine) as env:
@@ -120,8 +131,7 @@ def inventory_of(hosts: Hosts, tmp_path: Path) -> Path:
 def test_a_password_is_asked_for_once_and_is_nowhere(sudo_hosts: Hosts, command: list[str], tmp_path: Path) -> None:
     inventory = inventory_of(sudo_hosts, tmp_path)
     arguments = ["trial", "env.yml", "-i", str(inventory), "-K", "-o", "json", "--artifacts", "kept", "-vvv"]
-    env = {**os.environ, "TMPDIR": str(tmp_path / "t"), "ANSIBLE_ENV_STORE": str(tmp_path / "store.sqlite")}
-    (tmp_path / "t").mkdir()
+    env = {**os.environ, "ANSIBLE_ENV_STORE": str(tmp_path / "store.sqlite")}
     (tmp_path / "ansible.cfg").write_text("[defaults]\nlog_path = ./ansible.log\nlog_verbosity = 4\n")
     child = pexpect.spawn(command[0], [*command[1:], *arguments], cwd=str(tmp_path), env=env, timeout=AT_ONCE)
     child.expect_exact("BECOME password: ")
@@ -131,7 +141,7 @@ def test_a_password_is_asked_for_once_and_is_nowhere(sudo_hosts: Hosts, command:
     modes: set[int] = set()
     while child.isalive():
         seen |= {f"{pid}" for pid in all_pids() if secret in read(Path(f"/proc/{pid}/cmdline"))}
-        modes |= {path.stat().st_mode & 0o777 for path in files(tmp_path / "t") if secret in read(path)}
+        modes |= {path.stat().st_mode & 0o777 for path in Path("/tmp").glob("ae-*/run-*/env/*") if secret in read(path)}
         time.sleep(0.1)
         try:
             child.read_nonblocking(100_000, timeout=0)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_env import ColdEngine, ConfigError, Engine, Options, RemoteEnv, Status, WarmEngine
+from ansible_env import ColdEngine, ConfigError, Engine, Kind, Options, RemoteEnv, Status, WarmEngine
 from tests.hosts import Hosts
 from tests.integration.settings.table import Setting, core_settings, plugin_settings, table
 
@@ -162,3 +162,28 @@ def test_all_others_in_the_environment(
         if setting.variables:
             monkeypatch.setenv(setting.variables[0], value)
     check_phase(engine, ssh_hosts, Options(pass_env=passed))
+
+
+@pytest.mark.parametrize("become", [{}, {"become": True, "become_method": "su"}], ids=["as the login", "by su"])
+def test_mitogen(engine: Engine, ssh_hosts: Hosts, place: Path, become: dict[str, object]) -> None:
+    """Its actions are not quite Ansible's, and its strategy stays."""
+    strategies = Path(pytest.importorskip("ansible_mitogen").__file__).parent / "plugins/strategy"
+    (place / "my.cfg").write_text(f"[defaults]\nstrategy_plugins = {strategies}\nstrategy = mitogen_free\n")
+    inventory = ssh_hosts.inventory()
+    run = ["cat /proc/$PPID/cmdline >&2; echo score=4"]
+    config = {"name": "mitogen", "run": run, "results_stdout_pattern": r"^(\w+)=(\d+)$", **become}
+    options = Options(config_file=place / "my.cfg")
+    with RemoteEnv(config=config, inventory=inventory, limit="h1,h2", engine=engine, options=options) as env:
+        result = env.run_phase("run")
+    assert (result.status, result.metrics) == (Status.SUCCEEDED, {"score": 4}), result.summary()
+
+
+@pytest.mark.root
+def test_one_host_does_not_end_the_others(engine: Engine, ssh_hosts: Hosts, place: Path) -> None:
+    (place / "my.cfg").write_text("[defaults]\nany_errors_fatal = True\n")
+    run = ["test $(hostname) != h1", "echo score=4"]
+    config = {"name": "settings", "run": run, "results_stdout_pattern": r"^(\w+)=(\d+)$"}
+    inventory, options = ssh_hosts.inventory(), Options(config_file=place / "my.cfg")
+    with RemoteEnv(config=config, inventory=inventory, limit="h1,h2", engine=engine, options=options) as env:
+        result = env.run_phase("run")
+    assert {name: host.kind for name, host in result.hosts.items()} == {"h1": Kind.EXIT, "h2": Kind.OK}

@@ -98,18 +98,20 @@ exit 3
 
 def test_what_ansible_runner_is_told(programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole way, up to the container: what is mounted, what is passed, and what stays here."""
-    for name in ("inventory", "env", "deploy", "home/.ssh"):
+    for name in ("inventory", "env", "deploy", "home/.ssh", "cwd"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "inventory/hosts").write_text("h1\n")
     (tmp_path / "deploy/site.yml").write_text("- hosts: all\n")
     (tmp_path / "env/e.yml").write_text("name: e\nrun: [{import_playbook: ../deploy/site.yml}]\n")
+    (tmp_path / "cwd/h.txt").write_text("h1\n")
+    monkeypatch.chdir(tmp_path / "cwd")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("ANSIBLE_REMOTE_PORT", "2222")
     monkeypatch.setenv("VIRTUAL_ENV", "/only/here")
     said = programs(ANSIBLE)
     engine = ContainerEngine(IMAGE, mounts=["/etc/keys:/etc/keys:ro"])
     path, inventory = tmp_path / "env/e.yml", tmp_path / "inventory/hosts"
-    with RemoteEnv.from_file(path, inventory=inventory, engine=engine, logs=tmp_path / "logs") as env:
+    with RemoteEnv.from_file(path, inventory=inventory, limit="@h.txt", engine=engine, logs=tmp_path / "logs") as env:
         assert env.run_phase("run").status is Status.FAILED
     engine.close()
     runs = [shlex.split(line) for line in said.read_text().splitlines() if line.startswith("podman run")]
@@ -125,7 +127,13 @@ def test_what_ansible_runner_is_told(programs: Programs, tmp_path: Path, monkeyp
     for name in ("env", "deploy"):
         assert f"{tmp_path}/{name}:{tmp_path}/{name}:ro" in mounts
     assert [mount for mount in mounts if mount.startswith(f"{tmp_path}/logs") and not mount.endswith(":ro")]
-    assert last[last.index(IMAGE) + 1] == "ansible-playbook"
+    assert " ".join(last[last.index(IMAGE) + 1 :]).startswith("/bin/sh -c exec $0 $@ </dev/null ansible-playbook -i ")
+    assert [word for word in last if word.startswith("--limit")] == ["--limit=@h.txt"]
+    for words in runs:
+        mounts = [words[number + 1] for number, word in enumerate(words) if word == "-v"]
+        assert f"{tmp_path}/cwd:{tmp_path}/cwd:ro" in mounts
+    assert f"--workdir={tmp_path}/cwd" in runs[0]
+    assert last[last.index("--workdir") + 1] == f"{tmp_path}/cwd"
     listed = [runs[0][number + 1] for number, word in enumerate(runs[0]) if word == "--env"]
     assert "ANSIBLE_REMOTE_PORT" in listed
     assert not {"PATH", "HOME", "VIRTUAL_ENV", "ANSIBLE_CALLBACK_PLUGINS"} & set(listed)

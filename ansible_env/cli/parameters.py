@@ -9,10 +9,11 @@ from typing import Any
 
 import yaml
 
+from ansible_env.config.checks import known_names
 from ansible_env.config.documents import Document, read_document
 from ansible_env.config.expand import references
 from ansible_env.config.model import EnvironmentConfig
-from ansible_env.config.parameters import known_names, selected_groups
+from ansible_env.config.parameters import selected_groups
 from ansible_env.config.text import kind_of, nearest
 from ansible_env.config.tunables import Tunable, TunableValue
 from ansible_env.errors import ParameterError, Problem

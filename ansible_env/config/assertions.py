@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, InstanceOf, PlainSerializer, WithJsonSchema
+from pydantic import BeforeValidator, InstanceOf, PlainSerializer
 
 from ansible_env.config.faults import Fault
-from ansible_env.config.fields import read_mapping
+from ansible_env.config.fields import mapping_schema, read_mapping
 from ansible_env.config.text import kind_of
 from ansible_env.results.assertions import Assertion, AssertionSyntaxError, parse_assertion
 
@@ -49,11 +49,8 @@ AssertionsField = Annotated[
     tuple[InstanceOf[Assertion], ...],
     BeforeValidator(_assertions),
     PlainSerializer(_data),
-    WithJsonSchema(
-        {
-            "type": "object",
-            "additionalProperties": {"anyOf": [_COMPARISON, {"type": "array", "items": _COMPARISON}]},
-            "examples": [{"throughput": ">= 0.95 * baseline", "latency_p99": "<= 12 ms"}],
-        }
+    mapping_schema(
+        {"anyOf": [_COMPARISON, {"type": "array", "items": _COMPARISON}]},
+        examples=[{"throughput": ">= 0.95 * baseline", "latency_p99": "<= 12 ms"}],
     ),
 ]

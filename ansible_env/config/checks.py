@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 
 from ansible_env.config.expand import references
 from ansible_env.config.faults import Fault
 from ansible_env.config.keys import EnvironmentKeys
 from ansible_env.config.steps import steps_of
-from ansible_env.config.text import clean_env_name, env_name_fault, nearest, text_faults, variable_name_fault
+from ansible_env.config.text import clean_env_name, env_name_fault, nearest, variable_name_fault
 from ansible_env.config.tunables import TunableGroups
 from ansible_env.errors import MetricsPatternError
 from ansible_env.results.metrics.pattern import compile_pattern
@@ -48,16 +48,10 @@ def file_groups(config: EnvironmentKeys) -> TunableGroups | None:
     return own.select(config.tunable_params)
 
 
-def known_names(config: EnvironmentKeys, tunables: TunableGroups) -> set[str]:
-    """Return the names of all parameters of an environment with these selected tunables."""
-    return {
-        *config.const_args,
-        *config.required_args,
-        *config.secret_params,
-        *config.host_params,
-        *TRIAL_NAMES,
-        *(tunable.name for tunable in tunables),
-    }
+def known_names(config: EnvironmentKeys, tunables: TunableGroups) -> frozenset[str]:
+    """Return the names of all parameters, given the selected groups. A global of another name has no effect."""
+    own = (*config.const_args, *config.required_args, *config.secret_params, *config.host_params)
+    return frozenset((*own, *TRIAL_NAMES, *tunables.tunables))
 
 
 def env_sources(config: EnvironmentKeys) -> dict[str, str]:
@@ -95,20 +89,20 @@ def name_faults(config: EnvironmentKeys, tunables: TunableGroups) -> Iterator[Fa
 
 def _export_faults(config: EnvironmentKeys) -> Iterator[Fault]:
     owners: dict[str, str] = {}
-    for index, name in enumerate(config.shell_env_params):
-        where = ("shell_env_params", index)
-        variable = clean_env_name(name)
+    exports: list[tuple[str, str | int, str, str]] = [
+        *(
+            ("shell_env_params", index, clean_env_name(name), name)
+            for index, name in enumerate(config.shell_env_params)
+        ),
+        *(("shell_env_params_rename", to, to, name) for to, name in config.shell_env_params_rename.items()),
+    ]
+    for key, at, variable, name in exports:
         if fault := env_name_fault(variable):
-            hint = "export it under another name with shell_env_params_rename: {NAME: " + name + "}"
-            yield where, fault, hint
-        elif (first := owners.setdefault(variable, name)) != name:
-            yield where, f"{name!r} and {first!r} both become the environment variable {variable!r}", None
-    for variable, name in config.shell_env_params_rename.items():
-        if fault := env_name_fault(variable):
-            yield ("shell_env_params_rename", variable), fault, None
+            hint = f"export it under another name with shell_env_params_rename: {{NAME: {name}}}"
+            yield (key, at), fault, hint if key == "shell_env_params" else None
         elif (first := owners.setdefault(variable, name)) != name:
             what = f"{name!r} and {first!r} both become the environment variable {variable!r}"
-            yield ("shell_env_params_rename", variable), what, f"remove {first!r} from shell_env_params"
+            yield (key, at), what, f"remove {first!r} from shell_env_params" if key != "shell_env_params" else None
 
 
 def variable_names(config: EnvironmentKeys, known: Iterable[str]) -> list[str]:
@@ -175,9 +169,3 @@ def _secret_faults(config: EnvironmentKeys) -> Iterator[Fault]:
         if used and name not in config.secret_params:
             what = f"contains the secret {used[0]!r} and is a secret itself"
             yield ("const_args", name), what, f"add {name!r} to secret_params"
-
-
-def unusable_text(fields: Mapping[str, object]) -> Iterator[Fault]:
-    """Yield text in the fields that no script, playbook or environment variable can hold."""
-    for where, what in text_faults(fields):
-        yield where, what, None

@@ -6,7 +6,7 @@ Each reader returns the final value or raises, through `refuse`, everything that
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -38,13 +38,15 @@ PHASES: tuple[str, ...] = get_args(PhaseName)
 _QUOTE = "quote it"
 
 
-def _listed(value: Any, alone: type | tuple[type, ...], what: str) -> list[Any]:
-    """Return a list. A single item may replace a list of one."""
-    if isinstance(value, alone):
-        return [value]
-    if not isinstance(value, list | tuple):
+def read_list(
+    value: Any, what: str, faults: Callable[[Any], Iterable[Fault]], alone: type | tuple[type, ...] = ()
+) -> list[Any]:
+    """Read a list of `what`; `faults` returns those of an item. An item of a type in `alone` may replace the list."""
+    items = [value] if isinstance(value, alone) else value
+    if not isinstance(items, list | tuple):
         refuse_one(f"must be {what}, not {kind_of(value)}", quote_hint(value))
-    return list(value)
+    refuse_any(((index, *at), message, hint) for index, item in enumerate(items) for at, message, hint in faults(item))
+    return list(items)
 
 
 def read_mapping(value: Any, what: str, faults: Callable[[str, Any], Iterable[Fault]]) -> dict[str, Any]:
@@ -69,12 +71,11 @@ def read_mapping(value: Any, what: str, faults: Callable[[str, Any], Iterable[Fa
 
 def _script(value: Any) -> tuple[ScriptItem, ...]:
     """Read the items of a phase: shell text, or mappings, which are Ansible tasks."""
-    items = _listed(value, (str, Mapping), "a list of shell lines and Ansible tasks")
-    refuse_any(((index, *where), what, hint) for index, item in enumerate(items) for where, what, hint in _faults(item))
-    return tuple(copy.deepcopy(items))
+    what = "a list of shell lines and Ansible tasks"
+    return tuple(copy.deepcopy(read_list(value, what, _item_faults, (str, Mapping))))
 
 
-def _faults(item: Any) -> Iterator[Fault]:
+def _item_faults(item: Any) -> Iterator[Fault]:
     if isinstance(item, Mapping):
         yield from _task_faults(item)
         yield from step_faults(item) if is_step(item) else item_faults(item)
@@ -84,11 +85,7 @@ def _faults(item: Any) -> Iterator[Fault]:
 
 
 def _tasks(value: Any) -> tuple[Task, ...]:
-    items = _listed(value, Mapping, "a list of Ansible tasks")
-    refuse_any(
-        ((index, *where), what, hint) for index, item in enumerate(items) for where, what, hint in _task_faults(item)
-    )
-    return tuple(copy.deepcopy(items))
+    return tuple(copy.deepcopy(read_list(value, "a list of Ansible tasks", _task_faults, Mapping)))
 
 
 def _task_faults(task: Any) -> Iterator[Fault]:
@@ -119,32 +116,36 @@ def _data_faults(value: Any, where: KeyPath) -> Iterator[Fault]:
 # Names, parameters
 
 
-def read_names(value: Any) -> tuple[str, ...]:
-    """Read a list of names. A single name may replace a list of one."""
-    items = _listed(value, str, "a list of names")
+def read_names(value: Any, faults: Callable[[str], Iterable[Fault]] = lambda name: ()) -> tuple[str, ...]:
+    """Read a list of names. A single name may replace a list of one; `faults` returns further faults of a name."""
+    seen: set[str] = set()
 
-    def faults() -> Iterator[Fault]:
-        for index, item in enumerate(items):
-            if not isinstance(item, str):
-                yield (index,), f"must be a name (text), not {kind_of(item)}", quote_hint(item)
-            elif not item:
-                yield (index,), "must not be empty", None
-            elif item in items[:index]:
-                yield (index,), f"{item!r} is listed twice", None
+    def all_faults(item: Any) -> Iterator[Fault]:
+        if not isinstance(item, str):
+            yield (), f"must be a name (text), not {kind_of(item)}", quote_hint(item)
+        elif not item:
+            yield (), "must not be empty", None
+        elif item in seen:
+            yield (), f"{item!r} is listed twice", None
+        else:
+            seen.add(item)
+            yield from faults(item)
 
-    refuse_any(faults())
-    return tuple(items)
+    return tuple(read_list(value, "a list of names", all_faults, str))
+
+
+def one_of(known: Sequence[str], message: str, hint: str) -> Callable[[str], Iterator[Fault]]:
+    """Return a function that yields the fault of a name that is not known; `{}` in the message becomes the name."""
+
+    def faults(name: str) -> Iterator[Fault]:
+        if name not in known:
+            yield (), message.format(repr(name)), nearest(name, known) or hint
+
+    return faults
 
 
 def _phases(value: Any) -> tuple[str, ...]:
-    names = read_names(value)
-    known = "setup, run or teardown"
-    refuse_any(
-        ((index,), f"there is no phase {name!r}", nearest(name, PHASES) or known)
-        for index, name in enumerate(names)
-        if name not in PHASES
-    )
-    return names
+    return read_names(value, one_of(PHASES, "there is no phase {}", "setup, run or teardown"))
 
 
 def _const_args(value: Any) -> dict[str, Any]:
@@ -222,45 +223,28 @@ _PHASE_LIST = _NAME_LIST | {"items": {"enum": list(PHASES)}}
 _SCALAR_TYPES = ["string", "number", "boolean", "null"]
 
 
-def _or_one(items: dict[str, Any]) -> dict[str, Any]:
-    return {"anyOf": [items["items"], items]}
+def _or_one(items: dict[str, Any]) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [items["items"], items]})
 
 
-Script = Annotated[
-    tuple[ScriptItem, ...],
-    BeforeValidator(_script),
-    WithJsonSchema(_or_one({"type": "array", "items": {"anyOf": [{"type": "string"}, _TASK]}})),
-]
-Tasks = Annotated[tuple[Task, ...], BeforeValidator(_tasks), WithJsonSchema(_or_one({"type": "array", "items": _TASK}))]
-Names = Annotated[tuple[str, ...], BeforeValidator(read_names), WithJsonSchema(_or_one(_NAME_LIST))]
-PhaseNames = Annotated[tuple[PhaseName, ...], BeforeValidator(_phases), WithJsonSchema(_or_one(_PHASE_LIST))]
-ConstArgs = Annotated[
-    dict[str, Any],
-    BeforeValidator(_const_args),
-    WithJsonSchema(
-        {
-            "type": "object",
-            "additionalProperties": {"type": [*_SCALAR_TYPES, "array"], "items": {"type": _SCALAR_TYPES}},
-        }
-    ),
-]
-HostParams = Annotated[
-    dict[str, str],
-    BeforeValidator(_host_params),
-    WithJsonSchema(
-        {"type": "object", "additionalProperties": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}}
-    ),
-]
+def mapping_schema(values: dict[str, Any], **more: Any) -> WithJsonSchema:
+    """Return the schema of a mapping with such values."""
+    return WithJsonSchema({"type": "object", "additionalProperties": values, **more})
+
+
+_ITEM: dict[str, Any] = {"anyOf": [{"type": "string"}, _TASK]}
+_PARAMETER: dict[str, Any] = {"type": [*_SCALAR_TYPES, "array"], "items": {"type": _SCALAR_TYPES}}
+_HOST_VARIABLE = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}
+_ENV_NAME = {"pattern": "^[a-zA-Z_][a-zA-Z0-9_]*$"}
+
+Script = Annotated[tuple[ScriptItem, ...], BeforeValidator(_script), _or_one({"type": "array", "items": _ITEM})]
+Tasks = Annotated[tuple[Task, ...], BeforeValidator(_tasks), _or_one({"type": "array", "items": _TASK})]
+Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: read_names(value)), _or_one(_NAME_LIST)]
+PhaseNames = Annotated[tuple[PhaseName, ...], BeforeValidator(_phases), _or_one(_PHASE_LIST)]
+ConstArgs = Annotated[dict[str, Any], BeforeValidator(_const_args), mapping_schema(_PARAMETER)]
+HostParams = Annotated[dict[str, str], BeforeValidator(_host_params), mapping_schema(_HOST_VARIABLE)]
 Renames = Annotated[
-    dict[str, str],
-    BeforeValidator(_renames),
-    WithJsonSchema(
-        {
-            "type": "object",
-            "propertyNames": {"pattern": "^[a-zA-Z_][a-zA-Z0-9_]*$"},
-            "additionalProperties": {"type": "string"},
-        }
-    ),
+    dict[str, str], BeforeValidator(_renames), mapping_schema({"type": "string"}, propertyNames=_ENV_NAME)
 ]
 Secrets = Annotated[
     dict[str, SecretSource | None],

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, WithJsonSchema
 
-from ansible_env.config.faults import Fault, refuse, refuse_any, refuse_one
-from ansible_env.config.fields import read_mapping, read_names
+from ansible_env.config.faults import Fault, refuse, refuse_one
+from ansible_env.config.fields import one_of, read_list, read_mapping, read_names
 from ansible_env.config.text import nearest
 from ansible_env.results import aggregate
 from ansible_env.results.outcomes import Kind
@@ -67,63 +67,55 @@ def _share(value: Any) -> int | float | None:
 
 def _serial(value: Any) -> tuple[int | str, ...]:
     """Read batch sizes in Ansible's format: a number, a share such as `30%`, or a list of these."""
-    items = list(value) if isinstance(value, list | tuple) else [value]
-    what = "must be a number of hosts, 1 or more, or a share of them such as '30%'"
-    refuse_any(((index,), what, None) for index, item in enumerate(items) if not _is_batch(item))
-    return tuple(items)
 
+    def faults(item: Any) -> Iterator[Fault]:
+        number = isinstance(item, int) and not isinstance(item, bool) and item >= 1
+        if not number and not (isinstance(item, str) and _PERCENT.fullmatch(item)):
+            yield (), "must be a number of hosts, 1 or more, or a share of them such as '30%'", None
 
-def _is_batch(item: Any) -> bool:
-    if isinstance(item, str):
-        return _PERCENT.fullmatch(item) is not None
-    return isinstance(item, int) and not isinstance(item, bool) and item >= 1
+    return tuple(read_list(value if isinstance(value, list | tuple) else [value], "batches", faults))
 
 
 def _retry_on(value: Any) -> tuple[Kind, ...]:
-    names = read_names(list(map(str, value)) if isinstance(value, tuple) else value)
-    known = f"known: {', '.join(_RETRIED)}"
-    refuse_any(
-        ((index,), f"{name!r} cannot be retried", nearest(name, _RETRIED) or known)
-        for index, name in enumerate(names)
-        if name not in _RETRIED
-    )
-    return tuple(Kind(name) for name in names)
+    names = list(map(str, value)) if isinstance(value, tuple) else value
+    faults = one_of(_RETRIED, "{} cannot be retried", f"known: {', '.join(_RETRIED)}")
+    return tuple(map(Kind, read_names(names, faults)))
 
 
-_SHARE: list[dict[str, Any]] = [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": r"^\d+(\.\d+)?\s*%$"}]
+_PERCENTAGE: dict[str, Any] = {"type": "string", "pattern": r"^\d+(\.\d+)?\s*%$"}
+_SHARE: list[dict[str, Any]] = [{"type": "integer", "minimum": 1}, _PERCENTAGE]
 _HOSTS = {"type": "integer", "minimum": 0}
+_FRACTION = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
+
+
+def _rule(name: str, amount: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": {name: amount}, "required": [name], "additionalProperties": False}
+
+
+def _any_of(*schemas: dict[str, Any], **more: Any) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": list(schemas), **more})
+
 
 Aggregate = Annotated[
     dict[str, str],
     BeforeValidator(_aggregate),
-    WithJsonSchema(
-        {"anyOf": [{"type": "string"}, {"type": "object", "additionalProperties": {"type": "string"}}]}
-        | {"examples": [{"throughput": "sum", "latency_p99": "max", "*": "mean"}]}
+    _any_of(
+        {"type": "string"},
+        {"type": "object", "additionalProperties": {"type": "string"}},
+        examples=[{"throughput": "sum", "latency_p99": "max", "*": "mean"}],
     ),
 ]
 SuccessField = Annotated[
     InstanceOf[Success],
     BeforeValidator(_success),
     PlainSerializer(_success_data),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"enum": list(_WORDS)},
-                {"type": "object", "properties": {"at_least": {"type": "integer", "minimum": 1}},
-                 "required": ["at_least"], "additionalProperties": False},
-                {"type": "object", "properties": {"fraction": {"type": "number", "exclusiveMinimum": 0, "maximum": 1}},
-                 "required": ["fraction"], "additionalProperties": False},
-            ]
-        }
-    ),
-]  # fmt: skip
-Share = Annotated[
-    int | float | None, BeforeValidator(_share), WithJsonSchema({"anyOf": [_HOSTS, _SHARE[1], {"type": "null"}]})
+    _any_of({"enum": list(_WORDS)}, _rule("at_least", _SHARE[0]), _rule("fraction", _FRACTION)),
 ]
+Share = Annotated[int | float | None, BeforeValidator(_share), _any_of(_HOSTS, _PERCENTAGE, {"type": "null"})]
 Serial = Annotated[
     tuple[int | str, ...],
     BeforeValidator(_serial),
-    WithJsonSchema({"anyOf": [*_SHARE, {"type": "array", "items": {"anyOf": _SHARE}}]}),
+    _any_of(*_SHARE, {"type": "array", "items": {"anyOf": _SHARE}}),
 ]
 RetryOn = Annotated[
     tuple[Kind, ...],

@@ -13,14 +13,14 @@ from typing import Any, Self
 
 from pydantic import PrivateAttr, ValidationError, ValidationInfo, model_validator
 
-from ansible_env.config.checks import config_faults, unusable_text
+from ansible_env.config.checks import config_faults
 from ansible_env.config.documents import Document, KeyPath, key_text, read_document
 from ansible_env.config.faults import Fault, faults_of, refuse
 from ansible_env.config.fields import PHASES, SecretSource
 from ansible_env.config.forms import FLAT_EXTRA_KEYS, Form, ambiguous_faults, read_form
 from ansible_env.config.items import path_faults
 from ansible_env.config.keys import EnvironmentKeys
-from ansible_env.config.text import kind_of
+from ansible_env.config.text import kind_of, text_faults
 from ansible_env.config.times import Timeouts
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.results.policies import GroupPolicy
@@ -36,7 +36,7 @@ class EnvironmentConfig(EnvironmentKeys):
         context = info.context or {}
         faults = list(config_faults(self, context.get("bad", frozenset()), mlos=context.get("mlos", False)))
         if info.context is None:  # constructed directly, not by from_mapping
-            faults += unusable_text({name: getattr(self, name) for name in type(self).model_fields})
+            faults += text_faults({name: getattr(self, name) for name in type(self).model_fields})
         if faults:
             refuse(faults)
         return self
@@ -96,7 +96,7 @@ class EnvironmentConfig(EnvironmentKeys):
             ("timeouts",): list(Timeouts.model_fields),
             ("secret_params",): list(SecretSource.model_fields),
         }
-        faults = list(unusable_text(form.fields))
+        faults = list(text_faults(form.fields))
         context: dict[str, Any] = {"mlos": form.mlos, "bad": frozenset()}
         try:
             return cls.model_validate(form.fields, context=context), faults

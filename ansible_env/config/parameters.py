@@ -20,7 +20,7 @@ from ansible_env.config.documents import key_text
 from ansible_env.config.expand import expand
 from ansible_env.config.fields import Value
 from ansible_env.config.model import EnvironmentConfig
-from ansible_env.config.secrets import MASK, Secret, read_secrets
+from ansible_env.config.secrets import MASK, Secret, secret_values
 from ansible_env.config.shell_env import shell_env
 from ansible_env.config.text import kind_of, nearest
 from ansible_env.config.tunables import ParamValues, TunableGroups
@@ -69,11 +69,6 @@ def _groups(tunables: Tunables) -> TunableGroups:
     if isinstance(tunables, Mapping):
         return TunableGroups.from_mapping(tunables)
     return TunableGroups.from_mlos(tunables)  # type: ignore[arg-type]
-
-
-def known_names(config: EnvironmentConfig, tunables: TunableGroups) -> frozenset[str]:
-    """Return the names of all parameters, given the selected groups. A global of another name has no effect."""
-    return frozenset(checks.known_names(config, tunables))
 
 
 def check_names(config: EnvironmentConfig, tunables: TunableGroups) -> None:
@@ -138,9 +133,8 @@ def resolve(
 
 def _add_secrets(config: EnvironmentConfig, outside: dict[str, Any]) -> list[Problem]:
     """Add the secrets that have a source to the parameters from outside, and return the problems of reading them."""
-    sources = {name: source for name, source in config.secret_params.items() if source and name not in outside}
     try:
-        outside.update(read_secrets(config.base_dir, sources, config.source))
+        outside.update(secret_values(config, outside))
     except ParameterError as error:
         return list(error.problems)
     return []
@@ -217,19 +211,6 @@ def _tunable_values(
 def public(config: EnvironmentConfig, params: Mapping[str, Value]) -> dict[str, Value]:
     """Return the parameters with secrets masked, for display and storage."""
     return {name: MASK if name in config.secret_params else value for name, value in params.items()}
-
-
-# Secrets
-
-
-def secret_values(config: EnvironmentConfig) -> dict[str, Secret]:
-    """Read the secrets that have a source: an environment variable, or a file without its final newline.
-
-    Raises:
-        ParameterError: it lists all that cannot be read.
-    """
-    sources = {name: source for name, source in config.secret_params.items() if source}
-    return read_secrets(config.base_dir, sources, config.source)
 
 
 # Before a trial

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Container
 from pathlib import Path
 
 from ansible_env.config.fields import SecretSource
+from ansible_env.config.model import EnvironmentConfig
 from ansible_env.errors import ParameterError, Problem
 
 MASK = "********"
@@ -21,19 +22,21 @@ class Secret(str):
         return repr(MASK)
 
 
-def read_secrets(base_dir: Path, sources: Mapping[str, SecretSource], file: Path | None) -> dict[str, Secret]:
-    """Read secrets from their sources. `file` is the environment file that names them.
+def secret_values(config: EnvironmentConfig, known: Container[str] = ()) -> dict[str, Secret]:
+    """Read the secrets with a source (a variable, or a file without its final newline), but those that are `known`.
 
     Raises:
         ParameterError: it lists all that cannot be read, without values.
     """
     values: dict[str, Secret] = {}
     problems: list[Problem] = []
-    for name, source in sources.items():
+    for name, source in config.secret_params.items():
+        if source is None or name in known:
+            continue
         try:
-            values[name] = Secret(_read_secret(base_dir, source))
+            values[name] = Secret(_read_secret(config.base_dir, source))
         except ParameterError as error:
-            problems += [Problem(p.message, f"secret_params.{name}", file) for p in error.problems]
+            problems += [Problem(p.message, f"secret_params.{name}", config.source) for p in error.problems]
     if problems:
         raise ParameterError(problems)
     return values

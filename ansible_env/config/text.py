@@ -71,15 +71,15 @@ def text_fault(text: str) -> str | None:
     return None
 
 
-def text_faults(value: Any, where: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
-    """Yield the positions of unusable text in nested data, including keys, and the reasons."""
+def text_faults(value: Any, where: KeyPath = ()) -> Iterator[tuple[KeyPath, str, str | None]]:
+    """Yield a fault for each text in nested data, including keys, that no script or environment variable can hold."""
     if isinstance(value, str | TaggedValue):
         if fault := text_fault(value.value if isinstance(value, TaggedValue) else value):
-            yield where, fault
+            yield where, fault, None
     elif isinstance(value, Mapping):
         for key, item in value.items():
             if isinstance(key, str) and (fault := text_fault(key)):
-                yield where, f"a key {fault}"
+                yield where, f"a key {fault}", None
             else:
                 yield from text_faults(item, (*where, key if isinstance(key, str) else repr(key)))
     elif isinstance(value, list | tuple):

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ansible_env.config.checks import known_names
 from ansible_env.config.expand import references
 from ansible_env.config.model import EnvironmentConfig
-from ansible_env.config.parameters import known_names, public, resolve, selected_groups
+from ansible_env.config.parameters import public, resolve, selected_groups
 from ansible_env.config.shell_env import ShellEnv, shell_env
 from ansible_env.config.steps import steps_of
 from ansible_env.config.text import nearest

@@ -12,17 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_env.config.checks import known_names
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.parameters import (
     check,
     check_names,
-    known_names,
     public,
     resolve,
-    secret_values,
     selected_groups,
 )
-from ansible_env.config.secrets import MASK, Secret
+from ansible_env.config.secrets import MASK, Secret, secret_values
 from ansible_env.config.shell_env import MAX_ENV_BYTES, ShellEnv, shell_env
 from ansible_env.errors import ConfigError, ParameterError
 from tests.unit.config.test_tunables import MlosTunableGroups

@@ -102,7 +102,7 @@ lint: check docs ## also the documentation and the Ansible content: ansible-lint
 	export $(IN_VENV); cd "$$scratch"; \
 	echo "ansible-lint on $$(ls *.yml | wc -l) rendered playbooks"; ansible-lint ./*.yml
 	for page in 'module phase' 'module transfer' 'role environment' 'lookup environment' 'callback results' \
-	  'filter metrics' 'filter aggregate' 'filter outcome' 'filter group'; do \
+	  'filter metrics' 'filter aggregate' 'filter outcome' 'filter group' 'filter deciding_phase'; do \
 	  $(BIN)/ansible-doc -t "$${page%% *}" "ansible_env.bench.$${page##* }" >/dev/null; \
 	done
 	$(BIN)/python -m tests.tools.collection_sanity

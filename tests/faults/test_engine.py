@@ -28,11 +28,11 @@ def waiting(engine) -> list[int]:
     return [int(line[1:].split()[0]) for line in lines if line[0] == "+" and f"-{line[1:]}" not in lines]
 
 
-def kill_a_worker(bench: Bench, count: int) -> threading.Thread:
-    """Kill one of `count` workers, as the kernel does when memory is short, once all of their scripts run."""
+def kill_a_worker(bench: Bench, scripts: int) -> threading.Thread:
+    """Kill a worker, as the kernel does when memory is short, once so many scripts sleep."""
 
     def kill() -> None:
-        until(lambda: len(waiting(bench.engine)) == count and len(bench.scripts()) >= count, "the scripts")
+        until(lambda: sum(process.name == "sleep" for process in bench.scripts()) == scripts, "the scripts")
         os.kill(waiting(bench.engine)[0], signal.SIGKILL)
 
     thread = threading.Thread(target=kill)
@@ -59,7 +59,7 @@ def test_a_killed_worker_leaves_no_step_of_several(local: Bench):
     """Also the scripts of a later step, and one in the background."""
     steps = [{"name": "Server", "script": "sleep 301", "background": "until_end"}, "true", "echo begun; sleep 300"]
     with local.env(run=steps) as env:
-        thread = kill_a_worker(local, 1)
+        thread = kill_a_worker(local, 2)
         result = env.run_phase("run")
         thread.join()
         left = local.scripts()

@@ -171,3 +171,20 @@ print([name for name in sys.modules if name.startswith({(*ABOVE, "typer", "rich"
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.splitlines() == ["None", "[]"], done.stderr
+
+
+def test_descriptions_are_texts() -> None:
+    """A colon in one makes it a mapping, which ansible-doc refuses."""
+    pages = [
+        DOCUMENTATION["options"],
+        RETURN,
+        *(yaml.safe_load(p.read_text()) for p in BENCH.glob("plugins/filter/*.yml")),
+    ]
+    items = [
+        item
+        for page in pages
+        for field in page.values()
+        if isinstance(field, dict)
+        for item in field.get("description", ())
+    ]
+    assert items and all(isinstance(item, str) for item in items)

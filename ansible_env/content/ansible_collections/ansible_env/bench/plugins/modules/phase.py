@@ -67,7 +67,7 @@ options:
     default: {}
   shell:
     description:
-      - The program that runs the script: a name in the host's E(PATH), or a path.
+      - The program that runs the script, as a name in the host's E(PATH) or as a path.
     type: str
     default: bash
   chdir:
@@ -181,7 +181,7 @@ options:
     default: 0.0
   run_id:
     description:
-      - The script to follow, with O(attach): the RV(run_id) of the task that started it.
+      - The script to follow, with O(attach). It is the RV(run_id) of the task that started it.
     type: str
   end:
     description:
@@ -296,9 +296,10 @@ status:
   sample: SUCCEEDED
 kind:
   description:
-    - What happened, in one word. V(ok); V(exit), V(signal), V(metrics_missing) and V(timeout) are the script's doing;
-      V(canceled) and V(rejected) are ours; V(unreachable), V(auth), V(become), V(interpreter), V(no_space),
-      V(lost_result) and V(controller) are failures of the machinery, which say nothing of what was measured.
+    - The outcome kind. The script decides V(ok), V(exit), V(signal), V(metrics_missing) and V(timeout). V(canceled)
+      means that somebody ended the script, V(rejected) that the arguments are wrong. V(unreachable), V(auth),
+      V(become), V(interpreter), V(no_space), V(lost_result) and V(controller) are infrastructure failures, which say
+      nothing about what was measured.
   returned: always
   type: str
   sample: ok
@@ -309,7 +310,7 @@ msg:
   sample: exit status 3
 rc:
   description:
-    - Exit status as the host's shell gave it, 128 + n for signal n.
+    - Exit status of the host's shell, 128 + n for signal n.
   returned: when the script got to its end, or was ended
   type: int
   sample: 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: results
 type: notification
-short_description: Keep the results of ansible_env benchmarks
+short_description: Store the results of ansible_env benchmarks
 version_added: 0.1.0
 author:
   - The ansible_env maintainers (!UNKNOWN)
@@ -16,8 +16,8 @@ description:
   - Writes the results of every play that uses M(ansible_env.bench.phase), and of every trial of the role
     P(ansible_env.bench.environment#role), to a bundle and to the store of results, as the command C(ansible-env)
     does with its own trials.
-  - A play without the role is a trial, under the name of the play. A phase task with the tag V(setup) or V(teardown)
-    belongs to that phase, any other one to V(run).
+  - A play without the role is a trial with the name of the play. A phase task with the tag V(setup) or V(teardown)
+    belongs to that phase, any other phase task to V(run).
   - Each batch of a play with C(serial) is a trial of its own.
   - Does nothing in the plays that the C(ansible_env) library runs itself.
 options:

@@ -13,12 +13,12 @@ author:
   - The ansible_env maintainers (!UNKNOWN)
 description:
   - Reads an environment file, checks all of it, and resolves its parameters for one trial.
-  - The role P(ansible_env.bench.environment#role) is built on it; in a play of your own it returns the hosts of an
-    environment and its parameters.
+  - The role P(ansible_env.bench.environment#role) uses this lookup. In a play of your own, it returns the hosts and the
+    parameters of an environment.
 options:
   _terms:
     description:
-      - Environment files. A relative path is looked for beside the play as in other lookups, and then in the current
+      - Environment files. A relative path is searched beside the play, as in other lookups, and then in the current
         directory.
     required: true
     type: list

@@ -11,12 +11,11 @@ module: phase
 short_description: Run a benchmark script, and return how it ended and the metrics in its output
 version_added: 0.1.0
 description:
-  - Runs a script on a host, detached from the connection, follows it to its end, and returns how it ended, its
-    start and end by the host's own clock, and the metrics that it printed.
+  - Runs a script on a host, detached from the connection, and follows it to its end. Returns how the script ended, its
+    start and end by the host's clock, and the metrics that it printed.
   - If the connection breaks while the script runs, the module connects again. The script is not affected, and its
     output is complete.
-  - At its deadline, the host itself ends the script and all that it has started, even if the controller is gone by
-    then.
+  - At the deadline, the host itself ends the script and its session, even if the controller is gone.
   - The task fails unless the script succeeded. RV(kind) is the outcome kind in one word, RV(msg) explains it in one
     sentence.
   - Script, environment variables and output are transferred over standard input and output of the connection. Neither
@@ -27,7 +26,7 @@ attributes:
     description: Can run in C(check_mode) without modifying target.
     support: full
     details:
-      - The arguments are checked, the script is not run, and the task is reported as skipped, never as a success.
+      - The task checks its arguments, does not run the script, and is reported as skipped, never as a success.
   diff_mode:
     description: Will return details on what has changed when in C(diff_mode).
     support: none
@@ -67,7 +66,7 @@ options:
     default: {}
   shell:
     description:
-      - The program that runs the script, as a name in the host's E(PATH) or as a path.
+      - The program that runs the script: a name in the host's E(PATH), or a path.
     type: str
     default: bash
   chdir:
@@ -76,7 +75,8 @@ options:
     type: path
   fail_fast:
     description:
-      - Stop at the first command that fails, as C(set -e) does. By default only the status of the last one counts.
+      - Whether the script stops at the first command that fails, as with C(set -e). By default only the exit status of
+        the last command counts.
     type: bool
     default: false
   timeout:
@@ -90,8 +90,8 @@ options:
     default: 5.0
   keep_running:
     description:
-      - Leave processes that the script has started, such as a server, running after its end. By default they are ended
-        together with the script.
+      - Whether processes that the script leaves in its session, such as a server, continue to run. By default they are
+        ended with the script.
     type: bool
     default: false
   may_reboot:
@@ -102,7 +102,7 @@ options:
   results_stdout_pattern:
     description:
       - Regular expression that matches metrics in standard output; C(^) and C($) match at each line. It has two groups,
-        the name and the value, or one named group for each metric. The last of several values for a name counts.
+        the name and the value, or one named group for each metric. If a name has several values, the last one counts.
       - Values that look like numbers become numbers in RV(metrics).
     type: str
   results_json:
@@ -138,7 +138,7 @@ options:
     default: 1
   wait_boot:
     description:
-      - Seconds to wait for the host to answer, before anything else. V(0) does not wait.
+      - Seconds to wait until the host answers, before the script starts. V(0) does not wait.
     type: float
     default: 0.0
   run_dir:
@@ -154,8 +154,8 @@ options:
     default: false
   step:
     description:
-      - Number of the script in its phase. The C(ansible_env) library numbers the scripts of a phase with several, so
-        that O(attach) can identify each.
+      - Number of the script in its phase. The C(ansible_env) library numbers the scripts of a phase, so that O(attach)
+        can identify each of them.
     type: int
     default: 1
   background:
@@ -181,7 +181,7 @@ options:
     default: 0.0
   run_id:
     description:
-      - The script to follow, with O(attach). It is the RV(run_id) of the task that started it.
+      - The script to follow with O(attach). It is RV(run_id) of the task that started the script.
     type: str
   end:
     description:
@@ -190,7 +190,7 @@ options:
     choices: [over, canceled]
   host_env:
     description:
-      - Environment variables whose values are variables of the host, by the names of these variables.
+      - Environment variables whose values differ between hosts. Maps each to the name of a host variable.
     type: dict
     default: {}
   secret_host_env:
@@ -211,9 +211,9 @@ options:
     default: {}
   exports_from:
     description:
-      - Earlier tasks of the same playbook whose RV(exports) become environment variables of the script. Each has the
-        variable in which its result is registered, as V(register), and a pattern for the hosts that have run it, as
-        V(hosts). Values of several hosts are joined with blanks.
+      - Earlier tasks of the same playbook whose RV(exports) become environment variables of the script. Each item has
+        V(register), the variable with the result of the task, and V(hosts), a pattern for the hosts that ran the task.
+        Values of several hosts are separated by spaces.
     type: list
     elements: dict
     default: []
@@ -296,10 +296,10 @@ status:
   sample: SUCCEEDED
 kind:
   description:
-    - The outcome kind. The script decides V(ok), V(exit), V(signal), V(metrics_missing) and V(timeout). V(canceled)
-      means that somebody ended the script, V(rejected) that the arguments are wrong. V(unreachable), V(auth),
-      V(become), V(interpreter), V(no_space), V(lost_result) and V(controller) are infrastructure failures, which say
-      nothing about what was measured.
+    - The outcome kind. V(ok) is a success. V(exit), V(signal), V(metrics_missing) and V(timeout) are failures of the
+      script. V(canceled) is a cancel and V(rejected) means invalid arguments. V(unreachable), V(auth), V(become),
+      V(interpreter), V(no_space), V(lost_result) and V(controller) are infrastructure failures, which say nothing about
+      what was measured.
   returned: always
   type: str
   sample: ok
@@ -310,12 +310,12 @@ msg:
   sample: exit status 3
 rc:
   description:
-    - Exit status of the host's shell, 128 + n for signal n.
-  returned: when the script got to its end, or was ended
+    - Exit status as the host's shell reports it, 128 + n for signal n.
+  returned: when the script has ended or was ended
   type: int
   sample: 0
 metrics:
-  description: Metrics from standard output, numbers as numbers.
+  description: Metrics from standard output. Numbers are numbers.
   returned: when the script may have been started
   type: dict
   sample: {"throughput": 1234.5, "p99_ms": 7}
@@ -325,17 +325,17 @@ metrics_partial:
   type: bool
   sample: false
 start:
-  description: Start of the script by the host's own clock, ISO 8601, in UTC.
+  description: Start of the script by the host's clock, ISO 8601, in UTC.
   returned: when the script may have been started
   type: str
   sample: "2025-11-22T19:36:43.123456+00:00"
 end:
-  description: End of the script by the host's own clock. Null where it is not known.
+  description: End of the script by the host's clock, ISO 8601, in UTC. Null if it is not known.
   returned: when the script may have been started
   type: str
   sample: "2025-11-22T19:36:45.654321+00:00"
 elapsed:
-  description: Seconds between these two, by a clock of the host that nobody sets.
+  description: Seconds between RV(start) and RV(end), whether or not the host's clock was set in between.
   returned: when both are known
   type: float
   sample: 2.530865
@@ -370,12 +370,12 @@ stderr_bytes:
   type: int
   sample: 0
 stdout_log:
-  description: File on the controller with the whole standard output.
+  description: File on the controller with the complete standard output.
   returned: when the engine keeps logs (E(ANSIBLE_ENV_LOG_DIR) is set)
   type: str
   sample: logs/run/web1.stdout
 stderr_log:
-  description: File on the controller with the whole standard error.
+  description: File on the controller with the complete standard error.
   returned: when the engine keeps logs (E(ANSIBLE_ENV_LOG_DIR) is set)
   type: str
   sample: logs/run/web1.stderr
@@ -386,7 +386,7 @@ telemetry:
   elements: list
   sample: [["2025-11-22T19:36:44.123456+00:00", "cpu_percent", 97.5]]
 reconnects:
-  description: How often the connection had to be restored while the script ran.
+  description: How often the connection was restored while the script ran.
   returned: when the script may have been started
   type: int
   sample: 0
@@ -396,7 +396,7 @@ rebooted:
   type: bool
   sample: false
 left_running:
-  description: Processes of the script that could not be ended, such as another user's.
+  description: Ids of processes of the script that could not be ended, such as those of another user.
   returned: when the script may have been started
   type: list
   elements: int
@@ -432,7 +432,7 @@ exports:
   type: dict
   sample: {"port": "5433"}
 ended:
-  description: Whether the script was ended because the others were done, which is a success.
+  description: Whether the script was ended because the other scripts had ended. This is a success.
   returned: with O(end=over)
   type: bool
   sample: true

@@ -20,7 +20,7 @@ attributes:
     description: Can run in C(check_mode) without modifying target.
     support: full
     details:
-      - Nothing is transferred, and the task is reported as skipped.
+      - The task transfers nothing and is reported as skipped.
   diff_mode:
     description: Will return details on what has changed when in C(diff_mode).
     support: none
@@ -31,7 +31,7 @@ attributes:
     description: Is usable alongside C(become) keywords.
     support: full
     details:
-      - Files are read and written as the user that C(become) names.
+      - The user that C(become) names reads and writes the files.
   platform:
     description: Target OS/families that can be operated against.
     support: full

@@ -66,7 +66,7 @@ options:
     default: {}
   shell:
     description:
-      - The program that runs the script: a name in the host's E(PATH), or a path.
+      - The program that runs the script, a name in the host's E(PATH) or a path.
     type: str
     default: bash
   chdir:

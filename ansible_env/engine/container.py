@@ -184,14 +184,8 @@ class Container:
         self._call("exec", self.name, "/bin/sh", "-c", f"kill -{number} {' '.join(map(str, pids))}")  # kill is built in
 
     def _call(self, *words: str) -> None:
-        with contextlib.suppress(OSError, subprocess.TimeoutExpired):  # it may have ended by itself
-            subprocess.run(
-                [self._program, *words],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=QUERY_TIMEOUT,
-                check=False,
-            )
+        with contextlib.suppress(EngineError):  # it may have ended by itself
+            _query(self._program, *words)
 
 
 class _ContainerWatch(Watch):

@@ -18,7 +18,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_runner.streaming import Processor, Transmitter
@@ -222,7 +222,7 @@ class _RemoteRun:
         assert process.stdin is not None and process.stdout is not None  # noqa: S101 - for mypy
         # A worker that does not take the job has its reasons: they are on its stderr.
         with contextlib.suppress(BrokenPipeError):
-            _send(process.stdin, arguments)
+            Transmitter(_output=process.stdin, **arguments).run()
             process.stdin.flush()
         back = Path(tempfile.mkdtemp(prefix="back-", dir=self._private.path))
         processor = Processor(
@@ -280,10 +280,6 @@ class _RemoteRun:
             return ""
         text = " ".join(" ".join([self._events.message(), *self._errors]).split())
         return text[:1000] or f"the worker ended with the status {status!r}"
-
-
-def _send(stream: IO[bytes], arguments: Mapping[str, Any]) -> None:
-    Transmitter(_output=stream, **arguments).run()
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from ansible_env.engine.inventory import Inventory
 from ansible_env.engine.protocol import Cancellation, Engine, EngineRun, Job, Listener, Options
@@ -24,35 +24,21 @@ CANCEL_TIMEOUT = 20.0
 """Longest time in seconds to wait for canceled work."""
 
 
-class Execution(Generic[T]):
-    """Work in progress in a thread of its own. `result` may be called several times."""
+class Execution(Future[T]):
+    """Work in progress in a thread of its own."""
 
     def __init__(self, work: Callable[[Cancellation], T]) -> None:
+        super().__init__()
         self._work = work
-        self._cancel = Cancellation()
-        self._future: Future[T] = Future()
+        self._cancellation = Cancellation()
         # A daemon thread: at the end of the process, `close` cancels it, and Python does not wait for it.
         self._thread = threading.Thread(target=self._run, name="ansible_env-mlos", daemon=True)
-
-    def __repr__(self) -> str:
-        return f"<Execution {'done' if self._future.done() else 'running'}>"
-
-    def start(self) -> None:
-        """Start the work."""
         self._thread.start()
 
-    def result(self) -> T:
-        """Wait for the end, and return the result or raise the error."""
-        return self._future.result()
-
-    @property
-    def done(self) -> bool:
-        """Whether it has ended."""
-        return self._future.done()
-
-    def cancel(self) -> None:
-        """Cancel the work, including what runs on the hosts."""
-        self._cancel.cancel()
+    def cancel(self) -> bool:
+        """Cancel the work, including what runs on the hosts; its result follows."""
+        self._cancellation.cancel()
+        return True
 
     def wait(self, seconds: float) -> None:
         """Wait for the end, for at most so many seconds."""
@@ -60,11 +46,9 @@ class Execution(Generic[T]):
 
     def _run(self) -> None:
         try:
-            value = self._work(self._cancel)
+            self.set_result(self._work(self._cancellation))
         except BaseException as error:
-            self._future.set_exception(error)
-        else:
-            self._future.set_result(value)
+            self.set_exception(error)
 
 
 class CachingEngine(Engine):
@@ -114,8 +98,7 @@ class Runtime:
         """Start work, and return at once."""
         execution = Execution(work)
         with self._lock:
-            self._running = {other for other in self._running if not other.done} | {execution}  # type: ignore[arg-type]
-        execution.start()
+            self._running = {other for other in self._running if not other.done()} | {execution}  # type: ignore[arg-type]
         return execution
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ and again in each constructor. It has no way to add to them, so this module exte
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from mlos_bench.config.schemas.config_schemas import SCHEMA_STORE, SchemaStore
@@ -53,15 +54,8 @@ def register_schemas() -> None:
 
 
 def _service_schema() -> dict[str, Any]:
-    config = Settings.model_json_schema()
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"{_OURS}service.json",
-        "title": "ansible_env AnsibleService config",
-        "type": "object",
-        "properties": {"class": {"enum": list(SERVICE_CLASSES)}, "config": {**config, "minProperties": 1}},
-        "required": ["class"],
-    }
+    config = {**Settings.model_json_schema(), "minProperties": 1}
+    return _schema("service", "AnsibleService", SERVICE_CLASSES, config, required=["class"])
 
 
 def _environment_schema() -> dict[str, Any]:
@@ -72,20 +66,17 @@ def _environment_schema() -> dict[str, Any]:
         "type": "string",
         "description": "An environment file of ansible_env. The keys given here override those of the file.",
     }
+    config = {"allOf": [{"$ref": _COMMON}], "type": "object", "properties": properties, "additionalProperties": False}
+    more = {"required": ["class", "config"], "$defs": document["$defs"]}
+    return _schema("environment", "AnsibleEnv", ENVIRONMENT_CLASSES, config, **more)
+
+
+def _schema(name: str, title: str, classes: Sequence[str], config: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"{_OURS}environment.json",
-        "title": "ansible_env AnsibleEnv config",
+        "$id": f"{_OURS}{name}.json",
+        "title": f"ansible_env {title} config",
         "type": "object",
-        "properties": {
-            "class": {"enum": list(ENVIRONMENT_CLASSES)},
-            "config": {
-                "allOf": [{"$ref": _COMMON}],
-                "type": "object",
-                "properties": properties,
-                "additionalProperties": False,
-            },
-        },
-        "required": ["class", "config"],
-        "$defs": document["$defs"],
+        "properties": {"class": {"enum": list(classes)}, "config": config},
+        **more,
     }

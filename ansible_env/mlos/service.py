@@ -21,7 +21,7 @@ from ansible_env.config.shell_env import ShellEnv
 from ansible_env.engine.protocol import Cancellation, Options
 from ansible_env.errors import EngineError
 from ansible_env.mlos import operations, share
-from ansible_env.mlos.hosts import HostSelection, find_target
+from ansible_env.mlos.hosts import find_target
 from ansible_env.mlos.runtime import Execution, end, runtime
 from ansible_env.mlos.schemas import register_schemas
 from ansible_env.mlos.settings import PHASES, Settings
@@ -202,15 +202,12 @@ class AnsibleService(
         return Work(
             name=name,
             settings=settings,
-            target=self._target(settings, params),
+            target=find_target(settings, params, self._globals, self._resolved),
             engine=runtime().engine(settings.engine),
             options=self._options(settings),
             phase=phase,
             env=env or ShellEnv({}, {}),
         )
-
-    def _target(self, settings: Settings, params: Mapping[str, Any]) -> HostSelection:
-        return find_target(settings, params, self._globals, self._resolved)
 
     def _resolved(self, path: str) -> str:
         """Locate a file like mlos_bench locates its configurations."""
@@ -236,7 +233,7 @@ class AnsibleService(
 
         logger.info("%s on %s", work.name, work.target.pattern)
         execution = runtime().submit(guarded)
-        self._executions = [other for other in self._executions if not other.done] + [execution]
+        self._executions = [other for other in self._executions if not other.done()] + [execution]
         return MlosStatus.PENDING, {HANDLE: execution}
 
     def _wait(self, pending: Mapping[str, Any]) -> Answer:

@@ -20,7 +20,7 @@ from typing import Any
 from ansible_env.engine.protocol import Cancellation
 from ansible_env.errors import ParameterError, Problem
 from ansible_env.mlos.archive import install, pack, unpack
-from ansible_env.mlos.runtime import Execution, runtime
+from ansible_env.mlos.runtime import runtime
 from ansible_env.mlos.work import Work
 from ansible_env.playbook.yaml_text import unsafe
 from ansible_env.results.phase_result import PhaseResult
@@ -88,8 +88,7 @@ def upload(work: Work, history: TransferHistory, local_path: str, remote_path: s
             "mode": f"{stat.S_IMODE(source.stat().st_mode):04o}",
             "merge": key in history.made,
         }
-        result, by_host = _transfer(work, arguments)
-        _raise_for(result, by_host, remote_path)
+        by_host = _transfer(work, arguments)
     if any(res.get("made") for res in by_host.values()):
         history.made.add(key)
 
@@ -102,9 +101,7 @@ def download(
     with tempfile.TemporaryDirectory(prefix="ansible_env-mlos-") as scratch:
         fetched = Path(scratch, "fetched")
         arguments = {"fetch": str(fetched), "path": remote_path, "recursive": recursive}
-        result, by_host = _transfer(work, arguments, single=True)
-        _raise_for(result, by_host, remote_path)
-        (res,) = by_host.values()
+        (res,) = _transfer(work, arguments, single=True).values()
         into, made = _local_target(history, local_path, name, directory=bool(res["archive"]))
         source = (work.target.pattern, remote_path)
         if not res["archive"]:
@@ -129,10 +126,13 @@ def _local_target(history: TransferHistory, local_path: str, name: str, *, direc
     return target, not target.exists()
 
 
-def _transfer(
-    work: Work, arguments: Mapping[str, Any], *, single: bool = False
-) -> tuple[PhaseResult, dict[str, Mapping[str, Any]]]:
-    """Run the transfer task on the hosts. Return the result of the phase, and that of the task on each host."""
+def _transfer(work: Work, arguments: Mapping[str, Any], *, single: bool = False) -> dict[str, Mapping[str, Any]]:
+    """Run the transfer task on the hosts, and return its result on each.
+
+    Raises:
+        FileNotFoundError: the path of the arguments does not exist.
+        PhaseError: the transfer failed.
+    """
     config = work.config([{"name": "Transfer", TRANSFER_TASK: unsafe(dict(arguments))}])
     results = _Results()
 
@@ -142,18 +142,13 @@ def _transfer(
             raise ParameterError(Problem(f"{work.target.pattern!r} selects several hosts", "download", hint=hint))
         return work.run(config, cancel, listener=results)
 
-    return _done(runtime().submit(job)), results.of
-
-
-def _done(execution: Execution[PhaseResult]) -> PhaseResult:
+    execution = runtime().submit(job)
     try:
-        return execution.result()
+        result = execution.result()
     except BaseException:  # Ctrl-C, too
         execution.cancel()
         raise
-
-
-def _raise_for(result: PhaseResult, by_host: Mapping[str, Mapping[str, Any]], path: str) -> None:
-    if any(res.get("rc") == errno.ENOENT for res in by_host.values()):
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+    if any(res.get("rc") == errno.ENOENT for res in results.of.values()):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), arguments["path"])
     result.raise_for_status()
+    return results.of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -80,19 +80,18 @@ class Playbook:
 
     def with_exports(self, exports: Mapping[str, Mapping[str, str]]) -> Playbook:
         """Return the playbook for another attempt, which gets the exports of hosts from an earlier one."""
-        plays = [
-            {**play, "tasks": [_with_exports(task, exports) for task in play["tasks"]]} if "tasks" in play else play
-            for play in self.plays
-        ]
-        return replace(self, plays=tuple(plays))
+        return replace(self, plays=self._changed(lambda task: _with_exports(task, exports)))
 
     def to_yaml(self) -> str:
         """Return the text of the playbook."""
-        plays = [
-            {**play, "tasks": [_reported(task) for task in play["tasks"]]} if "tasks" in play else play
-            for play in self.plays
-        ]
-        return to_yaml(plays)
+        return to_yaml(list(self._changed(_reported)))
+
+    def _changed(self, change: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+        """Return the plays with each of their tasks changed."""
+        changed = (
+            {**play, "tasks": list(map(change, play["tasks"]))} if "tasks" in play else play for play in self.plays
+        )
+        return tuple(changed)
 
 
 def _reported(task: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -39,12 +39,8 @@ def render(
     """
     items = tuple(getattr(config, phase))
     opaque = any(map(is_opaque, items))
-    play: dict[str, Any] = {
-        "name": f"{phase.capitalize()} {one_line(config.name)}",
-        "hosts": hosts or config.hosts,
-        "gather_facts": config.gather_facts,
-    }
-    play |= _batches(config) | _become(config)
+    play = _play(config, phase.capitalize(), gather_facts=config.gather_facts, **_batches(config), **_become(config))
+    play["hosts"] = hosts or config.hosts
     steps = tuple(steps_of(items))
     tasks = tasks_of(config, phase, steps, env, opaque=opaque, exports=exports)
     variables = _variables(config, params) if has_tasks(items) else {}
@@ -110,24 +106,18 @@ def _become(config: EnvironmentConfig) -> dict[str, Any]:
     return {key: value for key, value in keywords.items() if value is not None}
 
 
-def render_boot(config: EnvironmentConfig, *, hosts: str | None = None) -> Playbook:
+def _play(config: EnvironmentConfig, name: str, **keywords: Any) -> dict[str, Any]:
+    return {"name": f"{name} {one_line(config.name)}", "hosts": config.hosts, "gather_facts": False} | keywords
+
+
+def render_boot(config: EnvironmentConfig) -> Playbook:
     """Render the tasks that start the hosts, if the environment file has any, and wait until each one answers."""
     start = [{**plain(task), "delegate_to": "localhost", "become": False} for task in config.start_host]
-    play: dict[str, Any] = {
-        "name": f"Boot {one_line(config.name)}",
-        "hosts": hosts or config.hosts,
-        "gather_facts": False,
-        "tasks": [*start, {"name": "Wait for the host", PHASE_TASK: {"wait_boot": config.timeouts.boot or 86400}}],
-    }
-    return Playbook("boot", (play,), 1)
+    wait = {"name": "Wait for the host", PHASE_TASK: {"wait_boot": config.timeouts.boot or 86400}}
+    return Playbook("boot", (_play(config, "Boot", tasks=[*start, wait]),), 1)
 
 
 def render_script(config: EnvironmentConfig, name: str, script: str, timeout: float) -> Playbook:
     """Render a script of ours that is not a phase of the environment. `timeout` is in seconds."""
-    play: dict[str, Any] = {
-        "name": f"{name} {one_line(config.name)}",
-        "hosts": config.hosts,
-        "gather_facts": False,
-        "tasks": [{"name": name, PHASE_TASK: {"script": Unsafe(script), "shell": "sh", "timeout": timeout}}],
-    }
-    return Playbook(name.lower(), (play,), 1)
+    task = {"name": name, PHASE_TASK: {"script": Unsafe(script), "shell": "sh", "timeout": timeout}}
+    return Playbook(name.lower(), (_play(config, name, tasks=[task]),), 1)

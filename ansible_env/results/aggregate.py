@@ -38,10 +38,6 @@ def _float(number: float) -> float:
         return math.inf if number > 0 else -math.inf
 
 
-def _median(numbers: Sequence[float]) -> float:
-    return _percentile(numbers, 50)
-
-
 def _percentile(numbers: Sequence[float], percent: float) -> float:
     """Return a percentile, interpolated linearly between the two nearest values, like numpy's default."""
     ordered = sorted(numbers)
@@ -94,7 +90,7 @@ def _geometric(numbers: Sequence[float]) -> float | None:
 _FUNCTIONS: dict[str, Function] = {
     "mean": _mean,
     "sum": lambda numbers: _exact(sum, numbers),
-    "median": _median,
+    "median": lambda numbers: _percentile(numbers, 50),
     "min": min,
     "max": max,
     "stdev": stdev,

@@ -88,11 +88,7 @@ class AssertionResult:
         return {
             "metric": self.assertion.metric,
             "assert": self.assertion.text,
-            "passed": self.passed,
-            "value": self.value,
-            "limit": self.limit,
-            "baseline": self.baseline,
-            "message": self.message,
+            **{name: getattr(self, name) for name in ("passed", "value", "limit", "baseline", "message")},
         }
 
 

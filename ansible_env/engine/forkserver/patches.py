@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import functools
 import importlib
 import inspect
 import time
@@ -31,13 +32,13 @@ class Patch:
     name: str
     targets: Mapping[str, Any]
     """`module:attribute` of each part that it changes: the names of a function's first parameters, or the object."""
-    first: tuple[int, int]
-    last: tuple[int, int]
-    """The versions of ansible-core that it is known for."""
     saves: str
     test: str
     """The test in tests/unit/engine/test_patches.py that holds it."""
     apply: Callable[[], None]
+    first: tuple[int, int] = (2, 18)
+    last: tuple[int, int] = (2, 21)
+    """The versions of ansible-core that it is known for."""
 
     def mismatch(self, version: str) -> str:
         """Return why it cannot be used with this ansible-core; empty, if it can."""
@@ -51,7 +52,7 @@ class Patch:
 def _difference(target: str, expected: Any) -> str:
     """Return how a part of Ansible differs from what a patch expects."""
     try:
-        actual = _resolve(target)
+        actual = getattr(*_place(target))
         same = actual is expected
         if isinstance(expected, tuple):
             same = tuple(inspect.signature(actual).parameters)[: len(expected)] == expected
@@ -60,12 +61,11 @@ def _difference(target: str, expected: Any) -> str:
     return "" if same else f"{target} is not as expected"
 
 
-def _resolve(target: str) -> Any:
+def _place(target: str) -> tuple[Any, str]:
+    """Return the module or class that has a part of Ansible, and the part's name there."""
     module, _, path = target.partition(":")
-    part = importlib.import_module(module)
-    for name in path.split("."):
-        part = getattr(part, name)
-    return part
+    *outer, name = path.split(".")
+    return functools.reduce(getattr, outer, importlib.import_module(module)), name
 
 
 def uncopied(load: Any) -> Any:
@@ -100,14 +100,10 @@ def skip_hidden(display: Any) -> None:
     display.debug, display.verbose = shown_debug, shown_verbose
 
 
-def _load_uncopied() -> None:
-    loader: Any = importlib.import_module("ansible.parsing.dataloader").DataLoader
-    loader.load_from_file = uncopied(loader.load_from_file)
-
-
-def _clean_facts_if_any() -> None:
-    manager: Any = importlib.import_module("ansible.vars.manager")
-    manager.clean_facts = cleaned(manager.clean_facts)
+def _replace(target: str, change: Callable[[Any], Any]) -> None:
+    """Replace a part of Ansible by what `change` makes of it."""
+    owner, name = _place(target)
+    setattr(owner, name, change(getattr(owner, name)))
 
 
 def _skip_hidden() -> None:
@@ -163,24 +159,23 @@ def _replace_sleep(replacement: Callable[[Callable[[float], None]], Callable[[fl
     strategy.time = types.SimpleNamespace(**{**vars(strategy.time), "sleep": replacement(strategy.time.sleep)})
 
 
-KNOWN = {"first": (2, 18), "last": (2, 21)}
+LOAD = "ansible.parsing.dataloader:DataLoader.load_from_file"
+CLEAN = "ansible.vars.manager:clean_facts"
 WORKER = "ansible.executor.process.worker:WorkerProcess"
 PATCHES = (
     Patch(
         "load without a copy",
-        {"ansible.parsing.dataloader:DataLoader.load_from_file": ("self", "file_name", "cache", "unsafe")},
-        **KNOWN,
+        {LOAD: ("self", "file_name", "cache", "unsafe")},
         saves="the copy of an inventory that was read: as long as to read it",
         test="test_what_is_cached_is_still_copied_and_nothing_else",
-        apply=_load_uncopied,
+        apply=lambda: _replace(LOAD, uncopied),
     ),
     Patch(
         "clean no facts",
-        {"ansible.vars.manager:clean_facts": ("facts",)},
-        **KNOWN,
+        {CLEAN: ("facts",)},
         saves="for each host without facts, a search for the files of all connection plugins",
         test="test_facts_are_cleaned_where_there_are_any",
-        apply=_clean_facts_if_any,
+        apply=lambda: _replace(CLEAN, cleaned),
     ),
     Patch(
         "skip hidden messages",
@@ -189,7 +184,6 @@ PATCHES = (
             "ansible.utils.display:Display.debug": ("self", "msg", "host"),
             "ansible.utils.display:Display.verbose": ("self", "msg", "host", "caplevel"),
         },
-        **KNOWN,
         saves="some 60 contexts of ansible-runner's callback for each host",
         test="test_what_is_not_shown_costs_no_context",
         apply=_skip_hidden,
@@ -197,7 +191,6 @@ PATCHES = (
     Patch(
         "wait for results",
         {"ansible.plugins.strategy:deque": collections.deque, "ansible.plugins.strategy:time": time},
-        **KNOWN,
         saves="a thousand checks for results in a second, and the wait for the next one",
         test="test_a_result_ends_the_wait_for_one",
         apply=_wait_for_results,
@@ -211,7 +204,6 @@ PATCHES = (
             "ansible.plugins.strategy.linear:StrategyModule.run": ("self", "iterator", "play_context"),
             "ansible.plugins.strategy:time": time,
         },
-        **KNOWN,
         saves="two thirds of the memory pages that are copied between forks of workers",
         test="test_a_batch_is_forked_in_order_when_it_is_full_and_the_rest_when_somebody_waits",
         apply=_fork_in_batches,

@@ -10,8 +10,8 @@ from ansible_env import Engine, SessionEngine
 from tests.hosts.procs import children
 
 
-def spares(engine: Engine) -> set[int]:
-    """Return the pids of those that have rehearsed: they have left the directory in which they did, for the root."""
+def prepared(engine: Engine) -> set[int]:
+    """Return the pids of those that have run the empty play: they have left its directory for the root."""
     assert isinstance(engine, SessionEngine)
     found = set()
     for server in engine._servers.values():
@@ -25,7 +25,7 @@ def spares(engine: Engine) -> set[int]:
 def ready(engine: Engine, timeout: float = 30) -> set[int]:
     """Wait for one that is ready, and return the pids of all that are."""
     give_up = time.monotonic() + timeout
-    while not (found := spares(engine)):
+    while not (found := prepared(engine)):
         assert time.monotonic() < give_up, "no process was kept ready"
         time.sleep(0.02)
     time.sleep(0.2)  # until it has said so

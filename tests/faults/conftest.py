@@ -12,7 +12,7 @@ from ansible_env import Engine, SessionEngine
 from ansible_env.engine.registry import make_engine
 from tests.faults.bench import Bench
 from tests.hosts import Hosts
-from tests.prepared import ready, spares
+from tests.prepared import prepared, ready
 
 MakeEngine = Callable[[str], Engine]
 
@@ -40,7 +40,7 @@ def engine(request: pytest.FixtureRequest, shared_engine: MakeEngine, tmp_path: 
     """
     engine = shared_engine(getattr(request, "param", os.environ.get("ANSIBLE_ENV_TEST_ENGINE", "warm")))
     if isinstance(engine, SessionEngine):
-        if not spares(engine):
+        if not prepared(engine):
             Bench(engine, None, tmp_path).phase("true").raise_for_status()
         ready(engine)
     return engine

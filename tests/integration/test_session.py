@@ -18,7 +18,7 @@ import pytest
 from ansible_env import Kind, PhaseResult, RemoteEnv, SessionEngine, Status
 from ansible_env.engine.protocol import Options
 from tests.faults.bench import until
-from tests.prepared import ready, spares
+from tests.prepared import prepared, ready
 
 LOCAL = "localhost ansible_connection=local ansible_python_interpreter='{{ ansible_playbook_python }}'\n"
 
@@ -56,8 +56,8 @@ def phase(engine: SessionEngine, run: object, **more: Any) -> PhaseResult:
         return env.run_phase("run")
 
 
-def by_spare(engine: SessionEngine, run: object, **more: Any) -> PhaseResult:
-    """Run a phase, and make sure that a process did it that stood by."""
+def by_prepared(engine: SessionEngine, run: object, **more: Any) -> PhaseResult:
+    """Run a phase, and make sure that a prepared process did it."""
     before, listener = ready(engine), Pids()
     result = phase(engine, run, listener=listener, **more)
     assert listener.main in before
@@ -69,7 +69,7 @@ def said(result: PhaseResult) -> list[str]:
 
 
 @pytest.mark.smoke
-def test_each_phase_has_a_process_that_stood_by(session: SessionEngine) -> None:
+def test_each_phase_has_a_process_that_was_prepared(session: SessionEngine) -> None:
     pids = set()
     for _ in range(3):
         before, listener = ready(session), Pids()
@@ -91,8 +91,8 @@ def test_nothing_of_a_phase_is_known_to_the_next(session: SessionEngine) -> None
         {"name": "In no group", "ansible.builtin.assert": {"that": ["'grown' not in group_names"]}},
     ]
     options = Options(extra_vars={"extra": 1}, verbosity=2)
-    assert by_spare(session, [*remember, "true"], options=options).status is Status.SUCCEEDED
-    assert by_spare(session, [*know, "true"]).status is Status.SUCCEEDED
+    assert by_prepared(session, [*remember, "true"], options=options).status is Status.SUCCEEDED
+    assert by_prepared(session, [*know, "true"]).status is Status.SUCCEEDED
 
 
 def test_files_are_read_when_the_phase_comes(session: SessionEngine, tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_files_are_read_when_the_phase_comes(session: SessionEngine, tmp_path: P
         inventory.write_text(f"{LOCAL}[all:vars]\ninline={number}\n")
         (tmp_path / "group_vars" / "all.yml").write_text(f"beside: {number}\n")
         task = {"ansible.builtin.assert": {"that": [f"inline | int == {number}", f"beside == {number}"]}}
-        result = by_spare(session, [{"name": "Read", **task}, "true"], inventory=inventory)
+        result = by_prepared(session, [{"name": "Read", **task}, "true"], inventory=inventory)
         assert result.status is Status.SUCCEEDED, said(result)
         ready(session)
 
@@ -162,7 +162,7 @@ def test_one_that_is_killed_is_replaced(session: SessionEngine) -> None:
     for pid in ready(session):
         os.kill(pid, signal.SIGKILL)
     assert said(phase(session, "echo one")) == ["one"]
-    assert said(by_spare(session, "echo two")) == ["two"]
+    assert said(by_prepared(session, "echo two")) == ["two"]
 
 
 def test_killed_in_its_phase_it_is_no_success(session: SessionEngine) -> None:
@@ -188,14 +188,14 @@ def test_many_threads_share_it(session: SessionEngine) -> None:
     assert results == {number: [f"{number} {turn}" for turn in range(3)] for number in range(4)}
 
 
-def test_rehearsing_leaves_no_files(session: SessionEngine) -> None:
+def test_the_empty_play_leaves_no_files(session: SessionEngine) -> None:
     def files() -> list[str]:
         return sorted(path.name for path in session._directory().rglob("*"))
 
-    def none_rehearses() -> bool:
-        return not [name for name in files() if name.startswith("rehearsal-")]
+    def none_plays() -> bool:
+        return not [name for name in files() if name.startswith("empty-play-")]
 
-    until(none_rehearses, "the end of rehearsals")
+    until(none_plays, "the end of empty plays")
     before = files()
     for _ in range(3):
         phase(session, "true")
@@ -211,7 +211,7 @@ def test_rehearsing_leaves_no_files(session: SessionEngine) -> None:
         ("fact_caching = jsonfile", "CACHE_PLUGIN"),
     ],
 )
-def test_where_it_would_have_effects_there_is_no_rehearsal(
+def test_where_it_would_have_effects_there_is_no_empty_play(
     setting: str, name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     vault = tmp_path / "vault.sh"
@@ -227,12 +227,12 @@ def test_where_it_would_have_effects_there_is_no_rehearsal(
             if number == 0:
                 (server,) = engine._servers.values()
                 until(server.complaints, "the refusal")
-        assert spares(engine) == set()
+        assert prepared(engine) == set()
     finally:
         engine.close()
     (warning,) = [record.getMessage() for record in caplog.records if "warm engine" in record.getMessage()]
     assert warning.endswith(f"UnsuitableError: {name} is set")
-    assert "Rehearsal" not in "".join(path.read_text() for path in tmp_path.glob("log"))
+    assert "Empty play" not in "".join(path.read_text() for path in tmp_path.glob("log"))
 
 
 def test_callbacks_of_the_configuration_hear_only_phases(tmp_path: Path) -> None:
@@ -251,13 +251,13 @@ def test_callbacks_of_the_configuration_hear_only_phases(tmp_path: Path) -> None
     try:
         phase(engine, "true", options=Options(config_file=config))
         ready(engine)
-        by_spare(engine, "true", options=Options(config_file=config))
+        by_prepared(engine, "true", options=Options(config_file=config))
         ready(engine)
     finally:
         engine.close()
     told = (tmp_path / "told").read_text().splitlines()
     assert len(told) == 2
-    assert "Rehearsal" not in told
+    assert "Empty play" not in told
 
 
 def test_they_end_with_an_owner_that_is_killed() -> None:

@@ -1,4 +1,4 @@
-"""A process that has rehearsed is as one that has not: what Ansible keeps in a process is compared, name by name."""
+"""A prepared process is as one that is not: what Ansible keeps in a process is compared, name by name."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class ActionModule(ActionBase):
             json.dump(found, file, default=repr)
         return {}
 '''
-OF_THE_REHEARSAL = re.compile(
+OF_THE_EMPTY_PLAY = re.compile(
     r"ansible\.utils\.vars\.(cur_id|random_int)"  # from which numbers of tasks are made: drawn anew, counted on
     r"|ansible\.plugins\.vars\.host_group_vars\.(CANONICAL_PATHS|NAK|FOUND|PATH_CACHE)"  # its directory is in there
     r"|ansible\.executor\.action_write_locks\.action_write_locks"  # a lock for the one action
@@ -77,7 +77,7 @@ def dumped(engine: SessionEngine, directory: Path) -> dict[str, Any]:
     return found
 
 
-def test_a_rehearsal_leaves_a_process_as_it_was(tmp_path: Path) -> None:
+def test_the_empty_play_leaves_a_process_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "action_plugins").mkdir()
     (tmp_path / "action_plugins" / "dump.py").write_text(DUMP)
     (tmp_path / "environment.yml").write_text(json.dumps({"name": "x", "run": [{"name": "Dump", "dump": {}}, "true"]}))
@@ -93,5 +93,5 @@ def test_a_rehearsal_leaves_a_process_as_it_was(tmp_path: Path) -> None:
         engine.close()
     assert len(before) > 1000
     names = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
-    different = {name: (before.get(name), after.get(name)) for name in names if not OF_THE_REHEARSAL.fullmatch(name)}
+    different = {name: (before.get(name), after.get(name)) for name in names if not OF_THE_EMPTY_PLAY.fullmatch(name)}
     assert different == {}

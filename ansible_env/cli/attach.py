@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 from ansible_env.cli.call import open_call, read_call
 from ansible_env.cli.exits import Exit
@@ -20,10 +19,9 @@ from ansible_env.storage.journal import Journal
 class AttachOptions(Display):
     """Options of `attach`."""
 
-    trial: Annotated[
-        str | None,
-        argument("[TRIAL]", "Directory of the trial, or its name. Default: the last unfinished one."),
-    ] = None
+    trial: str | None = argument(
+        "[TRIAL]", "Directory of the trial, or its name. Default: the last unfinished one.", None
+    )
 
 
 def attach(options: AttachOptions) -> Exit:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from ansible_env.cli import console
 from ansible_env.cli.exits import Exit, exit_of_trial
-from ansible_env.cli.options import Common, Output, StoreUrl, argument, option
+from ansible_env.cli.options import STORE, Common, Output, argument, option
 from ansible_env.cli.tabular import RowOutput
 from ansible_env.cli.trial_output import Writer
 from ansible_env.config.model import EnvironmentConfig
@@ -28,35 +28,24 @@ from ansible_env.storage.store_writer import StoreWriter
 class ReplayOptions(Common):
     """Options of `replay`."""
 
-    bundle: Annotated[Path, argument("BUNDLE", "Directory of a trial, or an exported file.")]
-    pattern: Annotated[
-        str | None,
-        option("--pattern", metavar="REGEX", help="Instead of results_stdout_pattern in the environment file."),
-    ] = None
-    environment: Annotated[
-        Path | None,
-        option("--environment", metavar="ENV.yml", help="Use the pattern and rules of this environment file."),
-    ] = None
-    save: Annotated[
-        bool,
-        option("--save", help="Write the new result to the store and to the bundle, which keeps the first result."),
-    ] = False
-    store: StoreUrl = None
-    output: Annotated[
-        RowOutput,
-        option("-o", "--output", show_default=True, help="Form of the results on stdout: table, json, jsonl or csv."),
-    ] = RowOutput.TABLE
+    bundle: Path = argument("BUNDLE", "Directory of a trial, or an exported file.")
+    pattern: str | None = option("--pattern REGEX", "Instead of results_stdout_pattern in the environment file.")
+    environment: Path | None = option("--environment ENV.yml", "Use the pattern and rules of this environment file.")
+    save: bool = option(
+        "--save", "Write the new result to the store and to the bundle, which keeps the first result.", default=False
+    )
+    store: str | None = option("--store URL", STORE)
+    output: RowOutput = option(
+        "-o, --output", "Form of the results on stdout: table, json, jsonl or csv.", default=RowOutput.TABLE
+    )
 
 
 @dataclass(kw_only=True)
 class ExportOptions(Common):
     """Options of `export`."""
 
-    bundle: Annotated[Path, argument("BUNDLE", "Directory of a trial.")]
-    file: Annotated[
-        Path | None,
-        option("-o", "--output", metavar="FILE", help="Default: EXPERIMENT-TRIAL-UID.tar.gz in this directory."),
-    ] = None
+    bundle: Path = argument("BUNDLE", "Directory of a trial.")
+    file: Path | None = option("-o, --output FILE", "Default: EXPERIMENT-TRIAL-UID.tar.gz in this directory.")
 
 
 def replay(options: ReplayOptions) -> Exit:

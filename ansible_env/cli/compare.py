@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import Any
 
 from ansible_env.cli import console
 from ansible_env.cli.options import argument, option
@@ -33,15 +33,10 @@ MAX_HOSTS = 4
 class CompareOptions(StoreOptions):
     """Options of `compare`."""
 
-    first: Annotated[str, argument("A", "EXPERIMENT, EXPERIMENT:name=value, ids as in 3,5-9, or a bundle.")]
-    second: Annotated[str, argument("B", "What A is compared with.")]
-    metric: Annotated[
-        list[str] | None, option("-m", "--metric", metavar="NAME", help="Only this metric. Repeatable.")
-    ] = None
-    alpha: Annotated[
-        float,
-        option("--alpha", min=0.0001, max=0.5, show_default=True, help="How often noise may count as a difference."),
-    ] = 0.05
+    first: str = argument("A", "EXPERIMENT, EXPERIMENT:name=value, ids as in 3,5-9, or a bundle.")
+    second: str = argument("B", "What A is compared with.")
+    metric: list[str] | None = option("-m, --metric NAME", "Only this metric. Repeatable.")
+    alpha: float = option("--alpha", "How often noise may count as a difference.", default=0.05, min=0.0001, max=0.5)
 
 
 def compare(options: CompareOptions) -> str:

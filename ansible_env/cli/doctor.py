@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -84,7 +84,7 @@ _STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
 class DoctorOptions(Connection):
     """Options of `doctor`."""
 
-    environment: Annotated[Path | None, argument("[ENV.yml]", "Check its hosts, shell and become.")] = None
+    environment: Path | None = argument("[ENV.yml]", "Check its hosts, shell and become.", None)
 
 
 def doctor(options: DoctorOptions) -> Exit:

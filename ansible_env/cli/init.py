@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 import yaml
@@ -31,27 +31,18 @@ _HOST = re.compile(r"[\w.:\[\]@-]+")
 class InitOptions(Common):
     """Options of `init`."""
 
-    directory: Annotated[Path, argument("[DIR]", "Where to write; created if it does not exist.")] = Path()
-    name: Annotated[str | None, option("--name", panel=_ANSWERS, metavar="NAME", help="Of the environment.")] = None
-    hosts: Annotated[
-        str | None,
-        option("--hosts", panel=_ANSWERS, metavar="HOST,HOST", help="Reached by ssh. None (''): this machine."),
-    ] = None
-    user: Annotated[str | None, option("--user", "-u", panel=_ANSWERS, metavar="USER", help="Who logs in.")] = None
-    command: Annotated[
-        str | None, option("--run", panel=_ANSWERS, metavar="COMMAND", help="What runs the benchmark on a host.")
-    ] = None
-    metrics: Annotated[
-        str | None,
-        option(
-            "--metrics",
-            panel=_ANSWERS,
-            metavar="lines|json|REGEX",
-            help="How it prints them: lines as score=12.5, a JSON object in its last line, or what a pattern finds.",
-        ),
-    ] = None
-    yes: Annotated[bool, option("--yes", "-y", help="Ask nothing: take the defaults for what is not given.")] = False
-    force: Annotated[bool, option("--force", help="Replace files that are there.")] = False
+    directory: Path = argument("[DIR]", "Where to write; created if it does not exist.", Path())
+    name: str | None = option("--name NAME", "Of the environment.", _ANSWERS)
+    hosts: str | None = option("--hosts HOST,HOST", "Reached by ssh. None (''): this machine.", _ANSWERS)
+    user: str | None = option("--user, -u USER", "Who logs in.", _ANSWERS)
+    command: str | None = option("--run COMMAND", "What runs the benchmark on a host.", _ANSWERS)
+    metrics: str | None = option(
+        "--metrics lines|json|REGEX",
+        "How it prints them: lines as score=12.5, a JSON object in its last line, or what a pattern finds.",
+        _ANSWERS,
+    )
+    yes: bool = option("--yes, -y", "Ask nothing: take the defaults for what is not given.", default=False)
+    force: bool = option("--force", "Replace files that are there.", default=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from datetime import UTC, datetime
-from typing import Annotated
 
 from rich.filesize import decimal
 
 from ansible_env.cli import console
-from ansible_env.cli.options import Common, Experiment, StoreUrl, option
+from ansible_env.cli.options import STORE, Common, argument, option
 from ansible_env.cli.results import check_experiment, since, with_status
 from ansible_env.report.formatting import plural, visible
 from ansible_env.results.status import Status
@@ -24,23 +23,14 @@ from ansible_env.storage.store_writer import recover
 class PruneOptions(Common):
     """Options of `prune`."""
 
-    experiment: Experiment = None
-    older_than: Annotated[str, option("--older-than", metavar="TIME", help="Started before: 30d, 36h, or 2026-05-01.")]
-    status: Annotated[
-        list[str] | None,
-        option("--status", metavar="STATUS", help="Only with this status, or INTERRUPTED. Repeatable."),
-    ] = None
-    keep_best: Annotated[
-        str | None, option("--keep-best", metavar="METRIC:max|min", help="Keep the best of each experiment.")
-    ] = None
-    keep_last: Annotated[
-        int, option("--keep-last", metavar="N", min=0, show_default=True, help="Keep the newest N of each experiment.")
-    ] = 0
-    keep: Annotated[
-        int, option("--keep", metavar="N", min=1, show_default=True, help="Number of trials that --keep-best keeps.")
-    ] = 10
-    dry_run: Annotated[bool, option("-n", "--dry-run", help="Only show what would be removed.")] = False
-    store: StoreUrl = None
+    experiment: str | None = argument("[EXPERIMENT]", "Only trials of this experiment. Default: of all.", None)
+    older_than: str = option("--older-than TIME", "Started before: 30d, 36h, or 2026-05-01.", default=MISSING)
+    status: list[str] | None = option("--status STATUS", "Only with this status, or INTERRUPTED. Repeatable.")
+    keep_best: str | None = option("--keep-best METRIC:max|min", "Keep the best of each experiment.")
+    keep_last: int = option("--keep-last N", "Keep the newest N of each experiment.", default=0, min=0)
+    keep: int = option("--keep N", "Number of trials that --keep-best keeps.", default=10, min=1)
+    dry_run: bool = option("-n, --dry-run", "Only show what would be removed.", default=False)
+    store: str | None = option("--store URL", STORE)
 
 
 def prune(options: PruneOptions) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-from ansible_env.cli.options import Common, StoreUrl, argument, option
+from ansible_env.cli.options import STORE, Common, argument, option
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.report import collect, html, junit_of, markdown
 from ansible_env.storage.bundle.files import write_whole
@@ -34,20 +33,11 @@ _FORMS = {
 class ReportOptions(Common):
     """Options of `report`."""
 
-    experiment: Annotated[str, argument("EXPERIMENT", "Its name in the store.")]
-    file: Annotated[
-        Path | None,
-        option("-o", "--output", metavar="FILE", help="The file to write. Default: stdout."),
-    ] = None
-    form: Annotated[
-        ReportForm | None,
-        option("--format", help="Default: that of FILE's name: .html, .xml (JUnit) or .md; else html."),
-    ] = None
-    best: Annotated[
-        str | None,
-        option("--best", metavar="METRIC:max|min", help="The objective. Default: score:max, if there is a score."),
-    ] = None
-    store: StoreUrl = None
+    experiment: str = argument("EXPERIMENT", "Its name in the store.")
+    file: Path | None = option("-o, --output FILE", "The file to write. Default: stdout.")
+    form: ReportForm | None = option("--format", "Default: that of FILE's name: .html, .xml (JUnit) or .md; else html.")
+    best: str | None = option("--best METRIC:max|min", "The objective. Default: score:max, if there is a score.")
+    store: str | None = option("--store URL", STORE)
 
 
 def report(options: ReportOptions) -> str:

@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Any
 
 from ansible_env.cli import console
-from ansible_env.cli.options import Common, Experiment, StoreUrl, option
+from ansible_env.cli.options import STORE, Common, argument, option
 from ansible_env.cli.tabular import Row, RowOutput, rows_as_table, write_rows
 from ansible_env.config.text import nearest
 from ansible_env.errors import ConfigError, Problem
@@ -32,43 +32,23 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 class StoreOptions(Common):
     """Options of commands that print rows from the store."""
 
-    store: StoreUrl = None
-    output: Annotated[
-        RowOutput, option("-o", "--output", panel=FORM, show_default=True, help="Form of the rows on stdout.")
-    ] = RowOutput.TABLE
+    store: str | None = option("--store URL", STORE)
+    output: RowOutput = option("-o, --output", "Form of the rows on stdout.", FORM, default=RowOutput.TABLE)
 
 
 @dataclass(kw_only=True)
 class ResultsOptions(StoreOptions):
     """Options of `results`."""
 
-    experiment: Experiment = None
-    best: Annotated[
-        str | None,
-        option("--best", panel=WHICH, metavar="METRIC:max|min", help="Trials that succeeded, the best first."),
-    ] = None
-    where: Annotated[
-        list[str] | None,
-        option("-w", "--where", panel=WHICH, metavar="NAME=VALUE", help="With this parameter. Repeatable."),
-    ] = None
-    status: Annotated[
-        list[str] | None,
-        option("--status", panel=WHICH, metavar="STATUS", help="With this status, or INTERRUPTED. Repeatable."),
-    ] = None
-    since: Annotated[
-        str | None,
-        option("--since", panel=WHICH, metavar="TIME", help="Started since then: 2026-05-01, or 36h, 7d."),
-    ] = None
-    sort: Annotated[
-        str | None,
-        option("--sort", panel=WHICH, metavar="[-]COLUMN", help="By a metric, parameter or column; - reverses."),
-    ] = None
-    limit: Annotated[
-        int | None,
-        option("-n", "--limit", panel=WHICH, metavar="N", min=1, help="At most N; a table shows 20 by default."),
-    ] = None
-    hosts: Annotated[bool, option("--hosts", panel=FORM, help="A row for each host of each trial.")] = False
-    experiments: Annotated[bool, option("--experiments", panel=FORM, help="The experiments, not the trials.")] = False
+    experiment: str | None = argument("[EXPERIMENT]", "Only trials of this experiment. Default: of all.", None)
+    best: str | None = option("--best METRIC:max|min", "Trials that succeeded, the best first.", WHICH)
+    where: list[str] | None = option("-w, --where NAME=VALUE", "With this parameter. Repeatable.", WHICH)
+    status: list[str] | None = option("--status STATUS", "With this status, or INTERRUPTED. Repeatable.", WHICH)
+    since: str | None = option("--since TIME", "Started since then: 2026-05-01, or 36h, 7d.", WHICH)
+    sort: str | None = option("--sort [-]COLUMN", "By a metric, parameter or column; - reverses.", WHICH)
+    limit: int | None = option("-n, --limit N", "At most N; a table shows 20 by default.", WHICH, min=1)
+    hosts: bool = option("--hosts", "A row for each host of each trial.", FORM, default=False)
+    experiments: bool = option("--experiments", "The experiments, not the trials.", FORM, default=False)
 
 
 def results(options: ResultsOptions) -> str:

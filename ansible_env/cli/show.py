@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
 
 from ansible_env.cli import ansible_call, console
 from ansible_env.cli.options import Hosts, Parameters, option
@@ -31,10 +30,7 @@ _NOTE = """\
 class RenderOptions(Parameters):
     """Options of `render`."""
 
-    phase: Annotated[
-        str | None,
-        option("--phase", metavar="PHASE", help="setup, run or teardown. Default: all, one after the other."),
-    ] = None
+    phase: str | None = option("--phase PHASE", "setup, run or teardown. Default: all, one after the other.")
 
 
 @dataclass(kw_only=True)

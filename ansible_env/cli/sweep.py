@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Any
 
 import yaml
 
@@ -36,31 +36,15 @@ from ansible_env.trials.schedule import PlannedTrials, grid, numbered, plan, pla
 class SweepOptions(Judged):
     """Options of `sweep`."""
 
-    grid: Annotated[
-        list[str] | None,
-        option(
-            "--grid",
-            panel=PARAMETERS,
-            metavar="NAME=V1,V2",
-            help="Values of a parameter. Repeatable: every combination is a configuration.",
-        ),
-    ] = None
-    repeat: Annotated[
-        int,
-        option("--repeat", metavar="N", min=1, panel=PARAMETERS, show_default=True, help="Trials per configuration."),
-    ] = 1
-    seed: Annotated[
-        int | None,
-        option("--seed", panel=PARAMETERS, metavar="N", help="Seed of the order. Default: a new one each time."),
-    ] = None
-    calibrate: Annotated[
-        bool,
-        option("--calibrate", panel=PARAMETERS, help="Run one configuration on every host, and compare the hosts."),
-    ] = False
-    hosts_per_trial: Annotated[
-        int,
-        option("--hosts-per-trial", metavar="N", min=1, panel=HOSTS, show_default=True, help="Hosts of each trial."),
-    ] = 1
+    grid: list[str] | None = option(
+        "--grid NAME=V1,V2", "Values of a parameter. Repeatable: every combination is a configuration.", PARAMETERS
+    )
+    repeat: int = option("--repeat N", "Trials per configuration.", PARAMETERS, default=1, min=1)
+    seed: int | None = option("--seed N", "Seed of the order. Default: a new one each time.", PARAMETERS)
+    calibrate: bool = option(
+        "--calibrate", "Run one configuration on every host, and compare the hosts.", PARAMETERS, default=False
+    )
+    hosts_per_trial: int = option("--hosts-per-trial N", "Hosts of each trial.", HOSTS, default=1, min=1)
 
     @property
     def axes(self) -> list[str]:

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Annotated
 
 from ansible_env.cli import console
 from ansible_env.cli.call import Call, open_call
@@ -26,9 +25,7 @@ from ansible_env.trials.run_trial import resume_trial, run_trial
 class TrialOptions(Judged):
     """Options of `trial`."""
 
-    trials: Annotated[
-        int, option("--trials", metavar="N", min=1, panel=PARAMETERS, show_default=True, help="Number of trials.")
-    ] = 1
+    trials: int = option("--trials N", "Number of trials.", PARAMETERS, default=1, min=1)
 
 
 def trial(options: TrialOptions) -> Exit:

@@ -17,8 +17,7 @@ from ansible_env.errors import ConfigError, Problem
 def make_engine(place: Place | None = None) -> Engine:
     """Return the engine that runs the playbooks: on this machine, at a worker, or in a container.
 
-    Raises:
-        ConfigError: the worker's address is wrong, or two places are given.
+    Raise ConfigError if the worker's address is wrong, or two places are given.
     """
     place = place or Place()
     image, worker = place.execution_environment, place.worker
@@ -34,8 +33,7 @@ def make_engine(place: Place | None = None) -> Engine:
 def ansible_options(given: Connection) -> Options:
     """Return the options for the engine; ask for passwords that it needs and that are in no file.
 
-    Raises:
-        ConfigError: a file does not exist, extra variables cannot be read, or there is no terminal to ask on.
+    Raise ConfigError if a file does not exist, extra variables cannot be read, or there is no terminal to ask on.
     """
     problems: list[Problem] = []
     arguments = [*_flags(given), *_files(given, problems), *_extra_vars(given.extra_vars or [], problems)]

@@ -50,7 +50,10 @@ def _main(
 
 
 def add(function: Callable[[Any], Exit | str | None], epilog: str | None = None) -> None:
-    """Make a function a command. Its docstring is the help; it may return an exit code or text for stdout."""
+    """Make a function a command: its docstring is the help, and `guarded` reports the errors that it raises.
+
+    It may return an exit code or text for stdout.
+    """
     model = get_type_hints(function)["options"]
 
     def command(**given: Any) -> None:
@@ -62,21 +65,15 @@ def add(function: Callable[[Any], Exit | str | None], epilog: str | None = None)
             write(result or "")
 
     command.__signature__ = signature(model)  # type: ignore[attr-defined]
-    command.__annotations__ = {name: p.annotation for name, p in inspect.signature(command).parameters.items()}
-    text = (inspect.getdoc(function) or "").partition("\nRaises:")[0]
-    app.command(function.__name__, help=text, epilog=epilog)(command)
+    command.__annotations__ = {name: p.annotation for name, p in signature(model).parameters.items()}
+    app.command(function.__name__, help=inspect.getdoc(function), epilog=epilog)(command)
 
 
-add(init)
-for _function in (trial, sweep, setup, run, teardown, attach):
-    add(_function, EPILOG)
-add(report)
-add(results)
-add(compare)
-add(replay, EPILOG)
-add(export)
-add(prune)
-add(render)
-add(validate)
+_COMMANDS: tuple[Callable[[Any], Exit | str], ...] = (
+    *(init, trial, sweep, setup, run, teardown, attach, report, results, compare, replay, export, prune),
+    *(render, validate),
+)
+for _function in _COMMANDS:
+    add(_function, EPILOG if get_type_hints(_function)["return"] is Exit else None)
 app.command()(schema)
 add(doctor, "Exit codes: 0 nothing is wrong; 4 some hosts cannot be reached, all else is right; 1 something else.")

@@ -25,12 +25,7 @@ class AttachOptions(Display):
 
 
 def attach(options: AttachOptions) -> Exit:
-    """Resume a trial whose controller was killed: follow what still runs, and finish the trial with its true result.
-
-    Raises:
-        ConfigError: there is no such trial, or its options are not known.
-        LifecycleError: its own controller still lives.
-    """
+    """Resume a trial whose controller was killed: follow what still runs, and finish the trial with its true result."""
     directory = find_trial(options.trial)
     given, phases = read_call(directory.parent, options)
     journal = Journal.open(directory)
@@ -42,8 +37,7 @@ def attach(options: AttachOptions) -> Exit:
 def find_trial(trial: str | None) -> Path:
     """Return the directory of a trial: given as such, by (the beginning of) its name, or the last unfinished one.
 
-    Raises:
-        ConfigError: there is none, or more than one.
+    Raise ConfigError if there is none, or more than one.
     """
     if trial is not None and (Path(trial).expanduser() / "state.json").is_file():
         return Path(trial).expanduser().absolute()

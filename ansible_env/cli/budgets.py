@@ -42,11 +42,9 @@ class Budgets:
 
 
 def open_budgets(config: EnvironmentConfig, options: Judged) -> Budgets:
-    """Return the budgets of the environment file and of the command line.
+    """Return the budgets of the environment file and of the command line, before a host is touched.
 
-    Raises:
-        ConfigError: one cannot be read, or needs a baseline that does not exist; no host has been touched.
-        StoreError: the store with the baseline cannot be read.
+    Raise ConfigError if one cannot be read, or needs a baseline that does not exist; StoreError for a bad store.
     """
     budgets = [*config.assertions, *map(_budget, options.asserted or [])]
     baseline, store = options.baseline, options.store
@@ -70,9 +68,7 @@ def open_budgets(config: EnvironmentConfig, options: Judged) -> Budgets:
 def read_baseline(reference: str, base_dir: Path, store: str | None) -> dict[str, float]:
     """Return the metrics of a JSON file, of a bundle, or the medians of trials in the store.
 
-    Raises:
-        ConfigError: nothing has this name, or it has no metrics.
-        StoreError: the store cannot be read.
+    Raise ConfigError if nothing has this name, or it has no metrics; StoreError if the store cannot be read.
     """
     path = base_dir / Path(reference).expanduser()
     if (path / MANIFEST).is_file():

@@ -49,12 +49,7 @@ class ExportOptions(Common):
 
 
 def replay(options: ReplayOptions) -> Exit:
-    """Read the metrics of a trial from its logs again, with another pattern or other rules; no host is touched.
-
-    Raises:
-        ConfigError: there is no such trial, its logs are gone, or the pattern is wrong.
-        StoreError: the store cannot be opened.
-    """
+    """Read the metrics of a trial from its logs again, with another pattern or other rules; no host is touched."""
     if options.output is RowOutput.PARQUET:
         raise ConfigError(Problem("a replay is one trial: table, json, jsonl or csv", "--output"))
     if options.save and options.bundle.is_file():
@@ -74,11 +69,7 @@ def replay(options: ReplayOptions) -> Exit:
 
 
 def export(options: ExportOptions) -> str:
-    """Write a bundle to one file, to send to somebody; `replay` reads it, too.
-
-    Raises:
-        ConfigError: there is no bundle, or the file cannot be written.
-    """
+    """Write a bundle to one file, to send to somebody; `replay` reads it, too."""
     return f"{archive.export(Bundle.open(options.bundle.expanduser()), options.file)}\n"
 
 

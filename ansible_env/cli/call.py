@@ -64,11 +64,7 @@ class Call:
     facts: HostFacts = field(default_factory=HostFacts)
 
     def trial_directory(self, request: TrialRequest) -> Path:
-        """Make and return the directory for one attempt at a trial.
-
-        Raises:
-            ConfigError: it cannot be made, or exists.
-        """
+        """Make and return the directory for one attempt at a trial. Raise ConfigError if that fails, or it exists."""
         path = self.directory / attempt_name(request)
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -81,11 +77,7 @@ class Call:
         return path
 
     def save(self) -> None:
-        """Write the options into the directory of the call, for `attach`.
-
-        Raises:
-            ConfigError: the directory cannot be made.
-        """
+        """Write the options into the directory of the call, for `attach`. Raise ConfigError if it cannot be made."""
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -173,11 +165,7 @@ def _prometheus_file(path: Path, report: Callable[[str], object]) -> TrialObserv
 
 
 def check_followed(patterns: Sequence[str], hosts: Sequence[str]) -> None:
-    """Check that each pattern of `--follow` matches a host.
-
-    Raises:
-        ConfigError: a pattern matches none.
-    """
+    """Raise ConfigError for a pattern of `--follow` that matches no host."""
     for pattern in patterns:
         if not fnmatch.filter(hosts, pattern):
             hint = nearest(pattern, hosts) or f"the hosts: {some(hosts)}"

@@ -40,12 +40,7 @@ class CompareOptions(StoreOptions):
 
 
 def compare(options: CompareOptions) -> str:
-    """Say whether trials A differ from trials B, or whether that is noise: medians, intervals, significance tests.
-
-    Raises:
-        ConfigError: there are no such trials, or none with a metric in common.
-        StoreError: the store cannot be read.
-    """
+    """Say whether trials A differ from trials B, or whether that is noise: medians, intervals, significance tests."""
     with Store(options.store) as store:
         recover(store, console.say_warning)
         a, b = (_succeeded(select(store, name), name) for name in (options.first, options.second))

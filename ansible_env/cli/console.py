@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from typing import Protocol
+from collections.abc import Callable
 
 from rich.console import Console
 
@@ -15,28 +15,24 @@ from ansible_env.report.formatting import visible
 PROGRAM = "ansible-env"
 
 
-class Display(Protocol):
-    """Draws a part of the terminal anew several times a second."""
-
-    def notify(self, text: str) -> None:
-        """Write lines above that part; may be called from any thread and from a signal handler."""
+_write_above: Callable[[str], object] | None = None
 
 
-_display: Display | None = None
+def set_display(write_above: Callable[[str], object] | None) -> None:
+    """Set how lines are written above the part of the terminal that is redrawn; None if there is no such part.
 
-
-def set_display(display: Display | None) -> None:
-    """Say which display the terminal has now; None for none."""
-    global _display
-    _display = display
+    The function may be called from any thread and from a signal handler.
+    """
+    global _write_above
+    _write_above = write_above
 
 
 def notify(text: str) -> bool:
-    """Hand lines to the display; return False if there is none."""
-    display = _display
-    if display is not None:
-        display.notify(text)
-    return display is not None
+    """Write lines above the part of the terminal that is redrawn; return False if there is none."""
+    write_above = _write_above
+    if write_above is not None:
+        write_above(text)
+    return write_above is not None
 
 
 def say(text: str) -> None:

@@ -46,26 +46,15 @@ EXIT_CODES: dict[Exit, str] = {
 EPILOG = "Exit codes: " + "; ".join(f"{int(code)} {meaning}" for code, meaning in EXIT_CODES.items()) + ". "
 EPILOG += "Of several trials, the worst one counts."
 
-_WORST_FIRST = (
-    Exit.CANCELED,
-    Exit.USAGE,
-    Exit.FAILED,
-    Exit.TIMED_OUT,
-    Exit.UNREACHABLE,
-    Exit.ASSERTION,
-    Exit.SUCCEEDED,
+_WORST_LAST = (
+    *(Exit.SUCCEEDED, Exit.ASSERTION, Exit.UNREACHABLE, Exit.TIMED_OUT, Exit.FAILED, Exit.USAGE, Exit.CANCELED),
 )
+_BY_STATUS = {Status.SUCCEEDED: Exit.SUCCEEDED, Status.CANCELED: Exit.CANCELED, Status.TIMED_OUT: Exit.TIMED_OUT}
 
 
 def exit_of(result: PhaseResult) -> Exit:
     """Return the exit code that a phase alone would give."""
-    if result.status is Status.SUCCEEDED:
-        return Exit.SUCCEEDED
-    if result.status is Status.CANCELED:
-        return Exit.CANCELED
-    if result.status is Status.TIMED_OUT:
-        return Exit.TIMED_OUT
-    return Exit.UNREACHABLE if result.unreachable else Exit.FAILED
+    return _BY_STATUS.get(result.status, Exit.UNREACHABLE if result.unreachable else Exit.FAILED)
 
 
 def exit_of_trial(trial: Trial) -> Exit:
@@ -87,8 +76,7 @@ def exit_of_trial(trial: Trial) -> Exit:
 
 def worst_exit(codes: Iterable[Exit]) -> Exit:
     """Return the worst of several exit codes."""
-    found = set(codes)
-    return next((code for code in _WORST_FIRST if code in found), Exit.SUCCEEDED)
+    return max(codes, key=_WORST_LAST.index, default=Exit.SUCCEEDED)
 
 
 @contextlib.contextmanager
@@ -97,12 +85,9 @@ def guarded(options: Common) -> Iterator[None]:
     console.show_log_records(options.verbose)
     try:
         yield
-    except ConfigError as error:
-        console.say_exception(error, debug=options.debug)
-        raise typer.Exit(Exit.USAGE) from None
     except AnsibleEnvError as error:
         console.say_exception(error, debug=options.debug)
-        raise typer.Exit(Exit.FAILED) from None
+        raise typer.Exit(Exit.USAGE if isinstance(error, ConfigError) else Exit.FAILED) from None
     except (StopWaiting, KeyboardInterrupt):
         console.say_error("canceled")
         raise typer.Exit(Exit.CANCELED) from None

@@ -58,11 +58,7 @@ class Answers:
 
 
 def init(options: InitOptions) -> str:
-    """Begin: write a commented environment file and an inventory, from a few questions or with --yes.
-
-    Raises:
-        ConfigError: a file exists already, an answer cannot be used, or stdin is no terminal.
-    """
+    """Begin: write a commented environment file and an inventory, from a few questions or with --yes."""
     directory = options.directory.expanduser()
     places = [directory / name for name in FILES]
     for place in places:

@@ -37,8 +37,7 @@ class Values:
     def for_trial(self, index: int, trials: int) -> tuple[int, dict[str, Any]]:
         """Return the number of the trial at an index, counted from the given `trial_id` or 1, and its globals.
 
-        Raises:
-            ParameterError: there are several trials, and the given trial_id is no number.
+        Raise ParameterError if there are several trials, and the given trial_id is no number.
         """
         first = self.globals.get("trial_id", 1)
         if isinstance(first, str) and first.isdecimal():

@@ -16,8 +16,7 @@ from ansible_env.errors import ConfigError, Problem
 def ask_passwords(given: Connection, options: Options) -> Options:
     """Return the options with the passwords that the call, or Ansible's configuration, wants to be asked for.
 
-    Raises:
-        ConfigError: there is no terminal to ask on, or a password is asked for and in a file, too.
+    Raise ConfigError if there is no terminal to ask on, or a password is asked for and in a file, too.
     """
     config = user_config(options)
     wanted = []

@@ -34,12 +34,7 @@ class PruneOptions(Common):
 
 
 def prune(options: PruneOptions) -> str:
-    """Remove old trials: their bundles and their rows in the store. A running trial is never removed.
-
-    Raises:
-        ConfigError: there is no such experiment, metric, status or time.
-        StoreError: the store cannot be written.
-    """
+    """Remove old trials: their bundles and their rows in the store. A running trial is never removed."""
     before = since(options.older_than, datetime.now(UTC), "--older-than")
     with Store(options.store) as store:
         recover(store, console.say_warning)

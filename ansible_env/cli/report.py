@@ -41,12 +41,7 @@ class ReportOptions(Common):
 
 
 def report(options: ReportOptions) -> str:
-    """Make a report of an experiment: a page to look at, JUnit XML for CI, or Markdown for a pull request.
-
-    Raises:
-        ConfigError: there is no such experiment, or the file cannot be written.
-        StoreError: the store cannot be read.
-    """
+    """Make a report of an experiment: a page to look at, JUnit XML for CI, or Markdown for a pull request."""
     form = options.form or (_FORMS.get(options.file.suffix.lower()) if options.file else ReportForm.HTML)
     if form is None:
         hint = "call it .html, .xml or .md, or say --format"

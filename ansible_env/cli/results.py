@@ -52,12 +52,7 @@ class ResultsOptions(StoreOptions):
 
 
 def results(options: ResultsOptions) -> str:
-    """List trials from the store: filtered, sorted, the best first; as a table, or as data for other programs.
-
-    Raises:
-        ConfigError: there is no such experiment or column, or a condition cannot be read.
-        StoreError: the store cannot be read.
-    """
+    """List trials from the store: filtered, sorted, the best first; as a table, or as data for other programs."""
     with Store(options.store) as store:
         recover(store, console.say_warning)
         if options.experiments:
@@ -107,11 +102,7 @@ def _trials(store: Store, options: ResultsOptions) -> tuple[list[StoredTrial], i
 
 
 def with_status(trials: list[StoredTrial], names: Sequence[str]) -> list[StoredTrial]:
-    """Return the trials that have one of these statuses, where any are named.
-
-    Raises:
-        ConfigError: there is no such status.
-    """
+    """Return the trials that have one of these statuses, where any are named. Raise ConfigError for an unknown one."""
     statuses, interrupted = parse_statuses(names)
     running = Status.RUNNING.name in {name.upper() for name in names}
     chosen = [t for t in trials if t.status is not Status.RUNNING or (interrupted if t.interrupted else running)]
@@ -141,11 +132,7 @@ def _conditions(texts: Sequence[str]) -> dict[str, str]:
 
 
 def since(text: str, now: datetime, option_name: str = "--since") -> datetime:
-    """Read a date, a date and time, or a span of time before now.
-
-    Raises:
-        ConfigError: the text is none of these.
-    """
+    """Read a date, a date and time, or a span of time before now. Raise ConfigError for anything else."""
     if span := _SPAN.fullmatch(text):
         return now - timedelta(seconds=int(span[1]) * _UNITS[span[2]])
     try:

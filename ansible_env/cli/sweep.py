@@ -56,9 +56,6 @@ def sweep(options: SweepOptions) -> Exit:
     """Run many trials in parallel, each on its own hosts: every point of a grid, or one configuration on every host.
 
     An idle host gets the next trial. A trial whose host is lost runs again on another host.
-
-    Raises:
-        ConfigError: an option is wrong; no host has been touched.
     """
     with ExitStack() as stack:
         call = open_call(options, PHASES, stack)
@@ -91,11 +88,7 @@ def _planned(options: SweepOptions, call: Call, seed: int) -> Sequence[TrialRequ
 
 
 def parse_axis(text: str) -> tuple[str, list[str]]:
-    """Return the name and the values of `name=1,2,4`, or of `name=["a,b", c]`.
-
-    Raises:
-        ParameterError: it is not of this form.
-    """
+    """Return the name and the values of `name=1,2,4`, or of `name=["a,b", c]`. Raise ParameterError otherwise."""
     name, equals, rest = text.partition("=")
     name = name.strip()
     values: list[Any] = rest.split(",")

@@ -62,8 +62,7 @@ def discard_stdout() -> None:
 def write_rows(rows: Sequence[Row], output: RowOutput, name: str) -> None:
     """Write rows that all have the same columns, in any form but a table; in JSON they are under a name.
 
-    Raises:
-        ConfigError: stdout is a terminal, which cannot show Parquet, or pyarrow is not installed.
+    Raise ConfigError if stdout is a terminal, which cannot show Parquet, or pyarrow is not installed.
     """
     if output is RowOutput.PARQUET:
         _write_bytes(parquet(rows))
@@ -101,8 +100,7 @@ def csv_text(rows: Sequence[Row], columns: Sequence[str] | None = None, *, shown
 def parquet(rows: Sequence[Row]) -> bytes:
     """Return rows as a Parquet file. A column whose values are of several types is one of text.
 
-    Raises:
-        ConfigError: pyarrow is not installed.
+    Raise ConfigError if pyarrow is not installed.
     """
     arrow = optional("pyarrow", "parquet")
     files = optional("pyarrow.parquet", "parquet")

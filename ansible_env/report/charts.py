@@ -7,29 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
 
+from markupsafe import Markup
+
+from ansible_env.report import svg
 from ansible_env.report.data import Goal, ReportData, as_number
 from ansible_env.report.formatting import duration, number, visible
-from ansible_env.report.svg import (
-    BOTTOM,
-    HEIGHT,
-    LEFT,
-    MAX_TITLED,
-    RIGHT,
-    TOP,
-    WIDTH,
-    Bands,
-    Linear,
-    Log,
-    Point,
-    Scale,
-    axes,
-    box,
-    clipped,
-    dots,
-    line,
-    svg,
-    text,
-)
+from ansible_env.report.svg import BOTTOM, HEIGHT, LEFT, MAX_TITLED, RIGHT, TOP, WIDTH, Bands, Linear, Point, Scale
 from ansible_env.storage.database.records import StoredTrial
 
 MAX_METRICS = 12
@@ -51,7 +34,7 @@ class Chart:
     """A plot with its title and note."""
 
     title: str
-    svg: str
+    svg: Markup
     note: str = ""
     wide: bool = False
     legend: Sequence[str] = ()
@@ -73,8 +56,8 @@ def by_trial(data: ReportData) -> Iterator[Chart]:
         trend, note = _best_so_far(points, goal) if goal else _running_median(points)
         ticks = "".join(f"M{x.at(number):.1f} {_Y[0]}v-6" for number in failed)
         marks = [f'<path class="failed" d="{ticks}"/>'] if failed else []
-        parts = [*axes(x, y, "trial"), *marks, *dots(points, x, y), line(trend, x, y)]
-        yield Chart(name, svg(parts, f"{name} by trial"), note + ("; red: failed" if failed else ""))
+        parts = [*svg.axes(x, y, "trial"), *marks, *svg.dots(points, x, y), svg.line(trend, x, y)]
+        yield Chart(name, svg.plot(parts, f"{name} by trial"), note + ("; red: failed" if failed else ""))
 
 
 def by_param(data: ReportData) -> Iterator[Chart]:
@@ -88,7 +71,7 @@ def by_param(data: ReportData) -> Iterator[Chart]:
             pairs = [(t, t.params[param], value) for t, value in measured if param in t.params]
             drawn = _over(pairs, name, param, y)
             if drawn:
-                yield Chart(f"{name} by {param}", svg(drawn, f"{name} by {param}"))
+                yield Chart(f"{name} by {param}", svg.plot(drawn, f"{name} by {param}"))
 
 
 def _over(pairs: Sequence[tuple[StoredTrial, object, float]], name: str, param: str, y: Scale) -> list[str]:
@@ -100,14 +83,14 @@ def _over(pairs: Sequence[tuple[StoredTrial, object, float]], name: str, param: 
         for _, value, measured in sorted(pairs, key=lambda pair: (as_number(pair[1]) or 0, str(pair[1]))):
             groups.setdefault(str(value), []).append(measured)
         return list(_boxes(groups, y, param)) if len(groups) > 1 else []
-    x = Log.over(known, *_X) if Log.fits(known) else Linear.over(known, *_X)
+    x = svg.scale_for(known, *_X)
     few = len(pairs) <= MAX_TITLED
     points = [
         Point(at, measured, _words(trial, name) if few else "")
         for at, (trial, _, measured) in zip(floats, pairs, strict=True)
         if at is not None
     ]
-    return [*axes(x, y, param), *dots(points, x, y)]
+    return [*svg.axes(x, y, param), *svg.dots(points, x, y)]
 
 
 def by_host(data: ReportData) -> Iterator[Chart]:
@@ -121,20 +104,20 @@ def by_host(data: ReportData) -> Iterator[Chart]:
                 groups[host.host].append(value)
         if sum(map(bool, groups.values())) > 1:
             y = Linear.over([value for values in groups.values() for value in values], *_Y)
-            yield Chart(name, svg(_boxes(groups, y, "host"), f"{name} by host"))
+            yield Chart(name, svg.plot(_boxes(groups, y, "host"), f"{name} by host"))
 
 
-def parallel(data: ReportData) -> Chart | None:
-    """Return parallel coordinates of the parameters that vary and of one metric, or None if there are too few."""
+def parallel(data: ReportData) -> Iterator[Chart]:
+    """Yield parallel coordinates of the parameters that vary and of one metric, or nothing if there are too few."""
     metrics, params = data.metrics(), data.params()[: MAX_PARAMS - 1]
     if not metrics or len(params) < 2:
-        return None
+        return
     metric = metrics[0]
     complete = [
         t for t in data.succeeded if all(p in t.params for p in params) and as_number(t.metrics.get(metric)) is not None
     ]
     if len(complete) < 2:
-        return None
+        return
     goal = data.goal or Goal(metric, up=True)
     ranked = goal.best(complete) if goal.metric == metric else complete
     best = ranked[: max(1, min(10, len(ranked) // 10))]
@@ -148,11 +131,11 @@ def parallel(data: ReportData) -> Chart | None:
     lines = list(zip(*places, strict=True))
     for index in reversed(range(len(shown))):
         kind = "thread best" if index < len(best) and data.goal else "thread"
-        title = f"<title>{text(_words(shown[index], metric))}</title>"
+        title = f"<title>{svg.text(_words(shown[index], metric))}</title>"
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in lines[index])
         parts.append(f'<polyline class="{kind}" points="{path}">{title}</polyline>')
     note = f"{len(shown)} of {len(complete)} trials" + (f"; coloured: the best {len(best)}" if data.goal else "")
-    return Chart("Parameters side by side", svg([*parts, *above], "parallel coordinates", width), note, wide=True)
+    yield Chart("Parameters side by side", svg.plot([*parts, *above], "parallel coordinates", width), note, wide=True)
 
 
 def telemetry(data: ReportData) -> Iterator[Chart]:
@@ -172,25 +155,25 @@ def telemetry(data: ReportData) -> Iterator[Chart]:
         x = Linear.over([at for at, _ in every], *_X)
         y = Linear.over([value for _, value in every], *_Y)
         shown = list(hosts.items())[:MAX_SERIES]
-        lines = [line(points, x, y, f"line s{index % 9}") for index, (_, points) in enumerate(shown)]
-        names = [clipped(visible(host or "group"), 24) for host, _ in shown]
-        yield Chart(name, svg([*axes(x, y, "seconds"), *lines], f"{name} over a run"), legend=names)
+        lines = [svg.line(points, x, y, f"line s{index % 9}") for index, (_, points) in enumerate(shown)]
+        names = [svg.clipped(visible(host or "group"), 24) for host, _ in shown]
+        yield Chart(name, svg.plot([*svg.axes(x, y, "seconds"), *lines], f"{name} over a run"), legend=names)
 
 
-def failures(data: ReportData) -> Chart | None:
-    """Return a plot of how often hosts failed, by kind, or None if none did."""
+def failures(data: ReportData) -> Iterator[Chart]:
+    """Yield a plot of how often hosts failed, by kind, or nothing if none did."""
     kinds = data.kinds().most_common(12)
     if not kinds:
-        return None
+        return
     height = 24 * len(kinds) + 10
     x = Linear(0, kinds[0][1], 110, WIDTH - 45)
     parts = []
     for index, (kind, count) in enumerate(kinds):
         top = 5 + 24 * index
-        parts.append(f'<text class="tick end" x="104" y="{top + 13}">{text(kind)}</text>')
+        parts.append(f'<text class="tick end" x="104" y="{top + 13}">{svg.text(kind)}</text>')
         parts.append(f'<rect class="bad" x="110" y="{top}" width="{x.at(count) - 110:.1f}" height="18"/>')
         parts.append(f'<text class="tick" x="{x.at(count) + 5:.1f}" y="{top + 13}">{count}</text>')
-    return Chart("Hosts by kind of failure", svg(parts, "failures by kind", WIDTH, height))
+    yield Chart("Hosts by kind of failure", svg.plot(parts, "failures by kind", WIDTH, height))
 
 
 def _points(trials: Sequence[StoredTrial], name: str) -> list[Point]:
@@ -233,13 +216,13 @@ def _thin(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
 
 def _boxes(groups: dict[str, list[float]], y: Scale, label: str) -> Iterator[str]:
     x = Bands(list(groups), *_X)
-    yield from axes(x, y, label)
+    yield from svg.axes(x, y, label)
     for index, (name, values) in enumerate(groups.items()):
         if not values:
             continue
         middle = quantiles(values, n=4, method="inclusive") if len(values) > 1 else [values[0]] * 3
         words = f"{name}: median {number(middle[1])}, {len(values)} values"
-        yield box(x.at(index), min(16, x.step * 0.35), [min(values), *middle, max(values)], y, words)
+        yield svg.box(x.at(index), min(16, x.step * 0.35), [min(values), *middle, max(values)], y, words)
 
 
 def _columns(
@@ -258,12 +241,12 @@ def _columns(
             spots = [scale.at(names.index(str(value))) for value in values]
         else:
             known = [value for value in floats if value is not None]
-            scale = Log.over(known, *_Y) if Log.fits(known) else Linear.over(known, *_Y)
-            spots = [scale.at(value) for value in floats if value is not None]
+            scale = svg.scale_for(known, *_Y)
+            spots = list(map(scale.at, known))
         parts.append(f'<line class="axis" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
         for value, tick in scale.ticks():
             place = f'x="{at + 4:.1f}" y="{scale.at(value) + 3:.1f}"'
-            parts.append(f'<text class="tick over" {place}>{text(clipped(tick, 14))}</text>')
-        parts.append(f'<text class="label mid" x="{at:.1f}" y="{HEIGHT - 14}">{text(clipped(name, 20))}</text>')
+            parts.append(f'<text class="tick over" {place}>{svg.text(svg.clipped(tick, 14))}</text>')
+        parts.append(f'<text class="label mid" x="{at:.1f}" y="{HEIGHT - 14}">{svg.text(svg.clipped(name, 20))}</text>')
         places.append([(at, spot) for spot in spots])
     return parts, places

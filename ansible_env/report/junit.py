@@ -6,42 +6,18 @@ The format is the one that Jenkins, GitLab and GitHub Actions read: https://gith
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 from xml.etree import ElementTree as ET
 
 from ansible_env.report.formatting import visible
+from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import OUTCOMES, Kind
-from ansible_env.results.status import Status
+from ansible_env.storage.database.records import StoredHost
 
 # Code points that are not characters in XML 1.0 (https://www.w3.org/TR/xml/#charsets).
 _NO_CHARACTER = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
-
-class HostLike(Protocol):
-    """The result of a host, such as `HostResult` and `StoredHost`."""
-
-    @property
-    def host(self) -> str:
-        """Its name."""
-
-    @property
-    def kind(self) -> str:
-        """The outcome kind."""
-
-    @property
-    def status(self) -> Status:
-        """The status of the kind."""
-
-    @property
-    def message(self) -> str:
-        """A sentence about the outcome."""
-
-    @property
-    def elapsed(self) -> float | None:
-        """Seconds that the script took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +37,8 @@ class Suite:
     number: int
     started: datetime
     elapsed: float | None
-    hosts: Sequence[HostLike]
-    metrics: dict[str, object]
+    hosts: Sequence[HostResult | StoredHost]
+    metrics: Mapping[str, object]
     checks: Sequence[Check] = ()
     error: str = ""
     """Why the trial could not run; empty if it did."""
@@ -71,13 +47,9 @@ class Suite:
 def junit(suites: Iterable[Suite]) -> str:
     """Return the XML document."""
     root = ET.Element("testsuites", name="ansible-env")
-    totals = dict.fromkeys(("tests", "failures", "errors", "skipped"), 0)
-    for suite in suites:
-        element = _suite(suite)
-        root.append(element)
-        for name in totals:
-            totals[name] += int(element.get(name, 0))
-    root.attrib.update({name: str(count) for name, count in totals.items()})
+    root.extend(map(_suite, suites))
+    for name in ("tests", "failures", "errors", "skipped"):
+        root.set(name, str(sum(int(element.get(name, 0)) for element in root)))
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
@@ -96,13 +68,13 @@ def _suite(suite: Suite) -> ET.Element:
         ET.SubElement(case, "error", type="controller", message=_text(suite.error))
         cases.append(case)
     element.extend(cases)
-    count = {tag: sum(case.find(tag) is not None for case in cases) for tag in ("failure", "error", "skipped")}
-    counts = {"failures": count["failure"], "errors": count["error"], "skipped": count["skipped"]}
-    element.attrib.update({"tests": str(len(cases)), **{tag: str(count) for tag, count in counts.items()}})
+    element.set("tests", str(len(cases)))
+    for name, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        element.set(name, str(len(element.findall(f"*/{tag}"))))
     return element
 
 
-def _host(suite: str, host: HostLike) -> ET.Element:
+def _host(suite: str, host: HostResult | StoredHost) -> ET.Element:
     case = ET.Element("testcase", classname=_text(suite), name=_text(host.host), time=f"{host.elapsed or 0:.3f}")
     if host.status.is_succeeded():
         return case
@@ -114,8 +86,8 @@ def _host(suite: str, host: HostLike) -> ET.Element:
     outcome = ET.SubElement(case, tag, message=_text(host.message or kind))
     if tag != "skipped":
         outcome.set("type", str(kind))
-    output = getattr(host, "last_words", "") or getattr(host, "stderr", "") or getattr(host, "stdout", "")
-    outcome.text = _text("\n".join(str(output).splitlines()[-20:]))
+    output = host.last_words if isinstance(host, StoredHost) else host.stderr or host.stdout
+    outcome.text = _text("\n".join(output.splitlines()[-20:]))
     return case
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -35,18 +35,11 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """The head of a column of a table."""
-
-    title: str
-    number: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Table:
     """A table. A folded one shows only its title until it is opened."""
 
-    head: Sequence[Column]
+    head: Sequence[tuple[str, str]]
+    """Title and class of each column."""
     rows: Sequence[Sequence[Cell]]
     title: str = ""
     folded: bool = False
@@ -61,18 +54,6 @@ class Section:
     charts: Sequence[Chart] = ()
     tables: Sequence[Table] = ()
     note: str = ""
-
-    def __bool__(self) -> bool:
-        return bool(self.charts or self.tables)
-
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """A number at the top of the page."""
-
-    name: str
-    value: str
-    kind: str = field(default="")
 
 
 def html(data: ReportData) -> str:
@@ -89,7 +70,7 @@ def html(data: ReportData) -> str:
         title=data.experiment,
         subtitle=_subtitle(data),
         tiles=list(_tiles(data)),
-        sections=[_safe(section) for section in _sections(data) if section],
+        sections=[section for section in _sections(data) if section.charts or section.tables],
     )
 
 
@@ -100,34 +81,23 @@ def _shown(value: object) -> object:
     return value
 
 
-def _safe(section: Section) -> Section:
-    """Mark the plots as safe: all text from hosts was escaped when they were drawn."""
-    safe = [replace(c, svg=Markup(c.svg)) for c in section.charts]  # noqa: S704
-    return Section(section.id, section.title, safe, section.tables, section.note)
-
-
 def _sections(data: ReportData) -> Iterator[Section]:
     if data.goal is not None:
         best = data.goal.best(data.trials)[:MAX_BEST]
         yield Section("best", "Best trials", tables=[_trials(data, best)] if best else [], note=str(data.goal))
     yield Section("trials", "Metrics by trial", list(charts.by_trial(data)))
     yield Section("parameters", "Metrics by parameter", list(charts.by_param(data)))
-    side_by_side = charts.parallel(data)
-    yield Section("parallel", "Parallel coordinates", [side_by_side] if side_by_side else [])
-    newest = len(data.trials) > MAX_FOR_HOSTS
-    note = f"of the newest {MAX_FOR_HOSTS:,} trials" if newest else ""
+    yield Section("parallel", "Parallel coordinates", list(charts.parallel(data)))
+    note = f"of the newest {MAX_FOR_HOSTS:,} trials" if len(data.trials) > MAX_FOR_HOSTS else ""
     yield Section("hosts", "Metrics by host", list(charts.by_host(data)), note=note)
     of = f"trial {data.telemetry[0].number}" if data.telemetry else ""
     yield Section("telemetry", "Telemetry over a run", list(charts.telemetry(data)), note=of)
-    failures = charts.failures(data)
     failed = [host for host in data.hosts if not host.status.is_succeeded()]
-    yield Section(
-        "failures", "Failures", [failures] if failures else [], [_failures(data, failed)] if failed else [], note
-    )
+    tables = [_failures(data, failed)] if failed else []
+    yield Section("failures", "Failures", list(charts.failures(data)), tables, note)
     shown = data.trials[: -MAX_ROWS - 1 : -1]
-    title = plural(len(shown), "trial") + (
-        f" of {len(data.trials):,}, the newest" if len(shown) < len(data.trials) else ""
-    )
+    title = plural(len(shown), "trial")
+    title += f" of {len(data.trials):,}, the newest" if len(shown) < len(data.trials) else ""
     yield Section("all", "All trials", tables=[_trials(data, shown, title)])
 
 
@@ -138,26 +108,26 @@ def _subtitle(data: ReportData) -> str:
     return f"{names} · {_moment(first.started)} to {_moment(last.finished or last.started)} · {versions}".rstrip(" ·")
 
 
-def _tiles(data: ReportData) -> Iterator[Tile]:
+def _tiles(data: ReportData) -> Iterator[tuple[str, str, str]]:
+    """Yield the name, the value and the class of each number at the top of the page."""
     states = [trial.state for trial in data.trials]
-    yield Tile("trials", f"{len(states):,}")
+    yield "trials", f"{len(states):,}", ""
     for state in dict.fromkeys(["SUCCEEDED", "FAILED", *states]):
         if state in states:
-            yield Tile(state.lower().replace("_", " "), f"{states.count(state):,}", _KINDS.get(state, "bad"))
+            yield state.lower().replace("_", " "), f"{states.count(state):,}", _KINDS.get(state, "bad")
     if hosts := {host.host for host in data.hosts}:
-        yield Tile("hosts", str(len(hosts)))
+        yield "hosts", str(len(hosts)), ""
     if data.goal and (best := data.goal.best(data.trials)):
-        yield Tile(f"best {data.goal.metric}", number(best[0].metrics[data.goal.metric]))
+        yield f"best {data.goal.metric}", number(best[0].metrics[data.goal.metric]), ""
     spent = [trial.elapsed for trial in data.trials if trial.elapsed is not None]
     if spent:
-        yield Tile("median time", duration(sorted(spent)[len(spent) // 2]))
+        yield "median time", duration(sorted(spent)[len(spent) // 2]), ""
 
 
 def _trials(data: ReportData, trials: Iterable[StoredTrial], title: str = "") -> Table:
     metrics, params = data.metrics()[:MAX_COLUMNS], data.params()[:MAX_COLUMNS]
-    head = [Column("trial", number=True), Column("status")]
-    head += [Column(name, number=True) for name in [*metrics, *params]]
-    head += [Column("time", number=True), Column("begun")]
+    head = [("trial", "number"), ("status", ""), *((name, "number") for name in [*metrics, *params])]
+    head += [("time", "number"), ("begun", "")]
     rows = [
         [
             Cell(str(trial.number), "number"),
@@ -174,7 +144,7 @@ def _trials(data: ReportData, trials: Iterable[StoredTrial], title: str = "") ->
 
 def _failures(data: ReportData, failed: Sequence[StoredHost]) -> Table:
     numbers = {trial.id: trial.number for trial in data.trials}
-    head = [Column("trial", number=True), Column("host"), Column("phase"), Column("kind"), Column("what happened")]
+    head = [("trial", "number"), ("host", ""), ("phase", ""), ("kind", ""), ("what happened", "")]
     rows = [
         [
             Cell(str(numbers.get(host.trial, "")), "number"),

@@ -6,7 +6,7 @@ https://github.com/prometheus/node_exporter#textfile-collector. Importing this n
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
@@ -29,29 +29,28 @@ class PrometheusFile(TrialFile):
         Raises:
             ConfigError: the path does not end with .prom, or there is no such directory.
         """
-        super().__init__(report)
-        self._path = path.expanduser().absolute()
         if path.suffix != ".prom":
             raise ConfigError(Problem("must end with .prom: node_exporter reads no other", "--prometheus", path))
-        if not self._path.parent.is_dir():
-            raise ConfigError(Problem("there is no such directory", "--prometheus", self._path.parent))
+        super().__init__(path, report, "--prometheus")
 
     def write(self, trial: Trial) -> None:
-        """Write the results of a trial.
-
-        Raises:
-            ConfigError: the file cannot be written.
-        """
+        """Write the results of a trial. Raise ConfigError if the file cannot be written."""
         registry = CollectorRegistry()
-        of = {"environment": trial.environment}
-        _gauge(registry, "trial", "Number of the last trial.", of, trial.number)
-        _gauge(registry, "trial_success", "Whether it succeeded.", of, trial.status.is_succeeded())
-        _gauge(registry, "trial_duration_seconds", "How long it took.", of, trial.elapsed)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"ansible_env_{name}", text, ("environment", *labels), registry=registry)
+
         end = (trial.finished or trial.started).timestamp()
-        _gauge(registry, "trial_finished_timestamp_seconds", "When it ended.", of, end)
-        host_success = _labelled(registry, "host_success", "Whether a host succeeded.", "environment", "host", "kind")
-        value = _labelled(registry, "metric", "A metric of a host.", "environment", "host", "metric")
-        group = _labelled(registry, "group_metric", "A metric of all hosts together.", "environment", "metric")
+        for name, text, number in (
+            ("trial", "Number of the last trial.", trial.number),
+            ("trial_success", "Whether it succeeded.", trial.status.is_succeeded()),
+            ("trial_duration_seconds", "How long it took.", trial.elapsed),
+            ("trial_finished_timestamp_seconds", "When it ended.", end),
+        ):
+            gauge(name, text).labels(trial.environment).set(number)
+        host_success = gauge("host_success", "Whether a host succeeded.", "host", "kind")
+        value = gauge("metric", "A metric of a host.", "host", "metric")
+        group = gauge("group_metric", "A metric of all hosts together.", "metric")
         for host in trial.host_results.values():
             host_success.labels(trial.environment, host.host, str(host.kind)).set(host.status.is_succeeded())
             for name, number in _numbers(host.metrics):
@@ -64,18 +63,6 @@ class PrometheusFile(TrialFile):
             raise ConfigError(Problem(f"cannot be written: {error.strerror}", "--prometheus", self._path)) from error
 
 
-def _labelled(registry: CollectorRegistry, name: str, text: str, *labels: str) -> Gauge:
-    return Gauge(f"ansible_env_{name}", text, labels, registry=registry)
-
-
-def _gauge(registry: CollectorRegistry, name: str, text: str, labels: dict[str, str], value: float) -> None:
-    _labelled(registry, name, text, *labels).labels(*labels.values()).set(value)
-
-
-def _numbers(metrics: object) -> list[tuple[str, float]]:
-    values: dict[str, Value] = dict(metrics)  # type: ignore[call-overload]
-    return [
-        (name, float(value))
-        for name, value in values.items()
-        if isinstance(value, int | float) and not (isinstance(value, float) and math.isnan(value))
-    ]
+def _numbers(metrics: Mapping[str, Value]) -> list[tuple[str, float]]:
+    numbers = [(name, float(value)) for name, value in metrics.items() if isinstance(value, int | float)]
+    return [(name, number) for name, number in numbers if not math.isnan(number)]

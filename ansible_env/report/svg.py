@@ -9,7 +9,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Protocol
+
+from markupsafe import Markup
 
 from ansible_env.report.formatting import visible
 
@@ -31,16 +32,6 @@ class Point:
     x: float
     y: float
     words: str = ""
-
-
-class Scale(Protocol):
-    """A mapping from values to pixels."""
-
-    def at(self, value: float) -> float:
-        """Return the position of a value, in pixels."""
-
-    def ticks(self) -> list[tuple[float, str]]:
-        """Return the labelled values and their labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +77,6 @@ class Log:
     end: float
 
     @classmethod
-    def fits(cls, values: Sequence[float]) -> bool:
-        """Whether the values differ so much that a linear scale would show most of them in one corner."""
-        return min(values) > 0 and max(values) / min(values) >= SPREAD
-
-    @classmethod
     def over(cls, values: Sequence[float], start: float, end: float) -> Log:
         """Return the scale for the values, with a margin."""
         room = (max(values) / min(values)) ** 0.05
@@ -133,6 +119,15 @@ class Bands:
         return [(index, name) for index, name in enumerate(self.names) if index % every == 0]
 
 
+Scale = Linear | Log | Bands
+
+
+def scale_for(values: Sequence[float], start: float, end: float) -> Linear | Log:
+    """Return a logarithmic scale if the values differ so much that a linear one would show most in one corner."""
+    wide = min(values) > 0 and max(values) / min(values) >= SPREAD
+    return Log.over(values, start, end) if wide else Linear.over(values, start, end)
+
+
 def short_number(value: float, step: float = 0, largest: float = 0) -> str:
     """Return a number for an axis. `step` determines the digits, `largest` the unit prefix."""
     size = largest or abs(value)
@@ -157,10 +152,10 @@ def clipped(value: str, size: int) -> str:
     return value if len(value) <= size else value[: size - 1] + "…"
 
 
-def svg(parts: Iterable[str], label: str, width: int = WIDTH, height: int = HEIGHT) -> str:
-    """Return a complete plot."""
+def plot(parts: Iterable[str], label: str, width: int = WIDTH, height: int = HEIGHT) -> Markup:
+    """Return a complete plot. It is safe in a page: all text from hosts was escaped when the parts were drawn."""
     head = f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{text(label)}">'
-    return head + "".join(parts) + "</svg>"
+    return Markup(head + "".join(parts) + "</svg>")  # noqa: S704
 
 
 def axes(x: Scale, y: Scale, x_label: str, width: int = WIDTH, height: int = HEIGHT) -> Iterable[str]:

@@ -16,33 +16,30 @@ from ansible_env.results.observer import TrialObserver
 from ansible_env.results.trial import Trial
 from ansible_env.storage.bundle.files import write_whole
 
-__all__ = ["JUnitFile", "TrialFile"]
-
 logger = get_logger(__name__)
 
 
 class TrialFile(TrialObserver):
     """A file that is rewritten after each trial. If it cannot be written, that is reported, and ends no trial."""
 
-    def __init__(self, report: Callable[[str], object]) -> None:
-        """Take a function that is called with a message if the file cannot be written."""
+    def __init__(self, path: Path, report: Callable[[str], object], option: str) -> None:
+        """Take a path, and a function that is called with a message if the file cannot be written.
+
+        Raises:
+            ConfigError: there is no such directory.
+        """
+        self._path = path.expanduser().absolute()
         self._report = report
+        if not self._path.parent.is_dir():
+            raise ConfigError(Problem("there is no such directory", option, self._path.parent))
         self._lock = threading.Lock()
 
     @abstractmethod
     def write(self, trial: Trial) -> None:
-        """Write the file with another finished trial.
-
-        Raises:
-            ConfigError: the file cannot be written.
-        """
+        """Write the file with another finished trial. Raise ConfigError if it cannot be written."""
 
     def write_assertions(self, trial: Trial, results: Sequence[AssertionResult]) -> None:
-        """Write the file with the results of assertions that were checked after this trial.
-
-        Raises:
-            ConfigError: the file cannot be written.
-        """
+        """Write the file with the results of assertions that were checked after this trial; errors as in `write`."""
 
     def on_trial_finished(self, trial: Trial) -> None:
         """Write a trial, unless another attempt follows."""
@@ -65,15 +62,8 @@ class JUnitFile(TrialFile):
     """All trials of a call as JUnit XML."""
 
     def __init__(self, path: Path, report: Callable[[str], object] = logger.warning) -> None:
-        """Take a path, and a function that is called with a message if the file cannot be written.
-
-        Raises:
-            ConfigError: there is no such directory.
-        """
-        super().__init__(report)
-        self._path = path.expanduser().absolute()
-        if not self._path.parent.is_dir():
-            raise ConfigError(Problem("there is no such directory", "--junit", self._path.parent))
+        """Open the file, see `TrialFile`."""
+        super().__init__(path, report, "--junit")
         self._suites: dict[str, Suite] = {}
 
     def write(self, trial: Trial) -> None:

@@ -43,7 +43,7 @@ class LiveProgress(Progress):
         # The stream is a terminal, or `--progress live` says so.
         self._console = Console(file=stream, force_terminal=True, highlight=False, markup=False, emoji=False)
         self._live: Live | None = None
-        self._notices: deque[str] = deque()
+        self._notices: deque[str] = deque()  # also from a signal handler, so without a lock
         self._seeing = threading.Lock()
 
     @abstractmethod
@@ -61,7 +61,7 @@ class LiveProgress(Progress):
             redirect_stderr=False,
         )
         self._live.start()
-        console.set_display(self)
+        console.set_display(self._notices.append)
 
     def stop(self) -> None:
         """Remove the view, if there is one."""
@@ -81,10 +81,6 @@ class LiveProgress(Progress):
         finally:
             if shown:
                 self.start()
-
-    def notify(self, text: str) -> None:
-        """Write lines above the view; also from a signal handler, so without waiting for a lock."""
-        self._notices.append(text)
 
     def _draw(self) -> RenderableType:
         self._write_notices()

@@ -25,8 +25,7 @@ def archive_name(bundle: Bundle) -> str:
 def export(bundle: Bundle, file: Path | None = None) -> Path:
     """Write a bundle to a .tar.gz that only its owner can read, and return the path.
 
-    Raises:
-        ConfigError: the file exists or cannot be written.
+    Raise ConfigError if the file exists or cannot be written.
     """
     name = archive_name(bundle)
     file = file or Path(f"{name}.tar.gz")
@@ -46,11 +45,7 @@ def export(bundle: Bundle, file: Path | None = None) -> Path:
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[Bundle]:
-    """Yield the bundle in a directory, or the one in a file that `export` made.
-
-    Raises:
-        ConfigError: there is none.
-    """
+    """Yield the bundle in a directory, or the one in a file that `export` made. Raise ConfigError if there is none."""
     if not path.is_file():
         yield Bundle.open(path)
         return

@@ -65,11 +65,7 @@ class Bundle:
 
     @classmethod
     def open(cls, directory: Path) -> Self:
-        """Read the bundle in a directory.
-
-        Raises:
-            ConfigError: there is none, or it cannot be read.
-        """
+        """Read the bundle in a directory. Raise ConfigError if there is none, or it cannot be read."""
         path = directory / MANIFEST
         try:
             manifest = json.loads(path.read_text(encoding="utf-8"))

@@ -25,11 +25,7 @@ def write_private(path: Path, text: str, *, sync: bool = False) -> None:
 
 
 def write_whole(path: Path, text: str, option: str) -> None:
-    """Write the file that an option names, as a whole or not at all.
-
-    Raises:
-        ConfigError: it cannot be written.
-    """
+    """Write the file that an option names, as a whole or not at all. Raise ConfigError if that fails."""
     try:
         with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", delete=False) as file:
             temporary = Path(file.name)

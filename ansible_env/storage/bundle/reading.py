@@ -23,11 +23,7 @@ _HOST_FIELDS = frozenset(field.name for field in fields(HostResult))
 
 
 def read_result(path: Path) -> dict[str, Any]:
-    """Read the result file of a trial.
-
-    Raises:
-        ConfigError: there is none, or it cannot be read.
-    """
+    """Read the result file of a trial. Raise ConfigError if there is none, or it cannot be read."""
     try:
         data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         _ = data["phases"], datetime.fromisoformat(data["started"]), data["status"]
@@ -40,11 +36,7 @@ def read_result(path: Path) -> dict[str, Any]:
 
 
 def read_phases(data: Mapping[str, Any], path: Path) -> dict[str, PhaseResult]:
-    """Return the results of the phases in a result file.
-
-    Raises:
-        ConfigError: it does not have our format.
-    """
+    """Return the results of the phases in a result file. Raise ConfigError if it does not have our format."""
     try:
         return {name: _phase(phase) for name, phase in data["phases"].items()}
     except (ValueError, LookupError, TypeError, AttributeError) as error:

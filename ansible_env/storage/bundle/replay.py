@@ -27,8 +27,7 @@ _DECIDED_BY_METRICS = (Kind.OK, Kind.METRICS_MISSING)
 def replay(bundle: Bundle, rules: Mapping[str, Any]) -> dict[str, PhaseResult]:
     """Return the results of a trial's phases as these rules yield them (see `bundle.rules`).
 
-    Raises:
-        ConfigError: the trial has not run, its logs are gone, or a rule is wrong.
+    Raise ConfigError if the trial has not run, its logs are gone, or a rule is wrong.
     """
     config = config_of(rules)
     path = bundle.directory / RESULT

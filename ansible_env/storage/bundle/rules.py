@@ -26,11 +26,7 @@ def rules_of(config: EnvironmentConfig) -> dict[str, Any]:
 
 
 def config_of(rules: Mapping[str, Any]) -> EnvironmentConfig:
-    """Return an environment with these rules, and nothing else that matters.
-
-    Raises:
-        ConfigError: a rule is wrong.
-    """
+    """Return an environment with these rules, and nothing else that matters. Raise ConfigError for a wrong rule."""
     return EnvironmentConfig.from_mapping({"name": "replay", "run": ["true"], **rules})
 
 

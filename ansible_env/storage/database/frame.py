@@ -38,20 +38,12 @@ def columns(rows: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def as_frame(rows: list[dict[str, Any]]) -> Any:
-    """Return rows as a DataFrame.
-
-    Raises:
-        ConfigError: pandas is not installed.
-    """
+    """Return rows as a DataFrame. Raise ConfigError if pandas is not installed."""
     return optional("pandas", "pandas").DataFrame(rows)
 
 
 def optional(module: str, extra: str) -> Any:
-    """Import a module that an extra installs.
-
-    Raises:
-        ConfigError: it is not installed.
-    """
+    """Import a module that an extra installs. Raise ConfigError if it is not installed."""
     try:
         return import_module(module)
     except ModuleNotFoundError as error:

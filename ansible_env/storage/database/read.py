@@ -54,11 +54,7 @@ class Query:
 
 
 def parse_best(text: str) -> tuple[str, str]:
-    """Return the metric and the direction of `metric:max` or `metric:min`.
-
-    Raises:
-        ConfigError: the text has another form.
-    """
+    """Return the metric and the direction of `metric:max` or `metric:min`. Raise ConfigError for another form."""
     metric, _, direction = text.rpartition(":")
     if not metric or direction not in ("max", "min"):
         hint = "max if more is better, min if less is"

@@ -17,7 +17,7 @@ from ansible_env.report.data import ReportData, collect
 from ansible_env.report.junit import Check, Suite, junit
 from ansible_env.report.markdown import markdown
 from ansible_env.report.page import html
-from ansible_env.report.svg import Linear, Log, clipped, short_number
+from ansible_env.report.svg import Linear, Log, clipped, scale_for, short_number
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.phase_result import phase_result
@@ -213,9 +213,9 @@ def test_every_value_is_inside_and_ticks_are_few(values):
 
 
 def test_a_logarithmic_scale_for_what_lies_far_apart():
-    assert Log.fits([1, 100])
-    assert not Log.fits([0, 100])
-    assert not Log.fits([10, 100])
+    assert isinstance(scale_for([1, 100], 0, 100), Log)
+    assert isinstance(scale_for([0, 100], 0, 100), Linear)
+    assert isinstance(scale_for([10, 100], 0, 100), Linear)
     assert [name for _, name in Log.over([16, 4096], 0, 100).ticks()] == ["16", "64", "256", "1024", "4096"]
     assert [name for _, name in Log.over([1, 1e6], 0, 100).ticks()][:3] == ["1", "10", "100"]
     places = [Log.over([1, 10_000], 0, 90).at(value) for value in (1, 100, 10_000)]

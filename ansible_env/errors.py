@@ -5,10 +5,10 @@ AnsibleEnvError
 │   ├── ParameterError        a missing argument, a tunable outside its range, a bad env value
 │   ├── MetricsPatternError   results_stdout_pattern is not a pattern that can give metrics
 │   └── InventoryError        the inventory cannot be read, or no host matches
-├── LifecycleError            a method called out of order, as mlos_bench asserts          (RuntimeError)
+├── LifecycleError            a method was called out of order, as mlos_bench asserts      (RuntimeError)
 ├── EngineError               Ansible itself could not be started or driven
 ├── StoreError                the store of results cannot be opened, read or written
-├── MetricsTimeoutError       a pattern was still matching at its time limit               (TimeoutError)
+├── MetricsTimeoutError       a results pattern exceeded its time limit                    (TimeoutError)
 └── PhaseError                raise_for_status() on a result that is not a success; has .result
     ├── PhaseFailed
     │   └── HostsUnreachable
@@ -40,14 +40,14 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong with an input: where, what, and what would be right."""
+    """A problem with an input: its place, a message and a hint."""
 
     message: str
     key: str | None = None
-    """Path of the key in the file, as `tunables.sqlite.params.cache_size.range`."""
+    """Path of the key in the file, such as `tunables.sqlite.params.cache_size.range`."""
     file: Path | None = None
     line: int | None = None
-    """Line in the file, from 1, where it is known."""
+    """Line in the file, counted from 1; None if it is not known."""
     hint: str | None = None
 
     def __str__(self) -> str:
@@ -60,14 +60,14 @@ class Problem:
 
 
 class AnsibleEnvError(Exception):
-    """Base of every error raised by this library."""
+    """Base of all errors that this library raises."""
 
 
 class ConfigError(AnsibleEnvError, ValueError):
-    """Something given to us is wrong; raised before any host is touched."""
+    """An input is wrong. Raised before any host is touched. `problems` has all problems of the input."""
 
     def __init__(self, problems: Problem | str | Sequence[Problem]) -> None:
-        """Take one message, one problem, or all problems found in one reading."""
+        """Create the error from a message, a problem, or several problems."""
         if isinstance(problems, str):
             problems = Problem(problems)
         if isinstance(problems, Problem):
@@ -81,7 +81,7 @@ class ParameterError(ConfigError):
 
 
 class MetricsPatternError(ConfigError):
-    """A results pattern does not compile, or has neither two groups nor named ones."""
+    """A results pattern does not compile, or has neither two groups nor named groups."""
 
 
 class InventoryError(ConfigError):
@@ -89,7 +89,7 @@ class InventoryError(ConfigError):
 
 
 class LifecycleError(AnsibleEnvError, RuntimeError):
-    """A method was called at a time when it cannot work."""
+    """A method was called out of order, such as `run` outside of the context."""
 
 
 class EngineError(AnsibleEnvError):

@@ -22,10 +22,10 @@ from ansible_env.supervisor.variables import LOG_DIR, OWNER, RESULTS_DIR, RUN_KE
 
 
 class ColdEngine(Engine):
-    """Runs each job in a process of its own. Threads may share an engine; a process forked from this one gets its own.
+    """Runs each job in a new ansible-playbook process. Threads can share an engine.
 
-    What an engine has belongs to the process that made it: after a fork, the other process makes it anew when it
-    needs it, and leaves alone what is not its own.
+    The directory and the processes of an engine belong to the process that created them. A process that is forked from
+    it creates its own when it needs them, and does not touch the others.
     """
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class ColdEngine(Engine):
             private.remove()
 
     def close(self) -> None:
-        """End the shared ssh connections and remove the directory they were in."""
+        """End the shared ssh connections and remove the directory of their sockets."""
         if self._is_forked():
             return
         with self._lock:

@@ -27,17 +27,17 @@ Source = str | Path | Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """One inventory of one or more sources; without any, the controller itself."""
+    """An inventory of one or more sources. Without a source it is the controller itself."""
 
     sources: tuple[str, ...] = ()
-    """Absolute paths, and host lists as Ansible takes them (`web1,web2` or `web1,`)."""
+    """Absolute paths, and host lists in Ansible's form (`web1,web2` or `web1,`)."""
     data: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     """Inventories as data, in the layout of Ansible's yaml inventory plugin."""
     origin: str = ""
-    """What names the sources, where the caller did not."""
+    """The setting that names the sources, if the caller did not."""
 
     def __str__(self) -> str:
-        """Say for people which inventory it is."""
+        """Describe the inventory for a user."""
         if not self.sources and self.data == (LOCALHOST,):
             return "localhost: neither the call nor Ansible's configuration names an inventory"
         words = [*self.sources, *("data" for _ in self.data)]

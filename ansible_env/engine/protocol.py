@@ -31,14 +31,14 @@ class Options:
     pass_env: tuple[str, ...] = ()
     """Further environment variables that Ansible may see; `AWS_*` selects all that begin with `AWS_`."""
     connection_password: str | None = field(default=None, repr=False)
-    """Password to log in; in no argument list, and in no file but a private one."""
+    """Password for the login. It is in no argument list, and only in a private file."""
     become_password: str | None = field(default=None, repr=False)
-    """Password to become another user; kept in the same way."""
+    """Password to become another user. It is handled in the same way."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One phase, rendered, and all that is needed to run it."""
+    """One rendered phase, with everything that an engine needs to run it."""
 
     playbook: str
     """YAML."""
@@ -52,7 +52,7 @@ class Job:
     results: Path | None = None
     """Directory to which the phase task writes the result of each script."""
     timeout: float | None = None
-    """Seconds until the run is ended from here; the scripts have their own deadline on the target."""
+    """Seconds until the engine ends the run. The scripts have their own deadline on the target."""
     grace: float = 5
     base_dir: Path | None = None
     """Directory of the environment file: its group_vars, roles and so on count as beside the playbook."""
@@ -71,13 +71,13 @@ class EngineRun:
 
     events: tuple[Event, ...]
     rc: int | None = None
-    """Exit status of ansible-playbook; None where a signal ended it."""
+    """Exit status of ansible-playbook; None if a signal ended it."""
     stopped: str = ""
     """`canceled` or `timeout`, if the engine ended it."""
     message: str = ""
-    """What Ansible reported outside of any task, where it failed."""
+    """The error that Ansible reported outside of any task; empty if there is none."""
     unfinished: tuple[str, ...] = ()
-    """Hosts on which a script was started, or may have been, whose end is not known: nobody follows it any more."""
+    """Hosts on which a script was or may have been started, and whose end is not known."""
 
 
 class Cancellation:
@@ -131,4 +131,4 @@ class Engine(Protocol):
         """
 
     def close(self) -> None:
-        """End and remove all that was kept for the next job. May be called twice."""
+        """End and remove everything that was kept for the next job. It may be called again."""

@@ -22,7 +22,7 @@ logger = get_logger(__name__)
 class WarmEngine(ColdEngine):
     """Forks each ansible-playbook from a fork server, which is started when it is first needed.
 
-    Where that fails, a run is done as the cold engine does it, and a warning says why.
+    If this fails, the job runs as in the cold engine, and a warning gives the reason.
     """
 
     prepared = 0
@@ -53,7 +53,7 @@ class WarmEngine(ColdEngine):
         return super().run(job, listener=listener, cancel=cancel)
 
     def close(self) -> None:
-        """End the fork servers, too."""
+        """End the fork servers and the shared ssh connections."""
         if not self._is_forked():
             with self._servers_lock:
                 servers, self._servers = list(self._servers.values()), {}

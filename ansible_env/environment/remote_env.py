@@ -75,28 +75,27 @@ class RemoteEnv:
         observers: Iterable[TrialObserver] = (),
         cancel: threading.Event | None = None,
     ) -> None:
-        """Check an environment and its parameters, as far as that is possible without a host.
+        """Check an environment and its parameters without contacting a host.
 
         Args:
             config: the environment, loaded or as a mapping in either form of the file.
-            name: replaces the configuration's own.
-            global_config: parameters from outside; they override only those the environment knows.
+            name: replaces the name in the configuration.
+            global_config: parameters from outside; they override only parameters that the environment has.
             tunables: definitions of tunables besides those of the file; also a TunableGroups of mlos_bench.
             inventory: a file, directory, script or plugin configuration, `host1,host2`, a mapping, or several of
-                these; without one, that of Ansible's configuration, or else the controller itself.
+                these; by default that of Ansible's configuration, or else the controller itself.
             limit: a pattern that limits the hosts further, as --limit.
-            hosts: the names of the hosts, where they are known already; the pattern is not looked up then.
-            engine: what runs the playbooks: an engine that is shared, or the name of one of its own, which is closed
-                with the environment.
-            options: how ansible-playbook is called.
-            logs: directory for the full output of each phase.
-            journal: where the state of a trial is recorded, so that `attach` can resume it elsewhere.
-            listener: receives events and output as they come.
+            hosts: the names of the hosts, if they are known; the pattern is then not resolved.
+            engine: the engine, which may be shared; or the name of one, which is closed with the environment.
+            options: the options of ansible-playbook.
+            logs: directory for the complete output of each phase.
+            journal: records the state of a trial, so that `attach` can resume it in another process.
+            listener: receives events and output while a phase runs.
             observers: follow the trials.
             cancel: an event that ends setup and run when it is set.
 
         Raises:
-            ConfigError: the environment or an argument is wrong; it names everything that is.
+            ConfigError: the environment or an argument is wrong; it lists all problems.
         """
         self.config = (
             config if isinstance(config, EnvironmentConfig) else EnvironmentConfig.from_mapping(config, name=name)
@@ -113,11 +112,11 @@ class RemoteEnv:
             None if hosts is None else tuple(hosts),
         )
         self.logs = logs
-        """Where the full output goes; may be changed between two phases."""
+        """Directory for the complete output; may be changed between two phases."""
         self.journal = journal
-        """Where the state of the next trial is recorded."""
+        """Records the state of the next trial."""
         self.observers = tuple(observers)
-        """Those that follow the trials; may be changed between two trials."""
+        """The observers of the trials; may be changed between two trials."""
         self._tracing = TracingObserver()
         self._open(listener, cancel)
 
@@ -132,15 +131,19 @@ class RemoteEnv:
         self._ready = False
         self._trial: Trial | None = None
         self._explicit = False
-        """Whether the trial was begun by `start_trial`, so that only `finish_trial` ends it."""
+        """Whether `start_trial` began the trial, so that only `finish_trial` ends it."""
         self.phase = ""
-        """The phase that is under way."""
+        """The phase that is running; empty if none is."""
         self.results: dict[str, PhaseResult] = {}
         """The last result of each phase."""
 
     @classmethod
     def from_file(cls, path: str | Path, **arguments: Any) -> Self:
-        """Load an environment file; the arguments are those of the constructor."""
+        """Return the environment of a file. The arguments are those of the constructor.
+
+        Raises:
+            ConfigError: the file or an argument is wrong; it lists all problems.
+        """
         return cls(config=EnvironmentConfig.load(path), **arguments)
 
     def __repr__(self) -> str:
@@ -148,7 +151,7 @@ class RemoteEnv:
 
     def __enter__(self) -> Self:
         if self._in_context:
-            raise LifecycleError(f"{self.name}: the environment is entered already")
+            raise LifecycleError(f"{self.name}: the environment is already entered")
         self._in_context = True
         return self
 
@@ -164,7 +167,7 @@ class RemoteEnv:
 
     @property
     def inventory(self) -> Inventory:
-        """The inventory that the hosts are from."""
+        """The inventory of the hosts."""
         return self._target.inventory
 
     @property
@@ -178,7 +181,7 @@ class RemoteEnv:
 
     @property
     def is_ready(self) -> bool:
-        """Whether setup has succeeded, and no teardown has come since."""
+        """Whether setup has succeeded, and teardown has not run since."""
         return self._ready
 
     @property
@@ -198,13 +201,14 @@ class RemoteEnv:
 
     @property
     def is_teardown_canceled(self) -> bool:
-        """Whether the end of its teardown was requested, too."""
+        """Whether the end of the teardown was requested as well."""
         return self._teardown_cancel.requested
 
     def setup(self, tunables: Any = None, global_config: Mapping[str, Any] | None = None) -> bool:
-        """Set the hosts up for a trial with these values of the tunables; return whether they are ready.
+        """Set the hosts up for a trial with these values of the tunables, and return whether they are ready.
 
         Raises:
+            LifecycleError: outside the context.
             ParameterError: a value cannot be used; no host has been touched.
             InventoryError: there is no host.
         """
@@ -228,9 +232,13 @@ class RemoteEnv:
         return self._ready
 
     def run(self) -> tuple[Status, datetime, dict[str, Value] | None]:
-        """Run the benchmark and return its status, when it ended by the hosts' clock, and its metrics.
+        """Run the benchmark and return its status, its end by the hosts' clock, and its metrics.
 
-        PENDING if setup has not succeeded, READY if there is nothing to run; metrics only of a success.
+        The status is PENDING if setup has not succeeded, and READY if there is nothing to run. The metrics are None
+        unless the run succeeded.
+
+        Raises:
+            LifecycleError: outside the context.
         """
         self._check_context("run")
         if not self._ready:
@@ -242,7 +250,11 @@ class RemoteEnv:
         return result.status, result.finished, metrics
 
     def teardown(self) -> None:
-        """Clean up. A failure is logged and kept in `results`, and changes nothing of what run said."""
+        """Clean up. A failure is logged, is in `results`, and does not change the result of run.
+
+        Raises:
+            LifecycleError: outside the context.
+        """
         self._check_context("teardown")
         self._ready = False
         if not self.config.teardown:
@@ -252,15 +264,19 @@ class RemoteEnv:
             logger.warning("%s: %s", self.name, result.summary())
 
     def status(self) -> tuple[Status, datetime, Telemetry]:
-        """Return whether the environment is ready, and the telemetry of the last run."""
+        """Return READY or PENDING, the current time, and the telemetry of the last run.
+
+        Raises:
+            LifecycleError: outside the context.
+        """
         self._check_context("status")
         telemetry = self.results["run"].telemetry if "run" in self.results else []
         return (Status.READY if self._ready else Status.PENDING), datetime.now(UTC), telemetry
 
     def assign(self, tunables: Any = None, global_config: Mapping[str, Any] | None = None) -> None:
-        """Compute the parameters of the next trial, as setup does: for phases that are run alone, and for render.
+        """Compute the parameters of the next trial as setup does, for single phases and for `render`.
 
-        Only setup counts a trial: until then, the next trial keeps its number.
+        Only setup counts a trial. Until then, the next trial keeps its number.
 
         Raises:
             ParameterError: a value cannot be used.
@@ -278,11 +294,11 @@ class RemoteEnv:
         self._parameters.check_values(tunables, global_config)
 
     def run_phase(self, phase: str) -> PhaseResult:
-        """Run one phase, whatever came before, and return all that is known of it.
+        """Run one phase, whether or not others have run, and return its result.
 
         Raises:
             LifecycleError: outside the context.
-            ConfigError: there is no such phase, or nothing in it.
+            ConfigError: there is no such phase, or it is empty.
         """
         self._check_context("run_phase")
         return self._run_playbook(self._render(phase))
@@ -325,9 +341,10 @@ class RemoteEnv:
         return trial
 
     def attach(self) -> PhaseResult | None:
-        """Resume the phase that a killed controller was in, follow it to its end, and return its true result.
+        """Resume the phase in which a controller was killed, follow it to its end, and return its result.
 
-        None where the trial was between two phases. Afterwards the environment is where it would have been.
+        Returns None if the trial was between two phases. Afterwards the environment is in the state that it would have
+        had.
 
         Raises:
             LifecycleError: outside the context, or without a journal.
@@ -350,7 +367,7 @@ class RemoteEnv:
         return result
 
     def fingerprints(self) -> dict[str, dict[str, Any]]:
-        """Ask the hosts what they are (`ansible_env.storage.fingerprint`); one that gives no answer is left out.
+        """Return the fingerprints of the hosts, by host. A host that does not answer is left out.
 
         Raises:
             LifecycleError: outside the context.
@@ -362,27 +379,30 @@ class RemoteEnv:
         return {host: values for host, values in facts.items() if values}
 
     def render(self, phase: str) -> str:
-        """Return the playbook of a phase as YAML."""
+        """Return the playbook of a phase as YAML.
+
+        Raises:
+            ConfigError: there is no such phase, or it is empty.
+        """
         return self._render(phase).to_yaml()
 
     def cancel(self) -> None:
-        """End setup or run of the current trial; from any thread, any number of times. A teardown runs all the same.
+        """End setup or run of the current trial, from any thread. Teardown runs nevertheless.
 
-        The next setup begins another trial. The event that was given to the constructor counts for as long as it is
-        set.
+        The next setup begins another trial. The event of the constructor applies as long as it is set.
         """
         self._cancel.cancel()
 
     def cancel_teardown(self) -> None:
-        """End a teardown, too."""
+        """End a teardown as well."""
         self._teardown_cancel.cancel()
 
     def on(
         self, hosts: Sequence[str], *, cancel: threading.Event | None = None, listener: Listener | None = None
     ) -> RemoteEnv:
-        """Return the same environment on some of its hosts, for trials side by side.
+        """Return the same environment on some of its hosts, for trials that run at the same time.
 
-        It has the same engine and the same observers, and no logs and no journal yet.
+        It has the same engine and the same observers, but no logs and no journal yet.
         """
         clone = copy.copy(self)
         clone._own_engine = False
@@ -415,7 +435,7 @@ class RemoteEnv:
             raise LifecycleError(f"{self.name}: {method}() outside of the context: use `with RemoteEnv(...) as env:`")
 
     def _reset(self) -> None:
-        """Leave the trial before behind."""
+        """End the earlier trial and clear its state."""
         self._end_trial()
         self._ready = False
         self.results.clear()

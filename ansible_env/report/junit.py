@@ -22,16 +22,16 @@ _NO_CHARACTER = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010fff
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """An assertion about a trial."""
+    """The result of an assertion about a trial."""
 
     name: str
     failure: str = ""
-    """Why it failed; empty if it passed."""
+    """The reason for a failure; empty if the assertion holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """One trial."""
+    """A trial as a suite of JUnit XML, with a case for each host and each assertion."""
 
     experiment: str
     number: int
@@ -41,11 +41,11 @@ class Suite:
     metrics: Mapping[str, object]
     checks: Sequence[Check] = ()
     error: str = ""
-    """Why the trial could not run; empty if it did."""
+    """The reason why the trial could not run; empty if it ran."""
 
 
 def junit(suites: Iterable[Suite]) -> str:
-    """Return the XML document."""
+    """Return trials as JUnit XML."""
     root = ET.Element("testsuites", name="ansible-env")
     root.extend(map(_suite, suites))
     for name in ("tests", "failures", "errors", "skipped"):

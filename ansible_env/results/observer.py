@@ -17,40 +17,40 @@ logger = get_logger(__name__)
 class TrialObserver:
     """Follows trials. Every method does nothing; override those that you need.
 
-    Trials that run side by side call their observers from several threads at once. `on_event`, `on_output` and
-    `on_host_result` are called from the engine's thread, which waits for them: return quickly. An exception is logged
-    and changes nothing of the trial.
+    Trials that run at the same time call their observers from several threads. `on_event`, `on_output` and
+    `on_host_result` are called from the engine's thread, which waits for them, so they must return quickly. An
+    exception is logged and does not change the trial.
     """
 
     def on_trial_started(self, trial: Trial) -> None:
-        """Take a trial whose parameters are known; no host has been touched."""
+        """Receive a trial whose parameters are known, before any host is touched."""
 
     def on_phase_started(self, trial: Trial, phase: str, playbook: str, hosts: Sequence[str]) -> None:
-        """Take the playbook of a phase, as YAML, just before the engine runs it on these hosts.
+        """Receive the playbook of a phase, as YAML, just before the engine runs it on these hosts.
 
-        A phase that is resumed after its controller was killed comes here, too, with the playbook that resumes it.
+        If the phase is resumed after its controller was killed, this is the playbook that resumes it.
         """
 
     def on_event(self, trial: Trial, event: Mapping[str, Any]) -> None:
-        """Take a genuine event of ansible-runner."""
+        """Receive a genuine event of ansible-runner."""
 
     def on_output(self, trial: Trial, host: str, stream: str, text: str) -> None:
-        """Take what a host's script printed to `stdout` or `stderr`, as it was printed."""
+        """Receive new output of a host's script, unchanged; `stream` is `stdout` or `stderr`."""
 
     def on_host_result(self, trial: Trial, phase: str, result: HostResult) -> None:
-        """Take the result of a host as soon as it is known.
+        """Receive the result of a host as soon as it is known.
 
-        A retry gives another one. The last one is that of the phase result.
+        A retry gives another result. The last one is in the result of the phase.
         """
 
     def on_phase_finished(self, trial: Trial, result: PhaseResult) -> None:
-        """Take the result of a phase; it is in `trial.phases`, too."""
+        """Receive the result of a phase. `trial.phases` contains it as well."""
 
     def on_trial_finished(self, trial: Trial) -> None:
-        """Take a trial that has ended. Where `trial.repeated`, another attempt at it follows."""
+        """Receive a trial that has ended. If `trial.repeated` is true, another attempt follows."""
 
     def on_assertions(self, trial: Trial, results: Sequence[AssertionResult]) -> None:
-        """Take the results of assertions about several finished trials; `trial` is the last one that succeeded."""
+        """Receive the results of assertions about several finished trials. `trial` is the last one that succeeded."""
 
 
 def notify(observers: Iterable[TrialObserver], call: Callable[[TrialObserver], object]) -> None:
@@ -59,4 +59,4 @@ def notify(observers: Iterable[TrialObserver], call: Callable[[TrialObserver], o
         try:
             call(observer)
         except Exception:
-            logger.exception("%s raised; the trial goes on", type(observer).__name__)
+            logger.exception("%s raised an exception; the trial continues", type(observer).__name__)

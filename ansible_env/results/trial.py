@@ -18,64 +18,65 @@ from ansible_env.results.status import Status
 
 @dataclass(frozen=True, slots=True)
 class TrialRequest:
-    """A trial that is to be run."""
+    """A trial to run."""
 
     number: int = 0
-    """Its number in the experiment; with 0 the store assigns the next one."""
+    """Number in the experiment; with 0 the store assigns the next one."""
     values: Mapping[str, Any] = field(default_factory=dict)
     """Values of tunables."""
     globals: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    """Parameters from outside, the number of the trial among them; secrets may be among them, too."""
+    """Parameters from outside, including the number of the trial. They may include secrets."""
     configuration: int = 0
     """The index of this set of values in a plan; repetitions share it."""
     repeat: int = 0
-    """The repetition of its configuration, from 1; 0 for a trial that is not part of a plan."""
+    """The repetition of the configuration, counted from 1; 0 for a trial that is not part of a plan."""
     hosts: frozenset[str] = frozenset()
-    """The hosts it may run on; any if empty."""
+    """The hosts that the trial may run on; any host if empty."""
     asked: Any = None
-    """What an optimizer returned when it was asked for a trial."""
+    """The value that an optimizer returned for the trial."""
     attempt: int = 1
-    """The attempt at this trial: a trial whose host is lost is started again on another."""
+    """Number of the attempt. A trial whose host is lost is started again on another host."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One attempt at a trial, from its start (`RUNNING`) to its end. A trial of a single phase is one, too."""
+    """One attempt at a trial, from its start (`RUNNING`) to its end. A single phase is a trial as well."""
 
     environment: str
     request: TrialRequest = field(default_factory=TrialRequest)
     experiment: str = ""
-    """The name under which it is stored; the environment's, where it is empty."""
+    """The name under which the trial is stored; if empty, the name of the environment."""
     uid: str = field(default_factory=lambda: uuid.uuid4().hex)
     """Unique in every store."""
     hosts: tuple[str, ...] = ()
-    """The hosts it runs on."""
+    """The hosts of the trial."""
     params: Mapping[str, Any] = field(default_factory=dict)
     """All parameters, secrets masked."""
     status: Status = Status.RUNNING
     phases: Mapping[str, PhaseResult] = field(default_factory=dict)
-    """The phases that have ended, in the order in which they were run."""
+    """The results of the phases that have ended, in the order of the phases."""
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
-    """By the controller's clock, in UTC."""
+    """Start by the controller's clock, in UTC."""
     finished: datetime | None = None
+    """End by the controller's clock, in UTC; None until then."""
     directory: Path | None = None
-    """Its bundle, where it has one."""
+    """The bundle of the trial; None if it has none."""
     versions: Mapping[str, str] = field(default_factory=dict)
-    """The versions of the programs that ran it."""
+    """The versions of the programs that ran the trial."""
     fingerprints: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """The facts about its hosts, where these were asked."""
+    """The fingerprints of the hosts, if they were taken."""
     assertions: tuple[AssertionResult, ...] = ()
     """The results of the assertions about this trial alone."""
     error: str = ""
-    """Why a phase could not be tried at all."""
+    """The reason why a phase could not be started; empty if there is none."""
     abandoned: str = ""
-    """The phase that was under way when the wait for the trial was given up. It has no result."""
+    """The phase that was running when the wait for the trial was abandoned. It has no result."""
     repeated: bool = False
-    """Whether another attempt follows, because the hosts of this one were lost."""
+    """Whether another attempt follows, because a host of this one was lost."""
 
     @property
     def number(self) -> int:
-        """Its number in the experiment."""
+        """The number in the experiment."""
         return self.request.number
 
     @property
@@ -90,12 +91,12 @@ class Trial:
 
     @property
     def asked(self) -> Any:
-        """What an optimizer returned when it was asked for the trial."""
+        """The value that an optimizer returned for the trial."""
         return self.request.asked
 
     @property
     def deciding(self) -> PhaseResult | None:
-        """The phase that decides status and metrics; None where there is none, or where it was abandoned."""
+        """The phase that decides status and metrics; None if there is none, or if it was abandoned."""
         return deciding_phase(self.phases) if self.abandoned in ("", "teardown") else None
 
     @property
@@ -110,12 +111,12 @@ class Trial:
 
     @property
     def elapsed(self) -> float:
-        """Seconds from its start to its end, or until now, by the controller's clock."""
+        """Seconds from start to end, or until now, by the controller's clock."""
         return ((self.finished or datetime.now(UTC)) - self.started).total_seconds()
 
     @property
     def broken_hosts(self) -> tuple[str, ...]:
-        """The hosts with an infrastructure failure, teardown apart."""
+        """The hosts with an infrastructure failure in a phase other than teardown."""
         results = [result for phase, result in self.phases.items() if phase != "teardown"]
         return tuple(
             dict.fromkeys(h.host for result in results for h in result.hosts.values() if h.is_infrastructure_failure)
@@ -123,12 +124,12 @@ class Trial:
 
     @property
     def is_lost(self) -> bool:
-        """Whether it failed, and a host with an infrastructure failure may be the reason."""
+        """Whether the trial failed, and a host with an infrastructure failure may be the reason."""
         return not self.status.is_succeeded() and not self.status.is_canceled() and bool(self.broken_hosts)
 
     @property
     def is_infrastructure_failure(self) -> bool:
-        """Whether it failed in a way that says nothing about its parameters."""
+        """Whether the trial failed in a way that says nothing about its parameters."""
         if self.status not in (Status.FAILED, Status.TIMED_OUT):
             return False
         failed = self.deciding.failed_hosts if self.deciding else ()
@@ -137,8 +138,8 @@ class Trial:
     def finish(self, *, canceled: bool = False) -> Trial:
         """Return the finished trial, with the status that follows from its phases and its error.
 
-        `canceled` says that a phase was not started, or was abandoned, because the end was requested. A failed phase
-        counts more than that; a failed teardown changes nothing.
+        With `canceled`, a phase was not started or was abandoned because the end was requested. A failed phase takes
+        precedence over that. A failed teardown does not change the status.
         """
         deciding = self.deciding
         status = deciding.status if deciding else Status.READY
@@ -150,7 +151,7 @@ class Trial:
         return replace(self, status=status, finished=self.finished or datetime.now(UTC))
 
     def to_dict(self, *, output: bool) -> dict[str, Any]:
-        """Return the trial as plain JSON data; `output` includes the output of the scripts, and the versions."""
+        """Return the trial as plain JSON data. `output` includes the output of the scripts and the versions."""
         phases = {name: result.to_dict() for name, result in self.phases.items()}
         for phase in phases.values() if not output else ():
             for host in phase["hosts"].values():

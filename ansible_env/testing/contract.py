@@ -38,7 +38,7 @@ class EngineContract:
     """
 
     def engine(self) -> Engine:
-        """Make a new engine."""
+        """Return a new engine."""
         raise NotImplementedError
 
     def test_phases_run_and_see_only_their_own(self) -> None:

@@ -27,19 +27,19 @@ def run_trials(  # noqa: PLR0913 - the public arguments, by keyword only
 ) -> Iterator[Trial]:
     """Run trials on many hosts at once, each on hosts of its own, and yield them as they end.
 
-    An idle host gets the next trial. A trial whose host is lost is started again on another. `cancel()` ends the
-    trials under way; so does leaving the loop. The observers of the environment follow every attempt, from several
-    threads.
+    An idle host gets the next trial. A trial whose host is lost is started again on another host. `env.cancel()` ends
+    the running trials, and so does leaving the loop. The observers of the environment follow every attempt, from
+    several threads.
 
     Args:
-        env: the environment, which is entered.
+        env: the environment, which must be entered.
         trials: the values of tunables of each trial.
-        hosts: some of its hosts; all of them otherwise.
-        hosts_per_trial: how many hosts each trial needs.
-        repeat: how often each set of values is run.
-        seed: shuffles the order; without it the order is the given one.
+        hosts: some of the hosts; by default all.
+        hosts_per_trial: the number of hosts of each trial.
+        repeat: how often each set of values runs.
+        seed: shuffles the order; without it, the order is that of `trials`.
         artifacts: a directory for the logs and the journal of each trial.
-        on_result: is called with each trial, too.
+        on_result: is called with each trial before it is yielded.
 
     Raises:
         LifecycleError: outside the context.
@@ -48,7 +48,7 @@ def run_trials(  # noqa: PLR0913 - the public arguments, by keyword only
     """
     requests = plan([dict(values) for values in trials], repeat=repeat, seed=seed)
     if not requests:
-        raise ConfigError(f"{env.name}: there are no trials to be run")
+        raise ConfigError(f"{env.name}: there are no trials to run")
     for request in requests:
         env.check_values(request.values, request.globals)
     pool = Pool(env, hosts, hosts_per_trial=hosts_per_trial, run=run_in(artifacts))

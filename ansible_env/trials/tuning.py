@@ -1,11 +1,11 @@
-"""Ask and tell: any optimizer drives an environment, with a trial on every host at once.
+"""Ask and tell: an optimizer drives an environment, with a trial on every host at once.
 
     with RemoteEnv.from_file("environment.yml", inventory="inventories/lab") as env:
         for trial in Runner(env).asked(study.ask, trials=50):
             study.tell(trial.asked, trial.metrics["score"])
 
-`ask` is called when a host is idle, and never while the loop handles a result: an optimizer needs no locks. There are
-as many trials under way as hosts, so the first ones are asked for before any result is known.
+`ask` is called when a host is idle, and never while the loop handles a result, so an optimizer needs no locks. As many
+trials run at once as there are hosts, so the first ones are requested before any result is known.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ class Runner:
         artifacts: Path | None = None,
         on_result: Callable[[Trial], None] | None = None,
     ) -> None:
-        """Take an environment that is entered.
+        """Use an environment, which must be entered before `asked` is called.
 
         Args:
             env: the environment; its observers follow every attempt, from several threads.
-            hosts: some of its hosts; all of them otherwise.
-            hosts_per_trial: how many hosts each trial needs.
+            hosts: some of the hosts; by default all.
+            hosts_per_trial: the number of hosts of each trial.
             artifacts: a directory for the logs and the journal of each trial.
-            on_result: is called with each trial, too.
+            on_result: is called with each trial before it is yielded.
         """
         self._env = env
         self._hosts = hosts
@@ -57,20 +57,20 @@ class Runner:
         trials: int | None = None,
         values: Callable[[Any], Mapping[str, Any]] | None = None,
     ) -> Iterator[Trial]:
-        """Yield trials as they end; `trial.asked` is what `ask` returned.
+        """Yield trials as they end. `trial.asked` is the object that `ask` returned.
 
-        Leaving the loop cancels the trials under way. A trial whose host is lost is run again on another host, and is
+        Leaving the loop cancels the running trials. A trial whose host is lost runs again on another host, and is
         yielded once.
 
         Args:
-            ask: returns the next trial, of any kind; None, or StopIteration, ends the trials.
+            ask: returns the next trial, as any object; None or StopIteration ends the trials.
             trials: the largest number of trials.
-            values: returns the values of tunables from what `ask` returned; by default `values_of`.
+            values: returns the values of tunables from the object that `ask` returned; by default `values_of`.
 
         Raises:
             LifecycleError: the environment is not entered.
             ConfigError: there are too few hosts.
-            ParameterError: an answer cannot be used; raised when the optimizer is asked.
+            ParameterError: an object that `ask` returned cannot be used.
         """
         read = values or values_of
 
@@ -84,13 +84,13 @@ class Runner:
 
 
 def values_of(answer: Any) -> Mapping[str, Any]:
-    """Return the values of tunables in the answer of an optimizer.
+    """Return the values of tunables in the object that an optimizer returned.
 
-    They are the answer itself if it is a mapping, else its attribute `params` (Optuna), `kwargs` (Nevergrad) or
+    They are the object itself if it is a mapping, or else its attribute `params` (Optuna), `kwargs` (Nevergrad) or
     `config` (SMAC).
 
     Raises:
-        ParameterError: the answer has none of these.
+        ParameterError: the object has none of these.
     """
     for values in (answer, *(getattr(answer, name, None) for name in ("params", "kwargs", "config"))):
         if isinstance(values, Mapping):

@@ -160,7 +160,7 @@ def test_an_observer_that_raises_harms_no_trial(caplog):
         assert bench.run()[0] is Status.SUCCEEDED
         bench.teardown()
     assert recorder.trials[-1].status is Status.SUCCEEDED
-    assert "Broken raised; the trial goes on" in caplog.text
+    assert "Broken raised an exception; the trial continues" in caplog.text
 
 
 def test_trials_side_by_side_have_their_own_observed_trial(tmp_path):

@@ -20,10 +20,10 @@ from typing import Any
 from ansible_env.config.checks import known_names
 from ansible_env.config.expand import references
 from ansible_env.config.model import EnvironmentConfig
-from ansible_env.config.parameters import public, resolve, selected_groups
-from ansible_env.config.shell_env import ShellEnv, shell_env
+from ansible_env.config.parameters import selected_groups
 from ansible_env.config.steps import steps_of
 from ansible_env.config.text import nearest
+from ansible_env.environment.trial_parameters import TrialParameters
 from ansible_env.errors import ConfigError, ParameterError, Problem
 from ansible_env.playbook.plays import render
 from ansible_env.playbook.tasks import exports_of
@@ -42,8 +42,7 @@ class RoleEnvironment:
     """An environment with its parameters for one trial."""
 
     config: EnvironmentConfig
-    params: Mapping[str, Any]
-    env: ShellEnv
+    parameters: TrialParameters
 
     @classmethod
     def load(cls, path: Path, params: Mapping[str, Any]) -> RoleEnvironment:
@@ -63,10 +62,9 @@ class RoleEnvironment:
         ]
         if problems:
             raise ParameterError(problems)
-        trial = {"experiment_id": config.experiment_id or config.name, "trial_id": 1, "trial_runner_id": 1}
-        trial |= {name: params[name] for name in trial if name in params}
-        resolved = resolve(config, global_config=params, trial=trial)
-        return cls(config, resolved, shell_env(config, resolved))
+        parameters = TrialParameters(config, config.name, params, None)
+        parameters.assign()
+        return cls(config, parameters)
 
     def describe(self) -> dict[str, Any]:
         """Return what is known of the environment, as plain data without secrets."""
@@ -76,15 +74,13 @@ class RoleEnvironment:
             "file": str(config.source.absolute()) if config.source else None,
             "hosts": config.hosts,
             "gather_facts": config.gather_facts,
-            "params": public(config, self.params),
+            "params": self.parameters.public,
             "phases": list(config.phases),
         }
 
     def secrets(self) -> dict[str, Any]:
         """Return the values of secrets, as the tasks of a phase want them."""
-        names = self.config.secret_params
-        params = {name: str(self.params[name]) for name in names if name in self.params}
-        return {"env": dict(self.env.secret), "params": params}
+        return self.parameters.secrets
 
     def roles(self, directory: Path, token: str) -> dict[str, Any]:
         """Write each phase as a role below a directory; return where it is, and which variables get its results.
@@ -101,7 +97,7 @@ class RoleEnvironment:
     def _role(self, phase: str, directory: Path, token: str) -> dict[str, Any]:
         earlier = itertools.takewhile(lambda name: name != phase, self.config.phases)
         exports = [each for name in earlier for each in exports_of(name, tuple(steps_of(getattr(self.config, name))))]
-        playbook = render(self.config, phase, self.params, self.env, exports=exports)
+        playbook = render(self.config, phase, self.parameters.params, self.parameters.env, exports=exports)
         if len(playbook.plays) != 1 or "tasks" not in playbook.plays[0]:
             what = f"{phase!r} has plays of its own, which cannot be in a role"
             hint = "run it with ansible-env, or import the playbook before the role"
@@ -149,16 +145,16 @@ def judge(
 def group_result(config: EnvironmentConfig, phase: str, hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return status and metrics of a group from the results of `judge` for its hosts."""
     results = [
-        HostResult(name, _kind(host), str(host.get("message", "")), metrics=host.get("metrics") or {})
+        HostResult(
+            name,
+            Kind(host["kind"]) if host.get("kind") in OUTCOMES else Kind.NOT_RUN,
+            str(host.get("message", "")),
+            metrics=host.get("metrics") or {},
+        )
         for name, host in hosts.items()
     ]
     group = phase_result(phase, results, policy=config.group_policy)
     return {"status": group.status.name, "metrics": dict(group.metrics)}
-
-
-def _kind(host: Mapping[str, Any]) -> Kind:
-    kind = host.get("kind")
-    return Kind(kind) if kind in OUTCOMES else Kind.NOT_RUN
 
 
 def _event(host: str, action: str, name: str, uuid: str, result: Mapping[str, Any]) -> dict[str, Any]:

@@ -75,8 +75,8 @@ class Pool:
                 self._fill(source)
                 if not self._running and not self._resting:
                     break
-                if (finished := self._next()) is None:
-                    continue
+                if (finished := self._finished(min(self._resting.values(), default=None))) is None:
+                    continue  # a host has rested
                 trial, error = finished
                 if error is not None:
                     raise error
@@ -146,18 +146,12 @@ class Pool:
         notify(self._env.observers, lambda observer: observer.on_trial_finished(trial))
         return trial
 
-    def _next(self) -> tuple[Trial, BaseException | None] | None:
-        """Wait for a trial to end, or for a host to have rested; return None for the second."""
+    def _finished(self, until: float | None) -> tuple[Trial, BaseException | None] | None:
+        """Return a trial that has ended, when its thread has, too; None if there is none until that time."""
         try:
-            until = min(self._resting.values(), default=None)
-            wait = None if until is None else max(0.0, until - time.monotonic())
-            return self._finished(wait)
+            trial, error = self._done.get(timeout=None if until is None else max(0.0, until - time.monotonic()))
         except queue.Empty:
             return None
-
-    def _finished(self, wait: float | None) -> tuple[Trial, BaseException | None]:
-        """Return a trial that has ended, when its thread has, too."""
-        trial, error = self._done.get(timeout=wait)
         del self._running[trial.number]
         self._threads.pop(trial.number).join()
         return trial, error
@@ -193,8 +187,7 @@ class Pool:
         """Cancel the trials under way, and wait for them."""
         self._cancel.set()
         while self._running and not self._abandoned:
-            with contextlib.suppress(queue.Empty):
-                self._finished(1)
+            self._finished(time.monotonic() + 1)
 
 
 def _reasons(trial: Trial) -> Iterator[str]:

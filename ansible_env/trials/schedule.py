@@ -4,41 +4,49 @@ from __future__ import annotations
 
 import itertools
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from ansible_env.errors import ConfigError
 from ansible_env.results.trial import TrialRequest
 
 
-class Source(Protocol):
-    """A source of trials. Called from one thread."""
+class Source(ABC):
+    """A source of trials, by default a queue. Called from one thread."""
 
     eager: bool
     """Whether a trial may start before the last one has been yielded."""
 
+    def __init__(self, requests: Iterable[TrialRequest] = ()) -> None:
+        self._queue = list(requests)
+
+    @abstractmethod
     def take(self, idle: Sequence[str], count: int) -> tuple[TrialRequest, tuple[str, ...]] | None:
         """Return a trial and the `count` idle hosts that it gets; None if there is none for them now."""
 
     def put_back(self, request: TrialRequest) -> None:
-        """Take a trial back whose hosts were lost."""
+        """Take a trial back whose hosts were lost: it is the next one."""
+        self._queue.insert(0, request)
 
     @property
     def waiting(self) -> bool:
         """Whether there is a trial to run, on any hosts."""
+        return bool(self._queue)
 
     def rest(self) -> Iterable[TrialRequest]:
         """Return the trials that were not run."""
+        return tuple(self._queue)
 
 
-class PlannedTrials:
+class PlannedTrials(Source):
     """Trials in a given order. Repetitions go to different hosts where these are idle anyway."""
 
     eager = True
 
     def __init__(self, requests: Iterable[TrialRequest]) -> None:
-        self._queue = list(requests)
+        super().__init__(requests)
         self._seen: set[tuple[int, str]] = set()
 
     def take(self, idle: Sequence[str], count: int) -> tuple[TrialRequest, tuple[str, ...]] | None:
@@ -62,21 +70,8 @@ class PlannedTrials:
         self._seen.update((request.configuration, host) for host in hosts)
         return request, hosts
 
-    def put_back(self, request: TrialRequest) -> None:
-        """Put it at the front of the queue."""
-        self._queue.insert(0, request)
 
-    @property
-    def waiting(self) -> bool:
-        """Whether the queue has a trial."""
-        return bool(self._queue)
-
-    def rest(self) -> Iterable[TrialRequest]:
-        """Return the rest of the queue."""
-        return tuple(self._queue)
-
-
-class AskedTrials:
+class AskedTrials(Source):
     """Trials that an optimizer is asked for, one at a time, when a host is idle."""
 
     eager = False
@@ -86,19 +81,18 @@ class AskedTrials:
 
         `ask` ends the trials with None or StopIteration.
         """
+        super().__init__()
         self._ask = ask
         self._make = make
-        self._numbers = itertools.count(1)
         self._most = most
-        self._back: list[TrialRequest] = []
         self._asked = 0
         self._over = False
 
     def take(self, idle: Sequence[str], count: int) -> tuple[TrialRequest, tuple[str, ...]] | None:
         """Return a trial that came back, or ask for another."""
-        if self._back:
-            return self._back.pop(0), tuple(idle[:count])
-        if self._over or self._asked == self._most:
+        if self._queue:
+            return self._queue.pop(0), tuple(idle[:count])
+        if not self.waiting:
             return None
         try:
             answer = self._ask()
@@ -108,20 +102,12 @@ class AskedTrials:
             self._over = True
             return None
         self._asked += 1
-        return self._make(next(self._numbers), answer), tuple(idle[:count])
-
-    def put_back(self, request: TrialRequest) -> None:
-        """Run it again before the optimizer is asked for another."""
-        self._back.append(request)
+        return self._make(self._asked, answer), tuple(idle[:count])
 
     @property
     def waiting(self) -> bool:
         """Whether a trial came back, or another may be asked for."""
-        return bool(self._back) or not (self._over or self._asked == self._most)
-
-    def rest(self) -> Iterable[TrialRequest]:
-        """Return the trials that came back and were not run again."""
-        return tuple(self._back)
+        return bool(self._queue) or not (self._over or self._asked == self._most)
 
 
 def grid(axes: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ trials run at once as there are hosts, so the first ones are requested before an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,32 +24,21 @@ from ansible_env.trials.run_trial import run_in
 from ansible_env.trials.schedule import AskedTrials
 
 
+@dataclass(frozen=True)
 class Runner:
-    """Runs the trials of an optimizer on the hosts of an environment."""
+    """Runs the trials of an optimizer on the hosts of an environment, which must be entered before `asked` is called."""
 
-    def __init__(
-        self,
-        env: RemoteEnv,
-        *,
-        hosts: Sequence[str] | None = None,
-        hosts_per_trial: int = 1,
-        artifacts: Path | None = None,
-        on_result: Callable[[Trial], None] | None = None,
-    ) -> None:
-        """Use an environment, which must be entered before `asked` is called.
-
-        Args:
-            env: the environment; its observers follow every attempt, from several threads.
-            hosts: some of the hosts; by default all.
-            hosts_per_trial: the number of hosts of each trial.
-            artifacts: a directory for the logs and the journal of each trial.
-            on_result: is called with each trial before it is yielded.
-        """
-        self._env = env
-        self._hosts = hosts
-        self._per_trial = hosts_per_trial
-        self._artifacts = artifacts
-        self._on_result = on_result
+    env: RemoteEnv
+    """The environment; its observers follow every attempt, from several threads."""
+    _: KW_ONLY
+    hosts: Sequence[str] | None = None
+    """Some of the hosts; by default all."""
+    hosts_per_trial: int = 1
+    """The number of hosts of each trial."""
+    artifacts: Path | None = None
+    """A directory for the logs and the journal of each trial."""
+    on_result: Callable[[Trial], None] | None = None
+    """Is called with each trial before it is yielded."""
 
     def asked(
         self,
@@ -76,11 +66,11 @@ class Runner:
 
         def make(number: int, answer: Any) -> TrialRequest:
             request = TrialRequest(number, dict(read(answer)), {"trial_id": number}, configuration=number, asked=answer)
-            self._env.check_values(request.values, request.globals)
+            self.env.check_values(request.values, request.globals)
             return request
 
-        pool = Pool(self._env, self._hosts, hosts_per_trial=self._per_trial, run=run_in(self._artifacts))
-        return with_callback(pool.run(AskedTrials(ask, make, trials)), self._on_result)
+        pool = Pool(self.env, self.hosts, hosts_per_trial=self.hosts_per_trial, run=run_in(self.artifacts))
+        return with_callback(pool.run(AskedTrials(ask, make, trials)), self.on_result)
 
 
 def values_of(answer: Any) -> Mapping[str, Any]:

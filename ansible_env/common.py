@@ -55,6 +55,14 @@ def about(**fields: object) -> Iterator[None]:
         _about.reset(token)
 
 
+def join_surrogates(text: str, *, lone: str = "surrogatepass") -> str:
+    """Join the surrogate pairs of JSON's escapes (`\\ud83d\\ude00`) to characters.
+
+    `lone` is what becomes of half a pair, as the error handler of a codec: it stays, or `replace` makes it U+FFFD.
+    """
+    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", lone)
+
+
 @dataclass(frozen=True, slots=True)
 class Owner:
     """A process and when it was started, in the kernel's own count (boot id and ticks) where /proc tells."""

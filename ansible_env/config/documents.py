@@ -17,6 +17,7 @@ from typing import Any, Never
 import json5
 import yaml
 
+from ansible_env.common import join_surrogates
 from ansible_env.errors import ConfigError, Problem
 
 KeyPath = tuple[str | int, ...]
@@ -113,15 +114,30 @@ def _read_json(text: str, path: Path) -> Document:
     lines: dict[KeyPath, int] = {}
     # json5 reports no positions. JSON without comments is YAML too, and PyYAML reports them.
     with suppress(yaml.YAMLError, ConfigError):
-        lines = dict(_Walk(yaml.compose(text, Loader=yaml.SafeLoader), path).lines)
-    return Document(data, path, lines)
+        lines = dict(_Walk(yaml.compose(text, Loader=_Loader), path).lines)
+    return Document(_joined(data), path, lines)
+
+
+def _joined(value: Any) -> Any:
+    """Return data whose text has whole characters: json5 reads an escaped surrogate pair as two halves."""
+    if isinstance(value, str):
+        return join_surrogates(value)
+    if isinstance(value, dict):
+        return {_joined(key): _joined(item) for key, item in value.items()}
+    return [*map(_joined, value)] if isinstance(value, list) else value
 
 
 # YAML
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader with Ansible's tags."""
+    """SafeLoader with Ansible's tags, and with JSON's escapes: `json.dumps` writes an emoji as a surrogate pair."""
+
+    def scan_flow_scalar(self, style: str) -> yaml.ScalarToken:
+        """Return the token of a quoted text."""
+        token: yaml.ScalarToken = super().scan_flow_scalar(style)
+        token.value = join_surrogates(token.value)
+        return token
 
 
 def _construct_tagged(loader: yaml.SafeLoader, node: yaml.Node) -> TaggedValue:

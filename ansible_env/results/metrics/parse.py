@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
+from ansible_env.common import join_surrogates
 from ansible_env.errors import AnsibleEnvError
 from ansible_env.results.metrics.pattern import Pattern
 from ansible_env.results.metrics.search import Search
@@ -117,7 +118,8 @@ def _json_findings(stdout: str) -> Iterator[tuple[str, Value]]:
         elif isinstance(value, list):
             raise _bad_json(line, f"has an array at {'.'.join([*path, key])[:80]!r}; a metric is one value")
         else:
-            yield ".".join([*path, key]), value
+            name = join_surrogates(".".join([*path, key]), lone="replace")
+            yield name, join_surrogates(value, lone="replace") if isinstance(value, str) else value
 
 
 def _bad_json(line: str, why: str) -> MetricsParseError:

@@ -79,6 +79,17 @@ timeouts: {run: 1h30m, boot: null, grace: 2}
 
 
 @pytest.mark.smoke
+@pytest.mark.parametrize("name", ["e.json", "e.yml"])
+def test_emoji_as_json_dumps_escapes_it(tmp_path: Path, name: str) -> None:
+    text = "fast \N{ROCKET}"
+    data = {"name": text, "hosts": "all", "run": [f"echo {text}"], "const_args": {"a\N{ROCKET}": [text]}}
+    config = EnvironmentConfig.load(write(tmp_path, json.dumps(data), name))
+    assert (config.name, config.const_args) == (text, {"a\N{ROCKET}": [text]})
+    assert config.run == (f"echo {text}",)
+    data["name"] = "half \ud83d"
+    assert "half of a surrogate pair" in str(refused(tmp_path, json.dumps(data), name))
+
+
 def test_flat_form(tmp_path):
     path = write(tmp_path, FLAT)
     config = EnvironmentConfig.load(path)

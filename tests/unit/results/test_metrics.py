@@ -297,6 +297,16 @@ def test_json_line() -> None:
     assert same(parse(f"a log\n{line}\r\n \n", None, json_line=True), expected)
 
 
+def test_escaped_characters_of_json() -> None:
+    """`json.dumps` writes an emoji as a surrogate pair. Half of one is no character: nothing can encode it."""
+    line = json.dumps({"mood": "\N{GRINNING FACE}", "\N{GRINNING FACE}": {"cut": "a\ud83d", "\ude00": 1}})
+    assert parse(line, None, json_line=True) == {
+        "mood": "\N{GRINNING FACE}",
+        "\N{GRINNING FACE}.cut": "a\ufffd",
+        "\N{GRINNING FACE}.\ufffd": 1,
+    }
+
+
 def test_json_line_wins_over_pattern() -> None:
     text = 'score=1\nother=2\n{"score": 3}\n'
     assert parse(text, compile_pattern(PAIRS), json_line=True) == {"score": 3, "other": 2}

@@ -26,7 +26,7 @@ from ansible_env.trials.schedule import AskedTrials
 
 @dataclass(frozen=True)
 class Runner:
-    """Runs the trials of an optimizer on the hosts of an environment, which must be entered before `asked` is called."""
+    """Runs an optimizer's trials on the hosts of an environment, which must be entered before `asked` is called."""
 
     env: RemoteEnv
     """The environment; its observers follow every attempt, from several threads."""

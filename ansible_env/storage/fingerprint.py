@@ -11,8 +11,6 @@ import hmac
 import subprocess
 from typing import Any
 
-__all__ = ["SCRIPT", "TIMEOUT", "of_this_machine", "parse"]
-
 TIMEOUT = 15.0
 """Longest time for the script, in seconds."""
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
-
-__all__ = ["Difference", "differences"]
 
 MACHINE = "machine_id"
 _VOLATILE = frozenset({"load"})
@@ -16,7 +15,6 @@ _TOLERANCE = 0.01
 
 Fingerprints = Iterable[Mapping[str, Mapping[str, Any]]]
 """For each trial: facts by host."""
-Values = dict[Any, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ def differences(a: Fingerprints, b: Fingerprints) -> list[Difference]:
         if one.keys() == other.keys():
             same = all(_same(values, other[host], close) for host, values in one.items())
         else:
-            same = _same(_values(one), _values(other), close)
+            same = _same([*chain(*one.values())], [*chain(*other.values())], close)
         if not same:
             different.append(Difference(fact, _hosts_by_value(one), _hosts_by_value(other)))
     return different
@@ -62,24 +60,17 @@ def _by_fact(trials: Fingerprints) -> dict[str, dict[str, list[Any]]]:
     return by_fact
 
 
-def _values(hosts: Mapping[str, list[Any]]) -> list[Any]:
-    return [value for values in hosts.values() for value in values]
-
-
-def _same(one: Iterable[Any], other: Iterable[Any], close: float) -> bool:
+def _same(one: Collection[Any], other: Collection[Any], close: float) -> bool:
     """Whether each value of one side occurs on the other side."""
-    one, other = list(one), list(other)
-    return all(any(_alike(x, y, close) for y in other) for x in one) and all(
-        any(_alike(x, y, close) for x in one) for y in other
-    )
+
+    def alike(x: Any, y: Any) -> bool:
+        return bool(x == y) or (close > 0 and abs(x - y) <= close * max(x, y))
+
+    return all(any(alike(x, y) for y in b) for a, b in ((one, other), (other, one)) for x in a)
 
 
-def _alike(x: Any, y: Any, close: float) -> bool:
-    return bool(x == y) or (close > 0 and abs(x - y) <= close * max(x, y))
-
-
-def _hosts_by_value(hosts: Mapping[str, list[Any]]) -> Values:
-    by_value: Values = {}
+def _hosts_by_value(hosts: Mapping[str, list[Any]]) -> dict[Any, list[str]]:
+    by_value: dict[Any, list[str]] = {}
     for host, values in hosts.items():
         for value in values:
             by_value.setdefault(value, []).append(host)

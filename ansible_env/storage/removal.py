@@ -18,8 +18,6 @@ from ansible_env.storage.bundle.directories import CALL_FILE, root
 from ansible_env.storage.database.records import StoredTrial
 from ansible_env.storage.store import Store
 
-__all__ = ["remove_trials"]
-
 AT_ONCE = 100
 """Most trials whose rows one transaction deletes."""
 

@@ -15,7 +15,6 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -25,42 +24,13 @@ from ansible_env.results.assertions import AssertionResult
 from ansible_env.results.status import Status
 from ansible_env.results.trial import Trial
 from ansible_env.storage.bundle.directories import root
-from ansible_env.storage.database import schema
+from ansible_env.storage.database import read, schema, write
 from ansible_env.storage.database.connection import Database, parse_url, shown
-from ansible_env.storage.database.frame import Level, as_frame, flat_rows
-from ansible_env.storage.database.read import (
-    Query,
-    chunks,
-    parse_best,
-    select_assertions,
-    select_experiments,
-    select_fingerprints,
-    select_hosts,
-    select_telemetry,
-    select_trials,
-)
-from ansible_env.storage.database.records import (
-    Sample,
-    StoredAssertion,
-    StoredExperiment,
-    StoredHost,
-    StoredTrial,
-)
-from ansible_env.storage.database.rows import trial_row
-from ansible_env.storage.database.schema import PARTS, assertions, telemetry, trials
+from ansible_env.storage.database.frame import Level, flat_rows, optional
+from ansible_env.storage.database.read import Query
+from ansible_env.storage.database.records import Sample, StoredAssertion, StoredExperiment, StoredHost, StoredTrial
+from ansible_env.storage.database.schema import trials
 from ansible_env.storage.database.values import clean
-from ansible_env.storage.database.write import (
-    assertion_rows,
-    fingerprint_rows,
-    host_rows,
-    metric_rows,
-    param_rows,
-    phase_rows,
-    samples_of,
-    telemetry_rows,
-)
-
-__all__ = ["Store", "default_url"]
 
 URL_VARIABLE = "ANSIBLE_ENV_STORE"
 FILE = "store.sqlite"
@@ -95,9 +65,7 @@ class Store:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
@@ -118,7 +86,7 @@ class Store:
             StoreError: the database cannot be written.
         """
         with self._database.writing() as connection:
-            trial_row(connection, trial)
+            write.trial_row(connection, trial)
         return trial.uid
 
     def add_trial(self, trial: Trial, *, telemetry: Iterable[Sample] = ()) -> str:
@@ -131,12 +99,8 @@ class Store:
             StoreError: the database cannot be written.
         """
         finished = trial.finished or datetime.now(UTC)
-        samples = [*telemetry, *samples_of(trial)]
         with self._database.writing() as connection:
-            trial_id = trial_row(connection, trial)
-            for table in PARTS:
-                if table is not schema.telemetry or samples:
-                    connection.execute(table.delete().where(table.c.trial_id == trial_id))
+            trial_id = write.trial_row(connection, trial)
             values = {
                 "status": trial.status.name,
                 "infrastructure": trial.is_infrastructure_failure,
@@ -147,15 +111,9 @@ class Store:
                 "owner": None,
             }
             connection.execute(update(trials).where(trials.c.id == trial_id).values(values))
-            parts = (
-                param_rows(trial_id, trial.params),
-                phase_rows(trial_id, trial.phases),
-                host_rows(trial_id, trial.phases),
-                metric_rows(trial_id, trial.phases),
-                telemetry_rows(trial_id, samples),
-                fingerprint_rows(trial_id, trial.fingerprints),
-            )
-            for table, rows in zip(PARTS, parts, strict=True):
+            for table, rows in write.part_rows(trial_id, trial, [*telemetry, *write.samples_of(trial)]).items():
+                if rows or table is not schema.telemetry:
+                    connection.execute(delete(table).where(table.c.trial_id == trial_id))
                 if rows:
                     connection.execute(insert(table), rows)
             if trial.assertions:
@@ -171,8 +129,8 @@ class Store:
         """
         with self._database.writing() as connection:
             trial_id = self._id_of(connection, uid)
-            if rows := telemetry_rows(trial_id, samples):
-                connection.execute(insert(telemetry), rows)
+            if rows := write.telemetry_rows(trial_id, samples):
+                connection.execute(insert(schema.telemetry), rows)
 
     def add_assertions(self, uid: str, results: Sequence[AssertionResult]) -> None:
         """Write the results of assertions about a trial, in place of earlier ones.
@@ -192,7 +150,7 @@ class Store:
         """
         ids = [trial.id for trial in selected]
         with self._database.writing() as connection:
-            for part in chunks(ids):
+            for part in read.chunks(ids):
                 connection.execute(delete(trials).where(trials.c.id.in_(part)))
 
     def _id_of(self, connection: Connection, uid: str) -> int:
@@ -206,7 +164,7 @@ class Store:
     def experiments(self) -> list[StoredExperiment]:
         """Return all experiments, the most recent one first."""
         with self._database.reading() as connection:
-            return select_experiments(connection)
+            return read.select_experiments(connection)
 
     def trials(
         self,
@@ -233,11 +191,11 @@ class Store:
         Raises:
             ConfigError: `best` has another form.
         """
-        metric, order = parse_best(best) if best else (None, "new" if newest else "old")
+        metric, order = read.parse_best(best) if best else (None, "new" if newest else "old")
         wanted = frozenset(status) or (frozenset([Status.SUCCEEDED]) if best else frozenset())
         query = Query(experiment, wanted, params or {}, since, metric=metric, order=order, limit=limit)  # type: ignore[arg-type]
         with self._database.reading() as connection:
-            return select_trials(connection, query)
+            return read.select_trials(connection, query)
 
     def trial(self, reference: int | str) -> StoredTrial:
         """Return one trial by its id or its uid.
@@ -248,7 +206,7 @@ class Store:
         is_id = isinstance(reference, int) or reference.isdecimal()
         query = Query(ids=[int(reference)]) if is_id else Query(uid=str(reference))
         with self._database.reading() as connection:
-            matches = select_trials(connection, query)
+            matches = read.select_trials(connection, query)
         if not matches:
             raise ConfigError(Problem(f"the store {self.name} has no such trial", str(reference)))
         return matches[0]
@@ -256,22 +214,22 @@ class Store:
     def hosts(self, selected: Iterable[StoredTrial], *, every_phase: bool = False) -> list[StoredHost]:
         """Return the results of hosts, from the deciding phase of each trial or from every phase."""
         with self._database.reading() as connection:
-            return list(select_hosts(connection, [trial.id for trial in selected], every_phase=every_phase))
+            return list(read.select_hosts(connection, [trial.id for trial in selected], every_phase=every_phase))
 
     def telemetry(self, trial: StoredTrial) -> list[Sample]:
         """Return the telemetry of a trial, ordered by time."""
         with self._database.reading() as connection:
-            return select_telemetry(connection, trial.id)
+            return read.select_telemetry(connection, trial.id)
 
     def assertions(self, selected: Iterable[StoredTrial]) -> list[StoredAssertion]:
         """Return the results of the assertions of trials."""
         with self._database.reading() as connection:
-            return select_assertions(connection, [trial.id for trial in selected])
+            return read.select_assertions(connection, [trial.id for trial in selected])
 
     def fingerprints(self, selected: Iterable[StoredTrial]) -> dict[int, dict[str, Any]]:
         """Return the fingerprints of the hosts, by the trial's id and by host."""
         with self._database.reading() as connection:
-            return select_fingerprints(connection, [trial.id for trial in selected])
+            return read.select_fingerprints(connection, [trial.id for trial in selected])
 
     def rows(self, experiment: str | None = None, *, level: Level = "trial", **query: Any) -> list[dict[str, Any]]:
         """Return a flat row for each trial, or for each host of each trial. `query` has the arguments of `trials`.
@@ -287,10 +245,10 @@ class Store:
         Raises:
             ConfigError: pandas is not installed.
         """
-        return as_frame(self.rows(experiment, level=level, **query))
+        return optional("pandas", "pandas").DataFrame(self.rows(experiment, level=level, **query))
 
 
 def _replace_assertions(connection: Connection, trial_id: int, results: Sequence[AssertionResult]) -> None:
-    connection.execute(delete(assertions).where(assertions.c.trial_id == trial_id))
-    if rows := assertion_rows(trial_id, results):
-        connection.execute(insert(assertions), rows)
+    connection.execute(delete(schema.assertions).where(schema.assertions.c.trial_id == trial_id))
+    if rows := write.assertion_rows(trial_id, results):
+        connection.execute(insert(schema.assertions), rows)

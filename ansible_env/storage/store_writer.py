@@ -16,8 +16,6 @@ from ansible_env.storage.bundle.bundle import RESULT, Bundle
 from ansible_env.storage.bundle.reading import read_phases, read_result, read_trial
 from ansible_env.storage.store import Store
 
-__all__ = ["StoreWriter", "recover"]
-
 logger = get_logger(__name__)
 
 

@@ -10,8 +10,6 @@ from ansible_env.storage.bundle.bundle import MANIFEST, Bundle
 from ansible_env.storage.bundle.files import to_json, write_private
 from ansible_env.storage.bundle.origin import Origin
 
-__all__ = ["BundleWriter"]
-
 
 class BundleWriter(TrialObserver):
     """Writes the bundle of each trial of one environment that has a directory."""

@@ -8,15 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.errors import ConfigError, Problem
+from ansible_env.results.fold.events import PHASE_TASK
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.metrics.parse import Value
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.phase_result import PhaseResult, phase_result
 from ansible_env.storage.bundle.bundle import RESULT, Bundle
 from ansible_env.storage.bundle.reading import read_phases, read_result
-from ansible_env.storage.bundle.rules import config_of, scripts_in
 from ansible_env.supervisor.capture import log_path
 from ansible_env.supervisor.report import judge_metrics
 
@@ -29,7 +31,8 @@ def replay(bundle: Bundle, rules: Mapping[str, Any]) -> dict[str, PhaseResult]:
 
     Raise ConfigError if the trial has not run, its logs are gone, or a rule is wrong.
     """
-    config = config_of(rules)
+    # An environment with these rules, and nothing else that matters.
+    config = EnvironmentConfig.from_mapping({"name": "replay", "run": ["true"], **rules})
     path = bundle.directory / RESULT
     phases = read_phases(read_result(path), path)
     if "run" not in phases:
@@ -82,10 +85,16 @@ def _host(
 
 
 def _scripts(bundle: Bundle) -> int:
+    """Return how many scripts the run phase has on each host; 1 if that differs from host to host."""
     try:
-        return scripts_in((bundle.directory / "run.yml").read_text(encoding="utf-8"))
+        playbook = (bundle.directory / "run.yml").read_text(encoding="utf-8")
     except OSError:
         return 1
+    plays = yaml.load(playbook, Loader=yaml.BaseLoader)  # noqa: S506 - all values are text
+    if len(plays) != 1:
+        return 1
+    arguments = [task.get(PHASE_TASK) for task in plays[0].get("tasks") or ()]
+    return sum(isinstance(given, dict) and "script" in given for given in arguments)
 
 
 class _Segments:

@@ -37,11 +37,6 @@ def columns(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     return [name for name in names if "." not in name] + params + metrics
 
 
-def as_frame(rows: list[dict[str, Any]]) -> Any:
-    """Return rows as a DataFrame. Raise ConfigError if pandas is not installed."""
-    return optional("pandas", "pandas").DataFrame(rows)
-
-
 def optional(module: str, extra: str) -> Any:
     """Import a module that an extra installs. Raise ConfigError if it is not installed."""
     try:
@@ -52,9 +47,9 @@ def optional(module: str, extra: str) -> Any:
 
 
 def _of_trial(trial: StoredTrial) -> dict[str, Any]:
-    fixed = {name: getattr(trial, name) for name in TRIAL_COLUMNS if name not in ("trial", "status")}
-    fixed |= {"trial": trial.number, "status": trial.state}
-    return {name: fixed[name] for name in TRIAL_COLUMNS} | _prefixed("param", trial.params)
+    other = {"trial": "number", "status": "state"}
+    fixed = {name: getattr(trial, other.get(name, name)) for name in TRIAL_COLUMNS}
+    return fixed | _prefixed("param", trial.params)
 
 
 def _of_host(trial: StoredTrial, host: StoredHost) -> dict[str, Any]:

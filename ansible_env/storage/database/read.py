@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,18 +15,9 @@ from sqlalchemy import Connection, Row, Select, and_, exists, func, or_, select
 from ansible_env.common import Owner
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.results.status import Status
+from ansible_env.storage.database import schema
 from ansible_env.storage.database.records import Sample, StoredAssertion, StoredExperiment, StoredHost, StoredTrial
-from ansible_env.storage.database.schema import (
-    GROUP,
-    assertions,
-    experiments,
-    fingerprints,
-    host_results,
-    metrics,
-    params,
-    telemetry,
-    trials,
-)
+from ansible_env.storage.database.schema import GROUP, experiments, host_results, metrics, params, telemetry, trials
 from ansible_env.storage.database.values import decode, encode, short
 
 CHUNK = 500
@@ -69,12 +61,18 @@ def select_trials(connection: Connection, query: Query) -> list[StoredTrial]:
     given = _by_trial(connection, select(params.c.trial_id, params.c.name, *_value(params)), params.c.trial_id, ids)
     of_group = (
         select(metrics.c.trial_id, metrics.c.name, *_value(metrics))
-        .join(trials, and_(trials.c.id == metrics.c.trial_id, trials.c.phase == metrics.c.phase))
+        .join(trials, _deciding(metrics))
         .where(metrics.c.host == GROUP)
     )
     measured = _by_trial(connection, of_group, metrics.c.trial_id, ids)
-    alive = _Owners()
-    return [_trial(row, given.get(row.id, {}), measured.get(row.id, {}), alive) for row in rows]
+    here = socket.gethostname()
+    lives = functools.cache(lambda owner: Owner.of_text(owner).lives())  # each process is checked once
+
+    def is_interrupted(row: Row[Any]) -> bool:
+        # The process of another machine cannot be checked from here.
+        return row.finished is None and row.owner is not None and row.controller == here and not lives(row.owner)
+
+    return [_trial(row, given.get(row.id, {}), measured.get(row.id, {}), is_interrupted(row)) for row in rows]
 
 
 def select_hosts(connection: Connection, ids: Ids, *, every_phase: bool) -> Iterator[StoredHost]:
@@ -111,17 +109,14 @@ def select_telemetry(connection: Connection, trial_id: int) -> list[Sample]:
     """Return the telemetry of a trial, ordered by time."""
     columns = telemetry.c.time, telemetry.c.host, telemetry.c.name, *_value(telemetry)
     statement = select(*columns).where(telemetry.c.trial_id == trial_id).order_by(telemetry.c.time, telemetry.c.id)
-    return [
-        Sample(time, host, name, decode(kind, number, text))
-        for time, host, name, kind, number, text in connection.execute(statement)
-    ]
+    return [Sample(*row[:3], decode(*row[3:])) for row in connection.execute(statement)]
 
 
 def select_fingerprints(connection: Connection, ids: Ids) -> dict[int, dict[str, Any]]:
     """Return the fingerprints of the hosts, by trial and host."""
     fingerprints_of: dict[int, dict[str, Any]] = {}
     for part in chunks(ids):
-        statement = select(fingerprints).where(fingerprints.c.trial_id.in_(part))
+        statement = select(schema.fingerprints).where(schema.fingerprints.c.trial_id.in_(part))
         for trial_id, host, facts in connection.execute(statement):
             fingerprints_of.setdefault(trial_id, {})[host] = json.loads(facts)
     return fingerprints_of
@@ -129,13 +124,11 @@ def select_fingerprints(connection: Connection, ids: Ids) -> dict[int, dict[str,
 
 def select_assertions(connection: Connection, ids: Ids) -> list[StoredAssertion]:
     """Return the results of the assertions of trials."""
-    columns = [column for column in assertions.c if column.name != "position"]
-    order = assertions.c.trial_id, assertions.c.position
-    return [
-        StoredAssertion(*row)
-        for part in chunks(ids)
-        for row in connection.execute(select(*columns).where(assertions.c.trial_id.in_(part)).order_by(*order))
-    ]
+    table = schema.assertions
+    columns = [column for column in table.c if column.name != "position"]
+    statement = select(*columns).order_by(table.c.trial_id, table.c.position)
+    parts = (statement.where(table.c.trial_id.in_(part)) for part in chunks(ids))
+    return [StoredAssertion(*row) for part in parts for row in connection.execute(part)]
 
 
 def _statement(query: Query) -> Select[Any]:
@@ -198,31 +191,16 @@ def _by_trial(connection: Connection, statement: Select[Any], column: Any, ids: 
     return values
 
 
-class _Owners:
-    """Which of the processes that run trials are gone. Each one is checked once."""
-
-    def __init__(self) -> None:
-        self._here = socket.gethostname()
-        self._known: dict[str, bool] = {}
-
-    def is_gone(self, controller: str, owner: str | None) -> bool:
-        if owner is None or controller != self._here:  # cannot be checked from here
-            return False
-        if owner not in self._known:
-            self._known[owner] = not Owner.of_text(owner).lives()
-        return self._known[owner]
-
-
 _TRIAL_COLUMNS = [f.name for f in fields(StoredTrial) if f.name in trials.c and f.name not in ("status", "versions")]
 _HOST_COLUMNS = [f.name for f in fields(StoredHost) if f.name in host_results.c and f.name != "status"]
 
 
-def _trial(row: Row[Any], given: dict[str, Any], measured: dict[str, Any], owners: _Owners) -> StoredTrial:
+def _trial(row: Row[Any], given: dict[str, Any], measured: dict[str, Any], interrupted: bool) -> StoredTrial:
     return StoredTrial(
         **{name: getattr(row, name) for name in _TRIAL_COLUMNS},
         experiment=row.experiment,
         status=Status.parse(row.status),
-        interrupted=row.finished is None and owners.is_gone(row.controller, row.owner),
+        interrupted=interrupted,
         versions=json.loads(row.versions),
         params=given,
         metrics=measured,

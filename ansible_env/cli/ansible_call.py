@@ -81,7 +81,7 @@ def _extra_vars(given: list[str], problems: list[Problem]) -> Iterator[str]:
             text = f"@{_existing('-e', Path(text[1:]), problems)}"
         elif text.lstrip().startswith(("{", "[")):
             if not _is_mapping(text):
-                problems.append(Problem("is no JSON or YAML mapping", f"-e {text}"))
+                problems.append(Problem("is not a JSON or YAML mapping", f"-e {text}"))
         elif "=" not in text:
             problems.append(Problem("must be name=value, JSON, or @FILE", f"-e {text}"))
         yield f"--extra-vars={text}"

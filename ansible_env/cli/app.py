@@ -76,4 +76,7 @@ _COMMANDS: tuple[Callable[[Any], Exit | str], ...] = (
 for _function in _COMMANDS:
     add(_function, EPILOG if get_type_hints(_function)["return"] is Exit else None)
 app.command()(schema)
-add(doctor, "Exit codes: 0 nothing is wrong; 4 some hosts cannot be reached, all else is right; 1 something else.")
+add(
+    doctor,
+    "Exit codes: 0 no problem; 4 some hosts cannot be reached, and there is no other problem; 1 another problem.",
+)

@@ -25,7 +25,7 @@ class AttachOptions(Display):
 
 
 def attach(options: AttachOptions) -> Exit:
-    """Resume a trial whose controller was killed: follow what still runs, and finish the trial with its true result."""
+    """Resume a trial whose controller was killed: follow the running script, and finish the trial with its result."""
     directory = find_trial(options.trial)
     given, phases = read_call(directory.parent, options)
     journal = Journal.open(directory)

@@ -60,7 +60,7 @@ def open_budgets(config: EnvironmentConfig, options: Judged) -> Budgets:
         metrics = read_baseline(str(config.baseline), config.base_dir, store)
     for budget in needing:
         if budget.metric not in metrics:
-            what = f"the baseline {baseline or config.baseline} has no number {budget.metric!r}"
+            what = f"the baseline {baseline or config.baseline} has no number for the metric {budget.metric!r}"
             raise ConfigError(Problem(what, f"assert.{budget.metric}", hint=nearest(budget.metric, metrics)))
     return Budgets(budgets, metrics)
 
@@ -113,12 +113,12 @@ def _in_file(path: Path) -> list[Mapping[str, Any]]:
         except ValueError:
             data = {"trials": [json.loads(line) for line in text.splitlines() if line.strip()]}
         if not isinstance(data, Mapping):
-            raise TypeError("it is no mapping")
+            raise TypeError("it is not a mapping")
         trials = data.get("trials", [data])
         sets = [trial.get("metrics", trial) for trial in trials if trial.get("status", "SUCCEEDED") == "SUCCEEDED"]
         if not sets or not all(isinstance(metrics, Mapping) for metrics in sets):
-            raise TypeError("it holds no metrics")
+            raise TypeError("it contains no metrics")
     except (OSError, ValueError, TypeError, AttributeError) as error:
         hint = "a mapping of metrics to numbers, or what `trial -o json` printed"
-        raise ConfigError(Problem(f"cannot be taken as a baseline: {error}", "--baseline", path, hint=hint)) from error
+        raise ConfigError(Problem(f"cannot be used as a baseline: {error}", "--baseline", path, hint=hint)) from error
     return sets

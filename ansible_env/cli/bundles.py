@@ -49,7 +49,7 @@ class ExportOptions(Common):
 
 
 def replay(options: ReplayOptions) -> Exit:
-    """Read the metrics of a trial from its logs again, with another pattern or other rules; no host is touched."""
+    """Read the metrics of a trial from its logs again, with another pattern or other rules. No host is touched."""
     if options.output is RowOutput.PARQUET:
         raise ConfigError(Problem("a replay is one trial: table, json, jsonl or csv", "--output"))
     if options.save and options.bundle.is_file():
@@ -69,7 +69,7 @@ def replay(options: ReplayOptions) -> Exit:
 
 
 def export(options: ExportOptions) -> str:
-    """Write a bundle to one file, to send to somebody; `replay` reads it, too."""
+    """Write a bundle to one file, to send it to another person. `replay` reads that file as well."""
     return f"{archive.export(Bundle.open(options.bundle.expanduser()), options.file)}\n"
 
 

@@ -169,11 +169,11 @@ def check_followed(patterns: Sequence[str], hosts: Sequence[str]) -> None:
     for pattern in patterns:
         if not fnmatch.filter(hosts, pattern):
             hint = nearest(pattern, hosts) or f"the hosts: {some(hosts)}"
-            raise ConfigError(Problem("is none of the hosts", f"--follow {pattern}", hint=hint))
+            raise ConfigError(Problem("is not one of the hosts", f"--follow {pattern}", hint=hint))
 
 
 def _not_writable(path: Path, error: OSError) -> ConfigError:
-    what = f"no directory for results can be made here: {error.strerror}"
+    what = f"no directory for results can be created here: {error.strerror}"
     return ConfigError(Problem(what, file=path, hint="--artifacts DIR"))
 
 

@@ -40,7 +40,7 @@ class CompareOptions(StoreOptions):
 
 
 def compare(options: CompareOptions) -> str:
-    """Say whether trials A differ from trials B, or whether that is noise: medians, intervals, significance tests."""
+    """Decide whether trials A differ from trials B or whether the difference is noise, with significance tests."""
     with Store(options.store) as store:
         recover(store, console.say_warning)
         a, b = (_succeeded(select(store, name), name) for name in (options.first, options.second))
@@ -52,10 +52,12 @@ def compare(options: CompareOptions) -> str:
     common = [name for name in first if name in second]
     for name in options.metric or ():
         if name not in common:
-            raise ConfigError(Problem(f"not both have the metric {name!r}", "--metric", hint=nearest(name, common)))
+            raise ConfigError(
+                Problem(f"A and B do not both have the metric {name!r}", "--metric", hint=nearest(name, common))
+            )
     chosen = {name: first[name] for name in options.metric or common}
     if not chosen:
-        raise ConfigError("the trials have no number in common")
+        raise ConfigError("A and B have no numeric metric in common")
     for line in warnings(unlike):
         console.say_error(f"warning: {line}")
     compared = comparison.compare(chosen, second, paired=paired, alpha=options.alpha)
@@ -121,11 +123,11 @@ def warnings(unlike: Sequence[Difference]) -> Iterator[str]:
             a, b = (
                 some(sorted({*itertools.chain(*side.values())}), MAX_HOSTS) for side in (difference.a, difference.b)
             )
-            where = f"A: {a}; B: {b}" if a != b else f"{a} was replaced, or installed anew"
+            where = f"A: {a}; B: {b}" if a != b else f"{a} was replaced or reinstalled"
             yield f"A and B were not run on the same machines: {where}"
         else:
             name = visible(difference.fact)
-            yield f"the hosts are not alike: {name} is {_side(difference.a)} in A, {_side(difference.b)} in B"
+            yield f"the hosts differ: {name} is {_side(difference.a)} in A, {_side(difference.b)} in B"
 
 
 def _side(values: Mapping[Any, Sequence[str]]) -> str:
@@ -181,7 +183,7 @@ def sentences(compared: Sequence[Comparison]) -> Iterator[str]:
     noise = [c for c in compared if c.verdict == "noise"]
     if noise:
         names = ", ".join(visible(c.metric) for c in noise)
-        yield f"noise: {names}. No difference between A and B that could not be chance"
+        yield f"noise: {names}. Every difference between A and B may be chance"
     few = [c for c in compared if c.verdict == "too few"]
     if few:
         names = ", ".join(visible(c.metric) for c in few)

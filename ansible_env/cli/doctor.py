@@ -243,7 +243,7 @@ def _playbook() -> Finding:
         return Finding(Level.FAIL, subject, str(error), f"{sys.executable} -m pip install ansible-core")
     said = _output([path, "--version"])
     if said is None:
-        remedy = "run it by hand to see why; its interpreter may be gone"
+        remedy = "run it by hand to see the reason; its interpreter may be missing"
         return Finding(Level.FAIL, subject, f"{path} does not start", remedy)
     first = (said.splitlines() or [""])[0]
     if Path(path).parent != Path(sys.executable).parent:
@@ -264,7 +264,7 @@ def _collection() -> Finding:
     place = next((Path(place) for place in sys.path if (Path(place) / plugin).is_file()), None)
     if place is None:
         remedy = "install ansible-env again: pip install --force-reinstall ansible-env"
-        return Finding(Level.FAIL, "collection", "ansible_env.bench is not where ansible-core looks", remedy)
+        return Finding(Level.FAIL, "collection", "ansible-core does not find ansible_env.bench", remedy)
     return Finding(Level.OK, "collection", f"ansible_env.bench ({place / plugin.parts[0]})")
 
 
@@ -280,7 +280,9 @@ def _ssh() -> Finding:
     path = shutil.which("ssh")
     said = _output([path, "-V"]) if path else None
     if path is None or said is None:
-        return Finding(Level.WARN, "ssh", "there is no ssh client", "apt install openssh-client, or the like")
+        return Finding(
+            Level.WARN, "ssh", "there is no ssh client", "install one, for example with: apt install openssh-client"
+        )
     return Finding(Level.OK, "ssh", f"{path}: {said.strip()}")
 
 

@@ -44,7 +44,7 @@ EXIT_CODES: dict[Exit, str] = {
 }
 
 EPILOG = "Exit codes: " + "; ".join(f"{int(code)} {meaning}" for code, meaning in EXIT_CODES.items()) + ". "
-EPILOG += "Of several trials, the worst one counts."
+EPILOG += "If there are several trials, the worst one decides."
 
 _WORST_LAST = (
     *(Exit.SUCCEEDED, Exit.ASSERTION, Exit.UNREACHABLE, Exit.TIMED_OUT, Exit.FAILED, Exit.USAGE, Exit.CANCELED),

@@ -42,7 +42,7 @@ class InitOptions(Common):
         _ANSWERS,
     )
     yes: bool = option("--yes, -y", "Ask nothing: take the defaults for what is not given.", default=False)
-    force: bool = option("--force", "Replace files that are there.", default=False)
+    force: bool = option("--force", "Replace existing files.", default=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Answers:
 
 
 def init(options: InitOptions) -> str:
-    """Begin: write a commented environment file and an inventory, from a few questions or with --yes."""
+    """Write a commented environment file and an inventory to begin with, from a few questions or with --yes."""
     directory = options.directory.expanduser()
     places = [directory / name for name in FILES]
     for place in places:
@@ -72,7 +72,7 @@ def init(options: InitOptions) -> str:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(Problem(f"cannot be made: {error.strerror}", file=directory)) from error
+        raise ConfigError(Problem(f"cannot be created: {error.strerror}", file=directory)) from error
     for place, text in zip(places, texts, strict=True):
         write_whole(place, text, "init")
     arguments = f"{_quoted(places[0])} -i {_quoted(places[1])}"
@@ -90,7 +90,7 @@ def init(options: InitOptions) -> str:
 def _answers(options: InitOptions, directory: Path) -> Answers:
     if not options.yes and not sys.stdin.isatty():
         raise ConfigError(
-            Problem("stdin is no terminal: no question can be asked", "init", hint="--yes takes the defaults")
+            Problem("stdin is not a terminal, so no question can be asked", "init", hint="--yes takes the defaults")
         )
     ask = _given if options.yes else _asked
     name = ask("Name of the environment", options.name, slug(directory.absolute().name), _name)
@@ -129,7 +129,11 @@ def _hosts(text: str) -> str:
     hosts = [host.strip() for host in text.split(",") if host.strip()]
     for host in hosts:
         if not _HOST.fullmatch(host):
-            raise ConfigError(Problem(f"{host!r} is no host", "--hosts", hint="names or addresses, as web1,192.0.2.7"))
+            raise ConfigError(
+                Problem(
+                    f"{host!r} is not the name of a host", "--hosts", hint="names or addresses, such as web1,192.0.2.7"
+                )
+            )
     if len(set(hosts)) < len(hosts):
         raise ConfigError(Problem("a host is given twice", "--hosts"))
     return ",".join(hosts)

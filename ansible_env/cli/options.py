@@ -83,7 +83,7 @@ class ContainerEngineName(enum.StrEnum):
 
 
 STORE = (
-    "Database of results: a file, or an SQLAlchemy URL. Default: $ANSIBLE_ENV_STORE, or store.sqlite in the "
+    "The store: a file, or an SQLAlchemy URL. Default: $ANSIBLE_ENV_STORE, or store.sqlite in the "
     "directory of all results."
 )
 
@@ -93,7 +93,10 @@ class Common:
     """Options of every command."""
 
     verbose: int = option(
-        "-v, --verbose", "Show more; twice: also the output of Ansible, and so on.", default=0, count=True
+        "-v, --verbose",
+        "Show more. With -vv, also the output of Ansible; more -v raise its verbosity.",
+        default=0,
+        count=True,
     )
     debug: bool = option("--debug", "Show the traceback of an error.", default=False)
 
@@ -106,7 +109,9 @@ class Parameters(Common):
     params: list[str] | None = option(
         "-p, --param NAME=VALUE", "Value of a tunable or parameter. Repeatable.", PARAMETERS
     )
-    params_file: list[Path] | None = option("--params-file FILE", "Many values: YAML or JSON. -p wins.", PARAMETERS)
+    params_file: list[Path] | None = option(
+        "--params-file FILE", "File of values: YAML or JSON. -p takes precedence.", PARAMETERS
+    )
 
 
 @dataclass(kw_only=True)
@@ -119,7 +124,7 @@ class Hosts(Common):
         "Default: that of Ansible's configuration, or this machine.",
         HOSTS,
     )
-    limit: str | None = option("-l, --limit PATTERN", "Only the hosts that match.", HOSTS)
+    limit: str | None = option("-l, --limit PATTERN", "Only the hosts that match this pattern.", HOSTS)
 
 
 @dataclass(kw_only=True)
@@ -127,14 +132,14 @@ class Connection(Hosts):
     """How Ansible connects; each option is one of ansible-playbook's own."""
 
     extra_vars: list[str] | None = option("-e, --extra-vars VARS", "name=value, JSON, or @FILE. Repeatable.", ANSIBLE)
-    forks: int | None = option("-f, --forks N", "Hosts in parallel.", ANSIBLE, min=1)
+    forks: int | None = option("-f, --forks N", "Number of hosts handled at once.", ANSIBLE, min=1)
     become: bool = option("-b, --become", "Become another user on the hosts.", ANSIBLE, default=False)
-    become_user: str | None = option("--become-user USER", "That user. Default: root.", ANSIBLE)
+    become_user: str | None = option("--become-user USER", "User to become. Default: root.", ANSIBLE)
     become_password_file: Path | None = option(
         "--become-password-file FILE", "File with the password for become, or a program that prints it.", ANSIBLE
     )
     ask_become_pass: bool = option(
-        "-K, --ask-become-pass", "Ask for that password, before anything starts.", ANSIBLE, default=False
+        "-K, --ask-become-pass", "Ask for the password for become, before anything starts.", ANSIBLE, default=False
     )
     user: str | None = option("-u, --user USER", "Log in as this user.", ANSIBLE)
     private_key: Path | None = option("--private-key FILE", "Log in with this key.", ANSIBLE)
@@ -143,9 +148,9 @@ class Connection(Hosts):
         "--connection-password-file FILE", "File with the password for the login, or a program that prints it.", ANSIBLE
     )
     ask_pass: bool = option(
-        "-k, --ask-pass", "Ask for the password to log in, before anything starts.", ANSIBLE, default=False
+        "-k, --ask-pass", "Ask for the password for the login, before anything starts.", ANSIBLE, default=False
     )
-    ssh_common_args: str | None = option("--ssh-common-args ARGS", "More arguments for ssh.", ANSIBLE)
+    ssh_common_args: str | None = option("--ssh-common-args ARGS", "Further arguments for ssh.", ANSIBLE)
     vault_id: list[str] | None = option("--vault-id [LABEL@]FILE", "Vault password. Repeatable.", ANSIBLE)
     vault_password_file: list[Path] | None = option(
         "--vault-password-file FILE", "Vault password. Repeatable.", ANSIBLE
@@ -158,7 +163,7 @@ class Place:
 
     engine: str = option(
         "--engine NAME",
-        "warm: fork each ansible-playbook from a process that has Ansible loaded; cold: start each anew; "
+        "warm: fork each ansible-playbook from a process that has Ansible loaded; cold: start a new one each time; "
         "session: fork each before its phase begins. Or the name of another engine that is installed.",
         WHERE,
         default="warm",
@@ -175,10 +180,10 @@ class Place:
         WHERE,
     )
     container_engine: ContainerEngineName | None = option(
-        "--container-engine", "What runs the container. Default: the first one installed.", WHERE
+        "--container-engine", "Program that runs the container. Default: the first one installed.", WHERE
     )
     container_mount: list[str] | None = option(
-        "--container-mount PATH:PATH[:ro]", "Another path that the container sees. Repeatable.", WHERE
+        "--container-mount PATH:PATH[:ro]", "Further path that the container sees. Repeatable.", WHERE
     )
 
 
@@ -186,8 +191,8 @@ class Place:
 class Display(Common):
     """How results and progress are shown."""
 
-    output: Output = option("-o, --output", "Form of the results on stdout.", RESULTS, default=Output.TABLE)
-    quiet: bool = option("-q, --quiet", "Show nothing but errors on stderr.", RESULTS, default=False)
+    output: Output = option("-o, --output", "Format of the results on stdout.", RESULTS, default=Output.TABLE)
+    quiet: bool = option("-q, --quiet", "Show only errors on stderr.", RESULTS, default=False)
     follow: list[str] | None = option(
         "--follow HOST",
         "Show the output of this host alone, or of those that match, as 'db*'. Repeatable. Default: on a "
@@ -197,7 +202,7 @@ class Display(Common):
     junit: Path | None = option("--junit FILE", "Write the trials as JUnit XML, for CI.", RESULTS)
     prometheus: Path | None = option(
         "--prometheus FILE.prom",
-        "Write the last trial for node_exporter's textfile collector. Needs ansible-env[prometheus].",
+        "Write the last trial for node_exporter's textfile collector. Needs the extra `prometheus`.",
         RESULTS,
     )
     progress: ProgressForm = option(
@@ -219,7 +224,7 @@ class Running(Display, Connection, Parameters, Place):
         RESULTS,
     )
     store: str | None = option("--store URL", STORE, RESULTS)
-    no_store: bool = option("--no-store", "Write nothing to the store.", RESULTS, default=False)
+    no_store: bool = option("--no-store", "Do not write to the store.", RESULTS, default=False)
 
 
 @dataclass(kw_only=True)

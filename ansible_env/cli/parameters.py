@@ -115,7 +115,7 @@ def _pair(config: EnvironmentConfig, text: str, known: frozenset[str]) -> tuple[
         raise ParameterError(Problem("there is no parameter of this name", f"-p {name}", hint=hint))
     if name in config.secret_params:
         hint = "use --params-file, or name its source in the environment file: secret_params"
-        what = "a secret on the command line can be seen by everybody on this machine"
+        what = "every user of this machine can see a secret on the command line"
         raise ParameterError(Problem(what, f"-p {name}", hint=hint))
     return name, value
 

@@ -43,7 +43,7 @@ def ask_passwords(given: Connection, options: Options) -> Options:
 
 def _no_terminal(prompt: Prompt, reason: str) -> Problem:
     hint = f"{prompt.options[0]} FILE names a file with the password, or a program that prints it"
-    return Problem("there is no terminal to ask for the password on", reason, hint=hint)
+    return Problem("a password is needed, and there is no terminal to ask for it", reason, hint=hint)
 
 
 def _ask(prompt: str) -> str:

@@ -65,7 +65,7 @@ def _chosen(store: Store, experiment: str, before: datetime, options: PruneOptio
     if len(chosen) < len(old):
         elsewhere = sorted({visible(trial.controller) for trial in old if trial not in chosen})
         console.say_error(
-            f"{visible(experiment)}: {plural(len(old) - len(chosen), 'trial')} left alone, as their bundles are on "
+            f"{visible(experiment)}: {plural(len(old) - len(chosen), 'trial')} kept, because their bundles are on "
             f"{', '.join(elsewhere)}: prune there"
         )
     return chosen

@@ -41,11 +41,13 @@ class ReportOptions(Common):
 
 
 def report(options: ReportOptions) -> str:
-    """Make a report of an experiment: a page to look at, JUnit XML for CI, or Markdown for a pull request."""
+    """Make a report of an experiment: an HTML page, JUnit XML for CI, or Markdown for a pull request."""
     form = options.form or (_FORMS.get(options.file.suffix.lower()) if options.file else ReportForm.HTML)
     if form is None:
-        hint = "call it .html, .xml or .md, or say --format"
-        raise ConfigError(Problem("this name does not say which form of report", "-o", options.file, hint=hint))
+        hint = "use a name with .html, .xml or .md, or give --format"
+        raise ConfigError(
+            Problem("this name does not determine the format of the report", "-o", options.file, hint=hint)
+        )
     with Store(options.store) as store:
         data = collect(store, options.experiment, options.best)
     text = {ReportForm.HTML: html, ReportForm.JUNIT: junit_of, ReportForm.MARKDOWN: markdown}[form](data)

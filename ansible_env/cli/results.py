@@ -22,7 +22,7 @@ from ansible_env.storage.store_writer import recover
 
 TABLE_LIMIT = 20
 LONGEST_CELL = 32
-WHICH, FORM = "Which trials", "How they are shown"
+WHICH, FORM = "Which trials", "Output"
 """Panels of `--help`."""
 _SPAN = re.compile(r"(\d+)([smhdw])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -52,7 +52,7 @@ class ResultsOptions(StoreOptions):
 
 
 def results(options: ResultsOptions) -> str:
-    """List trials from the store: filtered, sorted, the best first; as a table, or as data for other programs."""
+    """List trials from the store, filtered and sorted, as a table or as data for other programs."""
     with Store(options.store) as store:
         recover(store, console.say_warning)
         if options.experiments:

@@ -39,7 +39,7 @@ class ValidateOptions(Hosts, Parameters):
 
 
 def render(options: RenderOptions) -> str:
-    """Print the playbook of a phase, which runs by hand: ansible-playbook -i INVENTORY file.yml."""
+    """Print the playbook of a phase. To run it by hand: ansible-playbook -i INVENTORY file.yml."""
     config = EnvironmentConfig.load(options.environment)
     if options.phase is not None and options.phase not in PHASES:
         hint = nearest(options.phase, PHASES) or f"one of {', '.join(PHASES)}"
@@ -57,7 +57,7 @@ def render(options: RenderOptions) -> str:
 
 
 def validate(options: ValidateOptions) -> str:
-    """Check an environment file, its parameters, and with -i the inventory; no host is touched."""
+    """Check an environment file, its parameters, and with -i the inventory. No host is touched."""
     config = EnvironmentConfig.load(options.environment)
     values = given_values(config, options.params or [], options.params_file or [])
     for problem in values.ignored:

@@ -183,8 +183,8 @@ class _Sweep:
 
     def _first_interrupt(self) -> str:
         self._call.cancel.set()
-        return "canceling the trials that run, then their teardown; once more to stop waiting"
+        return "canceling the running trials, then their teardown; interrupt again to stop waiting"
 
     def _second_interrupt(self) -> str:
         self._pool.abandon()
-        return "not waiting any longer: what is left on the hosts is ended by their own watchdogs"
+        return "stopped waiting: watchdogs on the hosts end the remaining scripts"

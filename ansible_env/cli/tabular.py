@@ -190,7 +190,7 @@ def rows_as_table(rows: Sequence[Mapping[str, str]]) -> str:
     columns, left_out = list(rows[0]), list[str]()
     while not fits(shown := _table_of(rows, columns), console.width) and len(columns) > 1:
         left_out.append(columns.pop())
-    missing = f"no room for: {', '.join(map(visible, reversed(left_out)))}\n" if left_out else ""
+    missing = f"no space for: {', '.join(map(visible, reversed(left_out)))}\n" if left_out else ""
     return text_of(console, shown) + missing
 
 

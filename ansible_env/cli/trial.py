@@ -29,7 +29,7 @@ class TrialOptions(Judged):
 
 
 def trial(options: TrialOptions) -> Exit:
-    """Run setup, run and teardown; teardown always, also after a failure or Ctrl-C.
+    """Run setup, run and teardown. Teardown always runs, also after a failure or Ctrl-C.
 
     Progress goes to stderr: lines of a script's stdout after '|', of its stderr after '!'. Results go to stdout.
     """
@@ -140,23 +140,25 @@ class Trials(TrialObserver):
         phase = self._env.phase
         if phase == "teardown" and self._call.phases == ("teardown",):
             self._env.cancel_teardown()
-            return "canceling teardown; once more to stop waiting"
+            return "canceling teardown; interrupt again to stop waiting"
         self._call.cancel.set()
         if phase == "teardown":
-            return "teardown runs to its end; once more to stop waiting"
+            return "teardown runs to its end; interrupt again to stop waiting"
         what = f"canceling {phase}" if phase else "canceling"
-        return f"{what}{', then teardown' if self._has_teardown else ''}; once more to stop waiting"
+        return f"{what}{', then teardown' if self._has_teardown else ''}; interrupt again to stop waiting"
 
     def _second_interrupt(self) -> str:
         self._call.cancel.set()
         self._env.cancel_teardown()
-        lines = ["not waiting any longer"]
+        lines = ["stopped waiting"]
         if phase := self._env.phase:
             timeout = getattr(self._env.config.timeouts, phase)
             if timeout is None:
-                lines.append(f"what {phase} left on the hosts has no deadline: timeouts.{phase} is null")
+                lines.append(
+                    f"the scripts of {phase} that still run on the hosts have no deadline: timeouts.{phase} is null"
+                )
             else:
-                lines.append(f"what {phase} left on the hosts is ended by their own watchdog,")
+                lines.append(f"watchdogs on the hosts end the scripts of {phase} that still run,")
                 lines.append(f"{timeout:g} s after its start at the latest")
         if self._has_teardown:
             lines.append("teardown was not finished")

@@ -267,7 +267,7 @@ def _query(program: str, *words: str, timeout: float | None = QUERY_TIMEOUT) -> 
 
 def _last(text: str) -> str:
     lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "it gave no reason"
+    return lines[-1][:300] if lines else "no reason was given"
 
 
 def _with_variables(source: str, own: Sequence[Path]) -> list[Path]:

@@ -28,7 +28,7 @@ class Events:
         if genuine:
             self.genuine.append(event)
         elif event.get("job_id") is not None or str(event.get("event", "")).startswith(("runner_", "playbook_")):
-            logger.warning("an event that Ansible did not send was ignored: somebody forged it")
+            logger.warning("an event was ignored because Ansible did not send it: it is forged")
         text = event.get("stdout")
         if text and event.get("event") in ("verbose", "error", "warning", "system_warning"):
             self._texts.append(str(text))

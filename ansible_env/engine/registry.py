@@ -41,7 +41,7 @@ def make_engine(name: str, *arguments: Any) -> Engine:
     try:
         inspect.signature(make).bind(*arguments)
     except TypeError as error:
-        raise ConfigError(f"the engine {name!r} cannot be made: {error}") from error
+        raise ConfigError(f"the engine {name!r} cannot be created: {error}") from error
     return make(*arguments)
 
 

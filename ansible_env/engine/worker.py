@@ -180,7 +180,9 @@ class _RemoteRun:
         """Write the playbook, and copies of the files beside the environment file."""
         job, text = self._job, self._job.playbook
         if job.beside:
-            raise EngineError(f"a worker does not have what lies beside {job.beside[0]}: put it beside the environment")
+            raise EngineError(
+                f"a worker does not have the files beside {job.beside[0]}: put them beside the environment file"
+            )
         if job.base_dir is not None:  # files beside the environment file are beside the playbook there
             text = text.replace(f"{job.base_dir}/", "")
         self._private.write_playbook(text, job.base_dir, everything=job.uses_files)

@@ -88,7 +88,7 @@ OUTCOMES: dict[Kind, Outcome] = {
         infrastructure=True,
     ),
     Kind.NO_SPACE: Outcome(
-        "the host had no room to start the script, or to keep what it printed",
+        "the host had no space to start the script, or to store its output",
         "free blocks and inodes where the run directory is made, /tmp on the host",
         infrastructure=True,
     ),

@@ -12,7 +12,7 @@ _FAULTS = {
     "unstarted": (Kind.NO_SPACE, "the script was not started: {base} on the host could not be written; is it full?"),
     "collector": (
         Kind.LOST_RESULT,
-        "somebody killed the process on the host that keeps what the script prints, and output was lost",
+        "the process on the host that stores the script's output was killed, and output was lost",
     ),
 }
 """Reasons that are faults of the target, with their kind and message."""
@@ -27,18 +27,18 @@ def verdict(ending: Ending, script: Script, *, may_reboot: bool = False, attache
         return _done(ending, script)
     if ending.rebooted:
         if may_reboot:
-            return Kind.OK, "the script restarted its host, as it may"
-        return Kind.LOST_RESULT, "the host was restarted in the middle of the script, and nobody had asked for that"
+            return Kind.OK, "the script restarted its host, which `reboot` allows"
+        return Kind.LOST_RESULT, "the host was restarted while the script ran, and `reboot` does not allow that"
     if why := reply.why or ending.stopped:
         return _ended(why, ending, script)
     if ending.broken:
         kind = connection_kind(ending.broken)
-        return kind, f"lost the host in the middle of the script ({ending.broken}): {_leash(script)}"
+        return kind, f"lost the host while the script ran ({ending.broken}): {_leash(script)}"
     if reply.state is State.GONE and attached and not ending.first_boot_id:
         return Kind.NOT_RUN, "the script had not been started when its controller was killed"
     if reply.state is State.GONE:
-        return Kind.LOST_RESULT, "the run directory on the host has vanished, and the script's result with it"
-    return Kind.LOST_RESULT, "something ended the script's supervisor on the host, and the result was lost"
+        return Kind.LOST_RESULT, "the run directory on the host was removed, and with it the script's result"
+    return Kind.LOST_RESULT, "the script's supervisor on the host was ended, and the result was lost"
 
 
 def unreachable(text: str) -> tuple[Kind, str]:
@@ -51,7 +51,7 @@ def _done(ending: Ending, script: Script) -> tuple[Kind, str]:
     """Return the outcome of a script whose supervisor has written a result."""
     reply = ending.reply
     if ending.broken:
-        return connection_kind(ending.broken), f"the host did not come back after the script ({ending.broken})"
+        return connection_kind(ending.broken), f"the host did not answer again after the script ({ending.broken})"
     if reply.why in _FAULTS:
         kind, message = _FAULTS[reply.why]
         return kind, message.format(base=script.base)
@@ -87,7 +87,7 @@ def _rest(ending: Ending) -> str:
     if ending.reply.left:
         return f"; these processes could not be ended: {', '.join(map(str, ending.reply.left))}"
     if ending.reply.state is State.RUNNING or ending.broken:
-        return "; the host did not confirm it: its watchdog is in charge"
+        return "; the host did not confirm it; its watchdog ends the script"
     return ""
 
 

@@ -52,9 +52,9 @@ class Pool:
         self._cancel = env.begin_trials()
         wanted = tuple(hosts) if hosts is not None else env.hosts
         if unknown := [host for host in wanted if host not in env.hosts]:
-            raise ConfigError(f"{env.name}: {unknown[0]!r} is none of its hosts: {', '.join(env.hosts)}")
+            raise ConfigError(f"{env.name}: {unknown[0]!r} is not one of its hosts: {', '.join(env.hosts)}")
         if not 1 <= hosts_per_trial <= len(wanted):
-            raise ConfigError(f"{env.name}: {hosts_per_trial} hosts for each trial, and there are {len(wanted)}")
+            raise ConfigError(f"{env.name}: each trial needs {hosts_per_trial} hosts, and there are {len(wanted)}")
         self._env = env
         self._idle = list(wanted)
         self._per_trial = hosts_per_trial
@@ -169,18 +169,18 @@ class Pool:
                 self._resting[host] = time.monotonic() + REST
             else:
                 self.lost.append(host)
-                logger.warning("%s gets no more trials: the machinery failed on it %d times in a row", host, STRIKES)
+                logger.warning("%s gets no more trials: it had %d infrastructure failures in a row", host, STRIKES)
         again = trial.repeated and not self._cancel.is_set()
         if again:
-            logger.warning("trial %d goes back to the queue: %s", trial.number, "; ".join(_reasons(trial)) or "lost")
+            logger.warning("trial %d returns to the queue: %s", trial.number, "; ".join(_reasons(trial)) or "lost")
             source.put_back(replace(trial.request, attempt=trial.attempts + 1))
         return again
 
     def _left(self, source: Source) -> Iterator[Trial]:
         """Yield the trials for which there were no hosts left."""
         for request in source.rest():
-            lost = f": {', '.join(self.lost)} got lost" if self.lost else ""
-            error = f"there were not enough hosts left for it{lost}"
+            lost = f"; lost: {', '.join(self.lost)}" if self.lost else ""
+            error = f"too few hosts are left for the trial{lost}"
             yield self._not_run(replace(request, attempt=request.attempt - 1), (), error)
 
     def _end(self) -> None:

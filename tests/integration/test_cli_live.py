@@ -137,7 +137,7 @@ def test_interrupt_and_follow_with_the_view(tmp_path, environment):
         terminal.until(lambda: re.search(r"h02 \| ops=1\d", terminal.text) and "● 2 running" in terminal.text)
         assert "h01 |" not in terminal.text
         os.write(terminal.fd, b"\x03")
-        terminal.until(lambda: "ansible-env: canceling run; once more to stop waiting" in terminal.text)
+        terminal.until(lambda: "ansible-env: canceling run; interrupt again to stop waiting" in terminal.text)
         assert terminal.finish() == 130
         text = terminal.everything
     assert "●" not in text

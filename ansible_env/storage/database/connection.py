@@ -130,7 +130,7 @@ def _engine(url: URL, **more: Any) -> Engine:
         what = f"no driver for {backend} is installed: {error}"
         raise ConfigError(Problem(what, "--store", hint=extra)) from error
     except NoSuchModuleError as error:
-        raise ConfigError(Problem(f"there is no such kind of database: {url.drivername}", "--store")) from error
+        raise ConfigError(Problem(f"unknown kind of database: {url.drivername}", "--store")) from error
 
 
 def _sqlite(url: URL) -> Engine:

@@ -119,7 +119,7 @@ def test_baselines(call, tmp_path):
         (["--assert", "score"], "is not METRIC and a comparison"),
         (["--assert", "score >= fast"], "is not a limit"),
         (["--assert", "score >= baseline", "--baseline", "nowhere"], "has no trials 'nowhere'"),
-        (["--assert", "score >= baseline", "--baseline", "env.yml"], "cannot be taken as a baseline"),
+        (["--assert", "score >= baseline", "--baseline", "env.yml"], "cannot be used as a baseline"),
         (["--assert", "scor >= baseline", "--baseline", "base.json"], "did you mean 'score'?"),
     ],
 )

@@ -49,8 +49,8 @@ def test_unlike_hosts_are_told_of(ask):
     told = CliRunner().invoke(app, ["compare", "1-4", "5-8", *arguments])
     assert json.loads(told.stdout)["metrics"]
     assert told.stderr.splitlines() == [
-        "ansible-env: warning: the hosts are not alike: kernel is Linux 6.1 in A, Linux 6.1 (h1), Linux 6.5 (h2) in B",
-        "ansible-env: warning: A and B were not run on the same machines: h1, h2 was replaced, or installed anew",
+        "ansible-env: warning: the hosts differ: kernel is Linux 6.1 in A, Linux 6.1 (h1), Linux 6.5 (h2) in B",
+        "ansible-env: warning: A and B were not run on the same machines: h1, h2 was replaced or reinstalled",
     ]
 
 

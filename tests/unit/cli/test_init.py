@@ -89,9 +89,9 @@ def test_how_metrics_are_printed(tmp_path, metrics, key, value):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "stdin is no terminal"),
+        ([], "stdin is not a terminal"),
         (["--yes", "--run", "x", "--metrics", "("], "--metrics"),
-        (["--yes", "--hosts", "a b"], "'a b' is no host"),
+        (["--yes", "--hosts", "a b"], "'a b' is not the name of a host"),
         (["--yes", "--hosts", "a,a"], "twice"),
         (["--yes", "--name", " "], "must be a name"),
     ],

@@ -108,7 +108,7 @@ def test_bundles_of_another_machine_are_left_alone(kept):
     with kept.store._database.writing() as connection:
         connection.execute(update(schema.trials).values(controller="elsewhere"))
     done = CliRunner().invoke(app, ["prune", "--older-than", "1d"])
-    assert "1 trial left alone, as their bundles are on elsewhere" in done.stderr
+    assert "1 trial kept, because their bundles are on elsewhere" in done.stderr
     assert scores(kept.store) == [1]
 
 

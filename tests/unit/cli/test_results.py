@@ -73,7 +73,7 @@ def test_a_narrow_terminal_names_what_has_no_room(filled, monkeypatch):
     monkeypatch.setenv("COLUMNS", "60")
     lines = filled("results", "x").splitlines()
     assert max(map(len, lines)) <= 60
-    assert lines[-1].startswith("no room for: ")
+    assert lines[-1].startswith("no space for: ")
 
 
 @pytest.mark.parametrize(

@@ -169,7 +169,7 @@ def test_a_failed_trial_is_told_of_and_is_the_exit_code(sweep):
         (["--grid", "cache=1", "--grid", "cache=2"], "a parameter is given twice"),
         (["--grid", "cache=1,1000"], "--grid cache: '1000' is not a whole number from 1 to 100"),
         (["--grid", "cahce=1"], "did you mean 'cache'"),
-        (["--hosts-per-trial", "3"], "3 hosts for each trial, and there are 2"),
+        (["--hosts-per-trial", "3"], "each trial needs 3 hosts, and there are 2"),
         (["--calibrate", "--grid", "cache=1"], "without --grid"),
     ],
 )

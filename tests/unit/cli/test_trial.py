@@ -306,7 +306,7 @@ def test_a_signal_cancels_the_run_and_tears_down(call, number, capfd):
     assert call.phases == ["setup", "run", "teardown"]
     (line,) = result.stdout.splitlines()
     assert json.loads(line)["status"] == "CANCELED"
-    assert "ansible-env: canceling run, then teardown; once more to stop waiting" in capfd.readouterr().err
+    assert "ansible-env: canceling run, then teardown; interrupt again to stop waiting" in capfd.readouterr().err
 
 
 def test_the_second_signal_stops_waiting_and_says_who_is_in_charge(call, capfd):
@@ -317,7 +317,7 @@ def test_the_second_signal_stops_waiting_and_says_who_is_in_charge(call, capfd):
     assert call.phases == ["setup", "run"]
     assert json.loads(result.stdout)["status"] == "CANCELED"
     said = capfd.readouterr().err
-    assert "ended by their own watchdog" in said
+    assert "watchdogs on the hosts end the scripts of run" in said
     assert "3600 s after its start" in said
     assert "teardown was not finished" in said
     assert call.engine.closed
@@ -364,7 +364,7 @@ def test_a_signal_that_was_ignored_stays_ignored(call):
         ({}, ("--vault-id", "x@prompt"), "there is no prompt while a trial runs"),
         ({}, ("-e", "novalue"), "-e novalue: must be name=value"),
         ({}, ("-e", "@nowhere.yml"), "nowhere.yml: -e: there is no such file"),
-        ({}, ("-e", "{a"), "-e {a: is no JSON or YAML mapping"),
+        ({}, ("-e", "{a"), "-e {a: is not a JSON or YAML mapping"),
         ({}, ("--trials", "2", "-p", "trial_id=x"), "trial_id: 'x' is not a whole number"),
         ({"setup": None, "run": None, "teardown": None}, (), ""),
     ],
@@ -457,7 +457,7 @@ def test_options_reach_ansible(call):
 def test_the_follow_option_refuses_a_host_that_is_not_there(call):
     result = call("trial", "env.yml", "--follow", "localhos")
     assert result.exit_code == 2
-    assert "--follow localhos: is none of the hosts (did you mean 'localhost'?)" in result.stderr
+    assert "--follow localhos: is not one of the hosts (did you mean 'localhost'?)" in result.stderr
 
 
 # Artifacts

@@ -66,7 +66,7 @@ def test_the_command_takes_it(third_party: Path, tmp_path: Path) -> None:
     ("name", "message"),
     [
         ("warmer", r"there is no engine 'warmer': warm, cold, session, .*worker, or an engine of your own"),
-        ("worker", r"the engine 'worker' cannot be made: missing a required argument: 'target'"),
+        ("worker", r"the engine 'worker' cannot be created: missing a required argument: 'target'"),
         ("absent", r"the engine 'absent' cannot be loaded from third_party:NoSuchEngine"),
         ("missing", r"the engine 'missing' cannot be loaded from no_such_module:Engine"),
     ],

@@ -245,7 +245,7 @@ def test_cancel_of_what_cannot_be_reached(target: Target) -> None:
     ending, _, _ = follow(Link(target, {0: stopping()}, always=refused), script)
     kind, message = verdict(ending, script)
     assert kind is Kind.CANCELED
-    assert "watchdog is in charge" in message
+    assert "watchdog ends the script" in message
     assert eventually((target.directory(script) / "result").exists)
     target.drop(script)
     target.assert_gone(script)

@@ -91,14 +91,14 @@ def test_trials_of_several_hosts():
         results = list(run_trials(bench, [{"x": n} for n in range(5)], hosts_per_trial=2))
         assert {len(r.hosts) for r in results} == {2}
         assert [len(r.phases["run"].hosts) for r in results] == [2] * 5
-        with pytest.raises(ConfigError, match="5 hosts for each trial, and there are 4"):
+        with pytest.raises(ConfigError, match="each trial needs 5 hosts, and there are 4"):
             run_trials(bench, [{}], hosts_per_trial=5)
 
 
 def test_on_some_hosts():
     with env() as bench:
         assert {r.hosts for r in run_trials(bench, [{}] * 6, hosts=["b", "d"])} == {("b",), ("d",)}
-        with pytest.raises(ConfigError, match="'z' is none of its hosts"):
+        with pytest.raises(ConfigError, match="'z' is not one of its hosts"):
             run_trials(bench, [{}], hosts=["z"])
 
 
@@ -147,7 +147,7 @@ def test_when_all_hosts_are_lost_every_trial_still_has_a_result():
         results = list(run_trials(bench, [{"x": n} for n in range(6)]))
     assert sorted(r.values["x"] for r in results) == list(range(6))
     assert all(r.status is Status.FAILED and not r.metrics for r in results)
-    assert any("not enough hosts left" in r.error for r in results)
+    assert any("too few hosts are left" in r.error for r in results)
 
 
 def test_a_benchmark_that_fails_is_a_result_and_no_loss():

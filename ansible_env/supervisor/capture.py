@@ -56,10 +56,8 @@ class Masker:
     def _begun(self, data: bytes) -> int:
         """Return the length of the longest end of the data that may be the beginning of a secret."""
         longest = min(len(self._secrets[0]) - 1, len(data))
-        return next((n for n in range(longest, 0, -1) if self._may_go_on(data[-n:])), 0)
-
-    def _may_go_on(self, end: bytes) -> bool:
-        return any(len(secret) > len(end) and secret.startswith(end) for secret in self._secrets)
+        ends = ((n, data[-n:]) for n in range(longest, 0, -1))
+        return next((n for n, end in ends for s in self._secrets if len(s) > n and s.startswith(end)), 0)
 
 
 class Stream:
@@ -132,10 +130,8 @@ class Capture:
 
     def write(self, out: bytes, err: bytes) -> None:
         """Append what is new."""
-        if out:
-            self.out.write(out)
-        if err:
-            self.err.write(err)
+        self.out.write(out)
+        self.err.write(err)
 
     def close(self) -> None:
         """Write what was held back, and close the files."""

@@ -47,12 +47,7 @@ class Follower:
         Raises:
             NeverConnected: the target could not be reached, or has no shell for us; nothing was started.
         """
-        with self._responsible():
-            try:
-                reply = self._first()
-            except Stop as stop:
-                return self._follow(None, stop)
-            return self._follow(reply)
+        return self._begin(self._first)
 
     def launch(self) -> Ending:
         """Start the script and leave it to somebody who follows it later.
@@ -86,11 +81,15 @@ class Follower:
     def resume(self, boot_id: str = "") -> Ending:
         """Follow a script that was started before, perhaps by another process; its output is read from the start."""
         self._ending.first_boot_id = boot_id
+        return self._begin(self._talk.poll)
+
+    def _begin(self, ask: Callable[[], Reply | None]) -> Ending:
         with self._responsible():
             try:
-                return self._follow(self._talk.poll())
+                reply = ask()
             except Stop as stop:
                 return self._follow(None, stop)
+            return self._follow(reply)
 
     @contextlib.contextmanager
     def _responsible(self) -> Iterator[None]:
@@ -108,9 +107,9 @@ class Follower:
         for _ in range(2):
             begun = time.monotonic()
             try:
-                reply: Reply | None = self._talk.start(wait, leave=leave)
-                self._dropped = reply is not None and reply.dropped
-                return reply
+                started = self._talk.start(wait, leave=leave)
+                self._dropped = started.dropped
+                return started
             except NeverConnected:
                 raise
             except NoAnswer as silent:

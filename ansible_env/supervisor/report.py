@@ -94,12 +94,8 @@ def judge_metrics(
     try:
         metrics = parse(stdout, compile_pattern(str(pattern)) if pattern else None, json_line=json_line)
     except (MetricsParseError, MetricsTimeoutError) as error:
-        metrics, message_of = {}, str(error)
-        return (Kind.METRICS_MISSING, message_of, metrics) if kind is Kind.OK else (kind, message, metrics)
-    missing = [name for name in required if name not in metrics]
-    if kind is Kind.OK and missing:
-        return Kind.METRICS_MISSING, f"not in the output: {', '.join(missing)}", metrics
-    return kind, message, metrics
+        return (Kind.METRICS_MISSING, str(error), {}) if kind is Kind.OK else (kind, message, {})
+    return *_complete(kind, message, metrics, required), metrics
 
 
 def judge_exports(
@@ -110,10 +106,14 @@ def judge_exports(
         exports = find_exports(patterns, stdout)
     except (MetricsPatternError, MetricsParseError, MetricsTimeoutError) as error:
         return (Kind.METRICS_MISSING if kind is Kind.OK else kind), str(error), {}
-    missing = [name for name in patterns if name not in exports]
+    return *_complete(kind, message, exports, patterns), exports
+
+
+def _complete(kind: Kind, message: str, values: Mapping[str, Any], required: Iterable[str]) -> tuple[Kind, str]:
+    missing = [name for name in required if name not in values]
     if kind is Kind.OK and missing:
-        return Kind.METRICS_MISSING, f"not in the output: {', '.join(missing)}", exports
-    return kind, message, exports
+        return Kind.METRICS_MISSING, f"not in the output: {', '.join(missing)}"
+    return kind, message
 
 
 def _base(kind: Kind, message: str) -> dict[str, Any]:

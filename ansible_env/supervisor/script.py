@@ -83,6 +83,8 @@ def start_payload(script: Script, nonce: str, *, wait: int, tick: int, chunk: in
     even if the script ends within the wait.
     """
     mark = f"ansible_env_{nonce}"
+    exports = _exports(script)
+    samples = sampler(script.probes, exports=exports, shell=script.shell, mark=script.run_id)
     poll = f"poll {nonce} 0 0 {wait} {tick} {chunk} {int(drop)}"
     return _START.format(
         reserve=_RESERVE,
@@ -94,11 +96,11 @@ def start_payload(script: Script, nonce: str, *, wait: int, tick: int, chunk: in
         detach=shlex.quote(_DETACH),
         supervisor=_write(SUPERVISOR, "supervisor", f"{mark}_s"),
         go=_write(_go(script), "go", f"{mark}_g"),
-        env=_write(_exports(script), "env", f"{mark}_e"),
+        env=_write(exports, "env", f"{mark}_e"),
         script=_write(script.text, "script", f"{mark}_t"),
         fast=_fast(script, nonce, poll, wait=wait, tick=tick, chunk=chunk, drop=drop),
         # `keep`, since the samples have to be fetched before the directory is removed.
-        sampler=_write(_sampler(script), "sampler", f"{mark}_m") + ' echo 1 >"$d/keep" &&' if script.probes else "",
+        sampler=_write(samples, "sampler", f"{mark}_m") + ' echo 1 >"$d/keep" &&' if script.probes else "",
         poll=poll,
         # Here, and not just before the script: by these variables the supervisor, too, would be taken for a part of the
         # controller's own run, and ended with it.
@@ -150,10 +152,6 @@ def samples_payload(directory: str, nonce: str, *, offset: int, chunk: int = CHU
         f'printf \'ansible_env:{nonce} state=done more=%s out=%s\\n\' "$m" "$n"\n'
         f'tail -c +{offset + 1} "$d/samples" | head -c "$n"',
     )
-
-
-def _sampler(script: Script) -> str:
-    return sampler(script.probes, exports=_exports(script), shell=script.shell, mark=script.run_id)
 
 
 def _guarded(directory: str, nonce: str, action: str) -> str:

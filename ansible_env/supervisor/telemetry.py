@@ -74,8 +74,6 @@ def sampler(probes: Sequence[Probe], *, exports: str, shell: str, mark: str) -> 
 
 def read_samples(data: bytes, probes: Sequence[Probe], mark: str) -> list[Sample]:
     """Return the values that a sampler has written. Those that cannot be read are left out."""
-    if not data:
-        return []
     base: tuple[float, float] | None = None
     samples: list[tuple[int, float, str]] = []
     header = re.compile(rf"^@{re.escape(mark)} (\w+) (\S+)(?: (\S+))?$", re.MULTILINE)

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from ansible_env.results.outcomes import Kind, connection_hint, connection_kind, signal_name
 from ansible_env.supervisor.ending import Ending
-from ansible_env.supervisor.protocol import NOT_STARTED, State
+from ansible_env.supervisor.protocol import State
 from ansible_env.supervisor.script import Script
 
-_FAULTS = {
+_FAULTS: dict[str | State, tuple[Kind, str]] = {
+    State.NO_SHELL: (Kind.INTERPRETER, "the host has no `{shell}` in its PATH; name another one with `shell`"),
+    State.NO_SETSID: (
+        Kind.INTERPRETER,
+        "the host has neither `setsid` (util-linux, busybox) nor perl to detach a script with",
+    ),
+    State.NO_SPACE: (Kind.NO_SPACE, "the script was not started: {base} on the host is full"),
+    State.ERROR: (Kind.INTERPRETER, "could not write to {base} on the host, or not start a process there"),
     "output": (Kind.NO_SPACE, "the script's output could not be written to {base} on the host: is it full?"),
     "unstarted": (Kind.NO_SPACE, "the script was not started: {base} on the host could not be written; is it full?"),
     "collector": (
@@ -15,14 +22,14 @@ _FAULTS = {
         "the process on the host that stores the script's output was killed, and output was lost",
     ),
 }
-"""Reasons that are faults of the target, with their kind and message."""
+"""States and reasons that are faults of the target, with their kind and message."""
 
 
 def verdict(ending: Ending, script: Script, *, may_reboot: bool = False, attached: bool = False) -> tuple[Kind, str]:
     """Return the outcome of an ending. A reason to end the script, given in time, precedes its exit status."""
     reply = ending.reply
-    if reply.state in NOT_STARTED:
-        return _not_started(reply.state, script)
+    if reply.state in _FAULTS:
+        return _fault(reply.state, script)
     if reply.state is State.DONE:
         return _done(ending, script)
     if ending.rebooted:
@@ -53,8 +60,7 @@ def _done(ending: Ending, script: Script) -> tuple[Kind, str]:
     if ending.broken:
         return connection_kind(ending.broken), f"the host did not answer again after the script ({ending.broken})"
     if reply.why in _FAULTS:
-        kind, message = _FAULTS[reply.why]
-        return kind, message.format(base=script.base)
+        return _fault(reply.why, script)
     if reply.why:
         return _ended(reply.why, ending, script)
     rc = 1 if reply.rc is None else reply.rc
@@ -72,14 +78,9 @@ def _ended(why: str, ending: Ending, script: Script) -> tuple[Kind, str]:
     return Kind.CANCELED, f"canceled{_rest(ending)}"
 
 
-def _not_started(state: State, script: Script) -> tuple[Kind, str]:
-    if state is State.NO_SHELL:
-        return Kind.INTERPRETER, f"the host has no `{script.shell}` in its PATH; name another one with `shell`"
-    if state is State.NO_SETSID:
-        return Kind.INTERPRETER, "the host has neither `setsid` (util-linux, busybox) nor perl to detach a script with"
-    if state is State.NO_SPACE:
-        return Kind.NO_SPACE, f"the script was not started: {script.base} on the host is full"
-    return Kind.INTERPRETER, f"could not write to {script.base} on the host, or not start a process there"
+def _fault(fault: str | State, script: Script) -> tuple[Kind, str]:
+    kind, message = _FAULTS[fault]
+    return kind, message.format(base=script.base, shell=script.shell)
 
 
 def _rest(ending: Ending) -> str:

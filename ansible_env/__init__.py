@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from ansible_env.engine.cold import ColdEngine
     from ansible_env.engine.inventory import Inventory
     from ansible_env.engine.protocol import Cancellation, Engine, Listener, Options
-    from ansible_env.engine.session import SessionEngine
-    from ansible_env.engine.warm import WarmEngine
+    from ansible_env.engine.warm import SessionEngine, WarmEngine
     from ansible_env.environment.remote_env import RemoteEnv
     from ansible_env.errors import (
         AnsibleEnvError,
@@ -45,8 +44,7 @@ if TYPE_CHECKING:
     from ansible_env.results.status import Status
     from ansible_env.results.trial import Trial, TrialRequest
     from ansible_env.storage.store import Store
-    from ansible_env.trials.run_trials import run_trials
-    from ansible_env.trials.tuning import Runner
+    from ansible_env.trials.run_trials import Runner, run_trials
 
 __all__ = [
     "AnsibleEnvError",
@@ -90,7 +88,7 @@ __all__ = [
 _HOMES = (
     "errors", "results.status", "results.outcomes", "results.host_result", "results.phase_result", "results.trial",
     "results.observer", "config.model", "engine.inventory", "engine.protocol", "engine.cold", "engine.warm",
-    "engine.session", "storage.store", "environment.remote_env", "trials.run_trials", "trials.tuning",
+    "storage.store", "environment.remote_env", "trials.run_trials",
 )  # fmt: skip
 """The modules that define the public names, lower layers first."""
 

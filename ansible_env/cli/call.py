@@ -37,8 +37,7 @@ from ansible_env.storage.bundle.origin import Origin
 from ansible_env.storage.database.connection import without_password
 from ansible_env.storage.store import Store
 from ansible_env.storage.store_writer import StoreWriter
-from ansible_env.trials.host_facts import HostFacts
-from ansible_env.trials.run_trial import attempt_name
+from ansible_env.trials.run_trial import HostFacts, attempt_name
 
 _PATHS = ("environment", "private_key", "become_password_file", "connection_password_file")
 _PATH_LISTS = ("params_file", "vault_password_file")

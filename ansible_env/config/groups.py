@@ -1,17 +1,18 @@
-"""Fields of an environment file about hosts as a group: aggregates, policies and keywords of Ansible's plays."""
+"""Fields of an environment file about hosts as a group: aggregates, policies, assertions, keywords of plays."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, WithJsonSchema
 
 from ansible_env.config.faults import Fault, refuse, refuse_one
-from ansible_env.config.fields import one_of, read_list, read_mapping, read_names
-from ansible_env.config.text import nearest
+from ansible_env.config.fields import mapping_schema, one_of, read_list, read_mapping, read_names
+from ansible_env.config.text import kind_of, nearest
 from ansible_env.results import aggregate
+from ansible_env.results.assertions import Assertion, AssertionSyntaxError, parse_assertion
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.policies import Success
 
@@ -126,3 +127,46 @@ Order = Literal["inventory", "reverse_inventory", "sorted", "reverse_sorted", "s
 """https://docs.ansible.com/ansible/latest/playbook_guide/playbooks_strategies.html#ordering-execution-based-on-inventory"""
 Positive = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]
+
+
+def _assertions(value: Any) -> tuple[Assertion, ...]:
+    if isinstance(value, tuple) and all(isinstance(item, Assertion) for item in value):
+        return value
+    texts = read_mapping(value, "metrics to comparisons", _faults)
+    return tuple(parse_assertion(metric, text) for metric, item in texts.items() for text in _texts(item))
+
+
+def _texts(item: Any) -> Sequence[Any]:
+    return item if isinstance(item, list | tuple) else [item]
+
+
+def _faults(metric: str, item: Any) -> Iterator[Fault]:
+    for text in _texts(item):
+        if not isinstance(text, str):
+            what = f"must be a comparison, as '>= 10', not {kind_of(text)}"
+            yield (), what, "write '>= …' or '<= …' before it"
+            continue
+        try:
+            parse_assertion(metric, text)
+        except AssertionSyntaxError as error:
+            yield (), str(error), None
+
+
+def _data(assertions: tuple[Assertion, ...]) -> dict[str, list[str]]:
+    texts: dict[str, list[str]] = {}
+    for assertion in assertions:
+        texts.setdefault(assertion.metric, []).append(assertion.text)
+    return texts
+
+
+_COMPARISON = {"type": "string", "pattern": r"^\s*(>=|<=|==|!=|>|<)"}
+
+AssertionsField = Annotated[
+    tuple[InstanceOf[Assertion], ...],
+    BeforeValidator(_assertions),
+    PlainSerializer(_data),
+    mapping_schema(
+        {"anyOf": [_COMPARISON, {"type": "array", "items": _COMPARISON}]},
+        examples=[{"throughput": ">= 0.95 * baseline", "latency_p99": "<= 12 ms"}],
+    ),
+]

@@ -6,7 +6,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ansible_env.config.assertions import AssertionsField
 from ansible_env.config.fields import (
     ConstArgs,
     GroupsField,
@@ -19,9 +18,18 @@ from ansible_env.config.fields import (
     Secrets,
     Tasks,
 )
-from ansible_env.config.groups import Aggregate, NotNegative, Order, Positive, RetryOn, Serial, Share, SuccessField
-from ansible_env.config.telemetry import Probes
-from ansible_env.config.times import Timeouts
+from ansible_env.config.groups import (
+    Aggregate,
+    AssertionsField,
+    NotNegative,
+    Order,
+    Positive,
+    RetryOn,
+    Serial,
+    Share,
+    SuccessField,
+)
+from ansible_env.config.times import Probes, Timeouts
 from ansible_env.config.tunables import TunableGroups
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.policies import Success

@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible_env.engine.private import PrivateDir
 from ansible_env.engine.protocol import Job, Options
-from ansible_env.playbook.names import SECRETS_VAR
+from ansible_env.playbook.scripts import SECRETS_VAR
 
 MAX_FORKS = 50
 

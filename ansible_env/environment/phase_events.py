@@ -1,14 +1,15 @@
-"""`PhaseEvents`: follows one phase, and passes on what happens in it."""
+"""`PhaseEvents`: follows one phase, and passes on what happens in it; `StopOnFailure` ends it when a host fails."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ansible_env.engine.protocol import Cancellation, Event, Listener
-from ansible_env.results.fold.events import FINAL
+from ansible_env.results.fold.events import FINAL, failure_of
 from ansible_env.results.fold.fold_hosts import Expected, settled_result
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.observer import TrialObserver, notify
@@ -90,3 +91,41 @@ class PhaseEvents(Listener):
         events = self._events.setdefault(data["host"], [])
         events.append(event)
         return settled_result(data["host"], events, self._expected)
+
+
+class StopOnFailure(Cancellation, Listener):
+    """A listener that requests the end of a run when a host fails, and passes everything on to another listener.
+
+    A request of the caller goes to his own cancellation, so that both reasons can be distinguished afterwards.
+    """
+
+    def __init__(self, caller: Cancellation, listener: Listener) -> None:
+        super().__init__(threading.Event())
+        self._caller = caller
+        self._listener = listener
+        self.host = ""
+        """The host that failed first."""
+
+    def cancel(self) -> None:
+        """Request the end, as the caller does."""
+        self._caller.cancel()
+
+    @property
+    def requested(self) -> bool:
+        """Whether the caller has requested the end, or a host has failed."""
+        return bool(self.host) or self._caller.requested
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the failure of a host was the reason."""
+        return bool(self.host) and not self._caller.requested
+
+    def on_event(self, event: Event) -> None:
+        """Look for a failure, and pass the event on."""
+        if not self.host:
+            self.host = failure_of(event)
+        self._listener.on_event(event)
+
+    def on_output(self, host: str, stream: str, text: str) -> None:
+        """Pass the output on."""
+        self._listener.on_output(host, stream, text)

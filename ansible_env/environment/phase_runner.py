@@ -13,10 +13,8 @@ from ansible_env.common import about, get_logger
 from ansible_env.config.steps import has_tasks
 from ansible_env.engine.protocol import Cancellation, EngineRun, Job
 from ansible_env.environment.deadlines import SLACK, outer_deadline, rounds
-from ansible_env.environment.phase_events import PhaseCall, PhaseEvents
-from ansible_env.environment.stop_on_failure import StopOnFailure
-from ansible_env.environment.target import Target
-from ansible_env.environment.target_hosts import TargetHosts
+from ansible_env.environment.phase_events import PhaseCall, PhaseEvents, StopOnFailure
+from ansible_env.environment.target import Target, TargetHosts
 from ansible_env.errors import EngineError
 from ansible_env.playbook.playbook import Playbook
 from ansible_env.results.fold.added_hosts import AddedHost, added_hosts, is_censored

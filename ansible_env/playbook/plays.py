@@ -11,8 +11,8 @@ from ansible_env.config.items import import_dirs, is_import, is_opaque
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.shell_env import ShellEnv
 from ansible_env.config.steps import has_tasks, steps_of
-from ansible_env.playbook.names import PARAMS_VAR, SECRETS_VAR
 from ansible_env.playbook.playbook import HostTasks, Playbook
+from ansible_env.playbook.scripts import PARAMS_VAR, SECRETS_VAR
 from ansible_env.playbook.tasks import finish, hosts_of, measured, tasks_of
 from ansible_env.playbook.yaml_text import Unsafe, one_line, plain, unsafe
 from ansible_env.results.fold.events import PHASE_TASK

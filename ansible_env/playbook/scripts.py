@@ -8,10 +8,16 @@ from typing import Any
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.shell_env import ShellEnv
 from ansible_env.config.steps import Step
-from ansible_env.playbook.names import HOLD, SECRETS_VAR
 from ansible_env.playbook.yaml_text import Unsafe, one_line, unsafe
 from ansible_env.results.exports import is_template
 from ansible_env.results.fold.events import PHASE_TASK
+
+PARAMS_VAR = "ansible_env_params"
+"""The variable that holds the parameters for the Ansible tasks of a phase."""
+SECRETS_VAR = "ansible_env_secrets"
+"""The variable that passes secrets in a 0600 file, not in the playbook: `.env` for scripts, `.params` for tasks."""
+HOLD = 600
+"""Longest time in seconds that a staged script waits for its release, in case its controller is gone."""
 
 
 def script_task(

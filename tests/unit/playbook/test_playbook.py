@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.parameters import resolve
 from ansible_env.config.shell_env import shell_env
-from ansible_env.playbook.names import PARAMS_VAR, SECRETS_VAR
 from ansible_env.playbook.playbook import Playbook
 from ansible_env.playbook.plays import render, render_boot
+from ansible_env.playbook.scripts import PARAMS_VAR, SECRETS_VAR
 from ansible_env.playbook.yaml_text import Unsafe, unsafe
 from ansible_env.results.fold.events import PHASE_TASK
 

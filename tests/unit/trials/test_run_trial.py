@@ -11,8 +11,7 @@ from ansible_env.storage.bundle.bundle_writer import BundleWriter
 from ansible_env.storage.bundle.origin import Origin
 from ansible_env.storage.journal import Journal
 from ansible_env.testing import FakeEngine
-from ansible_env.trials.host_facts import HostFacts
-from ansible_env.trials.run_trial import resume_trial, run_trial
+from ansible_env.trials.run_trial import HostFacts, resume_trial, run_trial
 
 CONFIG: dict[str, Any] = {"name": "bench", "setup": ["prepare"], "run": ["measure"], "teardown": ["clean"]}
 

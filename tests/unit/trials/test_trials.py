@@ -21,9 +21,8 @@ from ansible_env.storage.journal import Journal
 from ansible_env.testing import FakeEngine
 from ansible_env.trials import pool as pool_module
 from ansible_env.trials.pool import Pool
-from ansible_env.trials.run_trials import run_trials
+from ansible_env.trials.run_trials import Runner, run_trials, values_of
 from ansible_env.trials.schedule import PlannedTrials, grid, plan, plan_calibration
-from ansible_env.trials.tuning import Runner, values_of
 
 CONFIG: dict[str, Any] = {
     "name": "b",

@@ -56,7 +56,7 @@ def about(**fields: object) -> Iterator[None]:
 
 
 def join_surrogates(text: str, *, lone: str = "surrogatepass") -> str:
-    """Join the surrogate pairs of JSON's escapes (`\\ud83d\\ude00`) to characters.
+    r"""Join the surrogate pairs of JSON's escapes (`\ud83d\ude00`) to characters.
 
     `lone` is what becomes of half a pair, as the error handler of a codec: it stays, or `replace` makes it U+FFFD.
     """

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, get_type_hints
 
 import typer
+from rich.markup import escape
 
 from ansible_env.cli.attach import attach
 from ansible_env.cli.bundles import export, replay
@@ -66,7 +67,7 @@ def add(function: Callable[[Any], Exit | str | None], epilog: str | None = None)
 
     command.__signature__ = signature(model)  # type: ignore[attr-defined]
     command.__annotations__ = {name: p.annotation for name, p in signature(model).parameters.items()}
-    app.command(function.__name__, help=inspect.getdoc(function), epilog=epilog)(command)
+    app.command(function.__name__, help=escape(inspect.getdoc(function) or ""), epilog=epilog)(command)
 
 
 _COMMANDS: tuple[Callable[[Any], Exit | str], ...] = (

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
+from rich.markup import escape
 from typer.models import ArgumentInfo
 
 if TYPE_CHECKING:
@@ -20,19 +21,23 @@ WHERE, RESULTS = "Where Ansible runs", "Results"
 
 
 def option(declaration: str, text: str, panel: str | None = None, *, default: Any = None, **more: Any) -> Any:
-    """Return the field of an option, declared by its names and its metavar, such as `-p, --param NAME=VALUE`."""
+    """Return the field of an option, declared by its names and its metavar, such as `-p, --param NAME=VALUE`.
+
+    Its text has no markup.
+    """
     *names, last = declaration.split(", ")
     name, _, metavar = last.partition(" ")
     shown = not isinstance(default, bool | None) and "count" not in more
     info = typer.Option(
-        *names, name, metavar=metavar or None, help=text, rich_help_panel=panel, show_default=shown, **more
+        *names, name, metavar=metavar or None, help=escape(text), rich_help_panel=panel, show_default=shown, **more
     )
     return field(default=default, metadata={"typer": info})
 
 
 def argument(metavar: str, text: str, default: Any = MISSING) -> Any:
     """Return the field of an argument, which is required if it has no default."""
-    return field(default=default, metadata={"typer": typer.Argument(metavar=metavar, help=text, show_default=False)})
+    info = typer.Argument(metavar=metavar, help=escape(text), show_default=False)
+    return field(default=default, metadata={"typer": info})
 
 
 def signature(model: type[DataclassInstance]) -> inspect.Signature:

@@ -9,7 +9,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TextIO, TypeGuard
 
@@ -28,6 +29,8 @@ Row = Mapping[str, Any]
 
 WITHOUT_EDGE = 10_000
 """Columns of a file or a pipe, where nothing is folded or left out."""
+_FORMULA = re.compile(r"\s*[=@+\-\uff1d\uff20\uff0b\uff0d]")
+"""The beginning of what a spreadsheet computes; it ignores blanks, and takes the wide characters for the others."""
 _UNLIMITED = Console(width=WITHOUT_EDGE)
 _STATUS_STYLES = {"SUCCEEDED": "green", "READY": "green", "TIMED_OUT": "yellow", "CANCELED": "yellow", "RUNNING": ""}
 
@@ -88,12 +91,16 @@ def nested(row: Row) -> dict[str, Any]:
 
 
 def csv_text(rows: Sequence[Row], columns: Sequence[str] | None = None, *, shown: bool = False) -> str:
-    """Return rows as CSV; `shown` makes the text safe for a terminal."""
+    """Return rows as CSV, which a spreadsheet may open; with `shown`, each cell is one line, for a terminal.
+
+    Characters that act on a terminal or hide text are replaced. Text that a spreadsheet would take for a formula gets
+    an apostrophe in front, as OWASP advises (https://owasp.org/www-community/attacks/CSV_Injection).
+    """
     columns = columns if columns is not None else list(rows[0]) if rows else []
     lines = [[*columns]] if columns else []
-    lines += [[_cell(row[name]) for name in columns] for row in rows]
+    lines += [[row[name] for name in columns] for row in rows]
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([map(visible, line) for line in lines] if shown else lines)
+    csv.writer(text, lineterminator="\n").writerows([_cell(value, shown) for value in line] for line in lines)
     return text.getvalue()
 
 
@@ -130,7 +137,10 @@ def _write_bytes(data: bytes) -> None:
         discard_stdout()
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, shown: bool) -> str:
+    if isinstance(value, str):
+        text = visible(value) if shown else "\n".join(map(visible, value.split("\n")))
+        return f"'{text}" if _FORMULA.match(text) and not _is_numeral(text) else text
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -140,6 +150,14 @@ def _cell(value: Any) -> str:
     if isinstance(value, list | tuple | dict):
         return to_json(value)
     return repr(value) if isinstance(value, float) else str(value)
+
+
+def _is_numeral(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 # Tables
@@ -156,6 +174,11 @@ def new_table(titles: Iterable[str], *, left: int = 1) -> Table:
 def fits(content: Table, width: int) -> bool:
     """Whether a table needs at most this width, without folding a cell."""
     return Measurement.get(_UNLIMITED, _UNLIMITED.options, content).maximum <= width
+
+
+def most_that_fit(count: int, table: Callable[[int], Table], width: int) -> int:
+    """Return the largest number of columns, at least 1, with which a table fits into a width."""
+    return max(1, bisect(range(min(count, width) + 1), False, lo=1, key=lambda n: not fits(table(n), width)) - 1)
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
@@ -187,11 +210,11 @@ def rows_as_table(rows: Sequence[Mapping[str, str]]) -> str:
     if not rows:
         return "no trials\n"
     console = console_for(sys.stdout)
-    columns, left_out = list(rows[0]), list[str]()
-    while not fits(shown := _table_of(rows, columns), console.width) and len(columns) > 1:
-        left_out.append(columns.pop())
-    missing = f"no space for: {', '.join(map(visible, reversed(left_out)))}\n" if left_out else ""
-    return text_of(console, shown) + missing
+    columns = list(rows[0])
+    count = most_that_fit(len(columns), lambda count: _table_of(rows, columns[:count]), console.width)
+    left_out = columns[count:]
+    missing = f"no space for: {', '.join(map(visible, left_out))}\n" if left_out else ""
+    return text_of(console, _table_of(rows, columns[:count])) + missing
 
 
 def _table_of(rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> Table:

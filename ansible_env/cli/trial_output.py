@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from statistics import median
 from typing import Any, TextIO
 
@@ -16,6 +17,7 @@ from ansible_env.cli.tabular import (
     csv_text,
     fits,
     is_number,
+    most_that_fit,
     new_table,
     status_style,
     text_of,
@@ -136,14 +138,14 @@ def _spread(hosts: Sequence[HostResult], metrics: Sequence[str]) -> Iterator[lis
 def _columns(hosts: Sequence[HostResult], metrics: Sequence[str], width: int) -> Iterator[Table]:
     """Yield tables with a column for each host, as many in one as fit."""
     while hosts:
-        count = len(hosts)
-        while count > 1 and not fits(_table_of_columns(hosts[:count], metrics), width):
-            count -= 1
-        yield _table_of_columns(hosts[:count], metrics)
+        count = most_that_fit(len(hosts), partial(_table_of_columns, hosts, metrics), width)
+        yield _table_of_columns(hosts, metrics, count)
         hosts = hosts[count:]
 
 
-def _table_of_columns(hosts: Sequence[HostResult], metrics: Sequence[str]) -> Table:
+def _table_of_columns(hosts: Sequence[HostResult], metrics: Sequence[str], count: int) -> Table:
+    """Return a table of the first `count` hosts."""
+    hosts = hosts[:count]
     table = new_table(["metric" if metrics else "", *(host.host for host in hosts)])
     for name in metrics:
         table.add_row(Text(visible(name)), *(Text(_metric(host, name)) for host in hosts))

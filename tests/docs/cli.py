@@ -6,6 +6,7 @@ import html
 import re
 from typing import Any
 
+from rich.markup import render
 from typer.main import get_command
 
 from ansible_env.cli.app import app
@@ -36,7 +37,8 @@ def _section(root: Any, name: str, command: Any) -> str:
 
 
 def _text(text: str) -> str:
-    """Return help text as Markdown: what looks like HTML or a link is text."""
+    """Return help text, which is rich's markup, as Markdown: what looks like HTML or a link is text."""
+    text = render(text).plain
     paragraphs = [" ".join(part.split()) for part in text.replace("\f", "").split("\n\n")]
     parts = re.split(r"(`[^`]*`)", "\n\n".join(paragraphs))
     return "".join(part if part.startswith("`") else _plain(part) for part in parts)

@@ -356,7 +356,7 @@ def test_a_signal_that_was_ignored_stays_ignored(call):
         ({}, ("-p", "quick=perhaps"), "-p quick: 'perhaps' is not true or false"),
         ({}, ("-p", "sizes=1"), "-p sizes: '1' is not a list"),
         ({}, ("-p", "path=a\0b"), "NUL"),
-        ({"secret_params": ["label"]}, ("-p", "label=x"), "-p label: a secret on the command line can be seen"),
+        ({"secret_params": ["label"]}, ("-p", "label=x"), "-p label: every user of this machine can see a secret"),
         ({}, ("-i", "nowhere"), "nowhere: there is no such inventory"),
         ({}, ("--params-file", "nowhere.yml"), "nowhere.yml: cannot be read"),
         ({}, ("--params-file", "list.yml"), "list.yml: must be a mapping"),

@@ -159,15 +159,9 @@ def group_result(config: EnvironmentConfig, phase: str, hosts: Mapping[str, Mapp
 
 def _event(host: str, action: str, name: str, uuid: str, result: Mapping[str, Any]) -> dict[str, Any]:
     """Return the event that an engine would report for the result of a task."""
-    event = "runner_on_ok"
-    if result.get("skipped"):
-        event = "runner_on_skipped"
-    elif result.get("unreachable"):
-        event = "runner_on_unreachable"
-    elif result.get("failed"):
-        event = "runner_on_failed"
+    how = next((how for how in ("skipped", "unreachable", "failed") if result.get(how)), "ok")
     data = {"host": host, "task": name, "task_action": action, "task_uuid": uuid, "res": dict(result)}
-    return {"event": event, "event_data": data}
+    return {"event": f"runner_on_{how}", "event_data": data}
 
 
 def _registered(tasks: Iterable[Mapping[str, Any]], prefix: str) -> tuple[list[dict[str, Any]], list[str]]:

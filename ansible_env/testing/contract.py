@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 from ansible_env.engine.inventory import Inventory
@@ -43,21 +43,21 @@ class EngineContract:
 
     def test_phases_run_and_see_only_their_own(self) -> None:
         """A phase sees its own parameters only."""
-        with self._made() as engine:
+        with closing(self.engine()) as engine:
             assert [_say(engine, word) for word in ("one", "two", "three")] == ["one", "two", "three"]
 
     def test_facts_of_one_phase_are_unknown_to_the_next(self) -> None:
         """No state passes from phase to phase."""
         task = {"name": "Remember", "ansible.builtin.set_fact": {"remembered": "yes"}}
         check = {"name": "Know nothing", "ansible.builtin.assert": {"that": ["remembered is not defined"]}}
-        with self._made() as engine:
+        with closing(self.engine()) as engine:
             assert _say(engine, "a", setup=[task]) == "a"
             assert _say(engine, "b", setup=[check]) == "b"
 
     def test_many_at_once_do_not_mix(self) -> None:
         """Several threads can share an engine."""
         said: dict[str, object] = {}
-        with self._made() as engine:
+        with closing(self.engine()) as engine:
 
             def one(word: str) -> None:
                 said[word] = _say(engine, word)
@@ -71,14 +71,14 @@ class EngineContract:
 
     def test_an_exit_status_is_the_scripts_own(self) -> None:
         """A failing script has its own exit status; it is not a failure of Ansible."""
-        with self._made() as engine:
+        with closing(self.engine()) as engine:
             host = _host(engine, run="echo word=1; echo no >&2; exit 3")
         assert (host.kind, host.rc, host.metrics, host.metrics_partial) == (Kind.EXIT, 3, {"word": 1}, True)
         assert host.stderr == "no\n"
 
     def test_the_message_of_ansible_is_reported(self) -> None:
         """If nothing could run, the result has Ansible's message."""
-        with self._made() as engine:
+        with closing(self.engine()) as engine:
             host = _host(engine, run=[{"name": "No such module", "ansible.builtin.nosuchmodule": {}}])
         assert host.kind is Kind.CONTROLLER
         assert "nosuchmodule" in host.message
@@ -86,14 +86,14 @@ class EngineContract:
     def test_a_deadline_ends_a_script(self) -> None:
         """The output before the deadline is kept."""
         begun = time.monotonic()
-        with self._made() as engine:
+        with closing(self.engine()) as engine:
             host = _host(engine, run="echo word=1; sleep 300", timeouts={"run": 1, "grace": 1})
         assert (host.kind, host.metrics) == (Kind.TIMEOUT, {"word": 1})
         assert time.monotonic() - begun < SLACK + 5
 
     def test_a_cancel_ends_a_script(self) -> None:
         """Another thread can cancel a phase."""
-        with self._made() as engine, RemoteEnv(config={**CONFIG, "run": "sleep 300"}, engine=engine) as env:
+        with closing(self.engine()) as engine, RemoteEnv(config={**CONFIG, "run": "sleep 300"}, engine=engine) as env:
             threading.Timer(1.5, env.cancel).start()
             begun = time.monotonic()
             result = env.run_phase("run")
@@ -104,7 +104,7 @@ class EngineContract:
         """It gets the output while the script runs, and all of it by the end."""
         listener = _Listener()
         config = {**CONFIG, "run": "for i in 1 2 3; do echo $i; sleep 0.1; done"}
-        with self._made() as engine, RemoteEnv(config=config, engine=engine, listener=listener) as env:
+        with closing(self.engine()) as engine, RemoteEnv(config=config, engine=engine, listener=listener) as env:
             env.run_phase("run").raise_for_status()
         assert "".join(listener.output) == "1\n2\n3\n"
         assert "playbook_on_stats" in listener.events
@@ -112,7 +112,7 @@ class EngineContract:
     def test_hosts_are_listed_in_order_and_limited(self) -> None:
         """The order is Ansible's; a limit and an unknown pattern are respected."""
         inventory = Inventory.of({"all": {"hosts": {name: {} for name in ("c", "a", "b")}}})
-        with self._made() as engine:
+        with closing(self.engine()) as engine:
             assert list(engine.hosts(inventory, "all", None, Options())) == ["c", "a", "b"]
             assert list(engine.hosts(inventory, "all", "!a", Options())) == ["c", "b"]
             try:
@@ -124,19 +124,11 @@ class EngineContract:
 
     def test_close_may_be_called_twice_and_is_no_end(self) -> None:
         """A closed engine starts again when it is used."""
-        with self._made() as engine:
+        with closing(self.engine()) as engine:
             assert _say(engine, "a") == "a"
             engine.close()
             engine.close()
             assert _say(engine, "again") == "again"
-
-    @contextmanager
-    def _made(self) -> Iterator[Engine]:
-        engine = self.engine()
-        try:
-            yield engine
-        finally:
-            engine.close()
 
 
 class _Listener:

@@ -14,8 +14,6 @@ from ansible_env.errors import InventoryError
 from ansible_env.results.fold.events import PHASE_TASK
 from ansible_env.results.outcomes import OUTCOMES, Kind
 
-__all__ = ["FakeEngine", "phase_event", "stats_event", "task_event", "unreachable_event"]
-
 _uuids = itertools.count()
 
 
@@ -96,8 +94,10 @@ class FakeEngine(Engine):
         events: list[dict[str, Any]] = []
         failed: set[str] = set()
         for number, (phase, task) in enumerate(_phase_tasks(job.playbook)):
-            for host in (host for host in self._hosts if host in (job.hosts or self._hosts)):
-                if host in failed:  # Ansible removes a failed host from the play
+            for host in self._hosts:
+                if host in failed or (
+                    job.hosts and host not in job.hosts
+                ):  # Ansible removes a failed one from the play
                     continue
                 fields = {"rc": 0, **(self._answer(phase, host, task) if task.get("script") else {})}
                 fields.setdefault("kind", Kind.EXIT if fields["rc"] else Kind.OK)
@@ -121,11 +121,8 @@ class _TagLoader(yaml.SafeLoader):
     pass
 
 
-def _tagged(loader: yaml.SafeLoader, _tag: str, node: yaml.ScalarNode) -> Any:
-    return loader.construct_scalar(node)
-
-
-_TagLoader.add_multi_constructor("!", _tagged)  # !unsafe, and !vault in an author's own task
+# !unsafe, and !vault in an author's own task
+_TagLoader.add_multi_constructor("!", lambda loader, tag, node: loader.construct_scalar(node))
 
 
 def _phase_tasks(playbook: str) -> list[tuple[str, Mapping[str, Any]]]:

@@ -114,14 +114,8 @@ def _untagged(value):
 class ActionModule(ActionBase):
     """Runs one script on one host."""
 
-    TRANSFERS_FILES = False
-    _supports_check_mode = True
-    _supports_async = False
-    _requires_connection = True
-
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
-        del tmp
         if LIBRARY_ERROR is not None:
             raise AnsibleActionFail(
                 f"the ansible_env library is needed on the controller: pip install ansible-env ({LIBRARY_ERROR})"

@@ -11,7 +11,12 @@ import uuid
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.ansible_env.bench.plugins.plugin_utils.shell import feed, remove_directory, takes_stdin
+from ansible_collections.ansible_env.bench.plugins.plugin_utils.shell import (
+    feed,
+    no_answer,
+    remove_directory,
+    takes_stdin,
+)
 
 ARGUMENTS = {
     "path": {"type": "str", "required": True},
@@ -98,13 +103,9 @@ class ActionModule(ActionBase):
     """Moves one file, or a directory as one file."""
 
     TRANSFERS_FILES = True
-    _supports_check_mode = True
-    _supports_async = False
-    _requires_connection = True
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
-        del tmp
         _checked, arguments = self.validate_argument_spec(
             ARGUMENTS, mutually_exclusive=[("send", "fetch")], required_one_of=[("send", "fetch")]
         )
@@ -122,13 +123,8 @@ class ActionModule(ActionBase):
         try:
             self._connection.put_file(arguments["send"], payload)
             self._fixup_perms2((directory, payload), execute=False)
-            values = {
-                "path": arguments["path"],
-                "name": arguments["name"],
-                "mode": arguments["mode"],
-                "payload": payload,
-            }
-            quoted = {name: shlex.quote(value) for name, value in values.items()}
+            quoted = {name: shlex.quote(arguments[name]) for name in ("path", "name", "mode")}
+            quoted["payload"] = shlex.quote(payload)
             # A moved file would still belong to the user who logged in.
             take = 'cat -- %(payload)s >"$new"' if self._connection.become else 'mv -f -- %(payload)s "$new"'
             script = UPLOAD_DIRECTORY if arguments["archive"] else UPLOAD_FILE
@@ -160,12 +156,11 @@ class ActionModule(ActionBase):
 
     def _shell(self, script):
         done = self._run(script)
-        output = done["stdout"]
-        failed = re.search(r"^ansible_env:failed rc=(\d+) ([^\r\n]*)", output, re.MULTILINE)
+        failed = re.search(r"^ansible_env:failed rc=(\d+) ([^\r\n]*)", done["stdout"], re.MULTILINE)
         if failed:
             text = " ".join((done.get("stderr") or "").split())[:300]
             raise Refused(int(failed[1]), f"{failed[2]} ({text})" if text else failed[2])
-        return _answer(output, done)
+        return _answer(done)
 
     def _run(self, script):
         """Have the host's shell run a script, without a terminal if the connection carries stdin."""
@@ -174,13 +169,10 @@ class ActionModule(ActionBase):
         return self._low_level_execute_command(script, executable="/bin/sh")
 
 
-def _answer(output, done):
-    line = re.search(r"^ansible_env:done (.*)", output, re.MULTILINE | re.DOTALL)
+def _answer(done):
+    line = re.search(r"^ansible_env:done (.*)", done["stdout"], re.MULTILINE | re.DOTALL)
     if not line:
-        text = " ".join((done.get("stderr") or output).split())[:300]
-        raise AnsibleError(
-            f"no answer from /bin/sh on the host (exit status {done['rc']}): {text or 'it printed nothing'}"
-        )
+        raise AnsibleError(no_answer(done))
     match = re.match(
         r"(?:archive=(?P<archive>\d) mode=(?P<mode>\S+) path=(?P<path>.*?)|made=(?P<made>\d))\r?\n?\Z",
         line[1],
@@ -196,6 +188,4 @@ def _answer(output, done):
 
 def _mode(text):
     """Return the octal mode of a file from the way that ls writes it: POSIX has no other portable way to ask."""
-    bits = text[1:10]
-    value = sum(1 << (8 - index) for index, bit in enumerate(bits) if bit not in "-ST")
-    return f"{value:04o}"
+    return f"{sum(1 << (8 - index) for index, bit in enumerate(text[1:10]) if bit not in '-ST'):04o}"

@@ -135,18 +135,15 @@ class CallbackModule(CallbackBase):
         self._trial.take(_phase(task), {"event": event, "event_data": event_data})
 
     def _begin(self, trial):
-        """Begin a trial of the role, unless the result of another host has begun it."""
+        """Begin a trial of the role, unless another host has begun it, perhaps with parameters of its own."""
         token = json.dumps(trial["roles"], sort_keys=True)
-        if token == self._token or self._is_current():
+        current = self._trial is not None and self._trial.is_environment and not self._trial.has_begun
+        if token == self._token or current:
             return
         self._finish()
         self._token = token
         file = Path(trial["file"]) if trial["file"] else None
         self._trial = PlayRecorder(trial["name"], file, trial["params"], True, trial["roles"])
-
-    def _is_current(self):
-        """Whether this is the current trial, on a host with parameters of its own."""
-        return self._trial is not None and self._trial.is_environment and not self._trial.has_begun
 
     def _finish(self):
         trial, self._trial, self._token = self._trial, None, None

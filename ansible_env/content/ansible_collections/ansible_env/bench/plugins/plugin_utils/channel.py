@@ -12,7 +12,12 @@ import time
 from pathlib import Path
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
-from ansible_collections.ansible_env.bench.plugins.plugin_utils.shell import feed, remove_directory, takes_stdin
+from ansible_collections.ansible_env.bench.plugins.plugin_utils.shell import (
+    feed,
+    no_answer,
+    remove_directory,
+    takes_stdin,
+)
 
 with contextlib.suppress(ImportError):  # without the library: the action plugin reports that
     from ansible_env.results.outcomes import Kind, connection_kind, never_connected
@@ -35,14 +40,14 @@ class Channel:
             _end_clients()
             raise
         except AnsibleConnectionFailure as failure:
-            self._raise(str(failure))
+            raise (NeverConnected if never_connected(str(failure)) else Disconnected)(str(failure)) from failure
         except AnsibleError as failure:
             if connection_kind(str(failure)) is Kind.BECOME:
                 raise NeverConnected(str(failure)) from failure
             raise
         output = result["stdout"].encode("utf-8", "surrogateescape")
         if b"ansible_env:" not in output:
-            self._no_answer(result)
+            raise NoAnswer(no_answer(result))
         return output
 
     def pause(self, seconds):
@@ -51,11 +56,10 @@ class Channel:
             time.sleep(seconds)
 
     def _send(self, payload):
-        return feed(self._action, payload) if takes_stdin(self._action) else self._send_as_file(payload)
-
-    def _send_as_file(self, payload):
-        """For connections and become methods without stdin (su wants a terminal, podman takes none)."""
+        """Send it on stdin, or as a file: su wants a terminal, and podman takes no stdin."""
         action = self._action
+        if takes_stdin(action):
+            return feed(action, payload)
         directory = action._make_tmp_path()
         remote = action._connection._shell.join_path(directory, "payload")
         action._transfer_data(remote, f"stty -opost <&1 2>/dev/null\n{payload}")
@@ -64,15 +68,6 @@ class Channel:
             return action._low_level_execute_command(f"/bin/sh {remote} </dev/null", executable="/bin/sh")
         finally:
             remove_directory(action, directory)
-
-    def _raise(self, text):
-        raise (NeverConnected if never_connected(text) else Disconnected)(text)
-
-    def _no_answer(self, result):
-        text = " ".join((result.get("stderr") or result["stdout"]).split())[:500]
-        raise NoAnswer(
-            f"no answer from /bin/sh on the host (exit status {result['rc']}): {text or 'it printed nothing'}"
-        )
 
 
 def _end_clients():

@@ -20,6 +20,12 @@ def feed(action, script):
     )
 
 
+def no_answer(result):
+    """Return the message about a shell that ended without an answer."""
+    text = " ".join((result.get("stderr") or result["stdout"]).split())[:500]
+    return f"no answer from /bin/sh on the host (exit status {result['rc']}): {text or 'it printed nothing'}"
+
+
 def remove_directory(action, directory):
     """Remove a temporary directory that Ansible made for an action, whatever is configured about keeping those.
 

@@ -118,7 +118,7 @@ def _in_file(path: Path) -> list[Mapping[str, Any]]:
         sets = [trial.get("metrics", trial) for trial in trials if trial.get("status", "SUCCEEDED") == "SUCCEEDED"]
         if not sets or not all(isinstance(metrics, Mapping) for metrics in sets):
             raise TypeError("it contains no metrics")
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         hint = "a mapping of metrics to numbers, or what `trial -o json` printed"
         raise ConfigError(Problem(f"cannot be used as a baseline: {error}", "--baseline", path, hint=hint)) from error
     return sets

@@ -199,7 +199,7 @@ def read_call(path: Path, display: Display) -> tuple[Running, tuple[str, ...]]:
         with contextlib.suppress(FileNotFoundError):
             os.chdir(data["directory"])
         return options, phases
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ConfigError(Problem(f"the options of the trial are not known: {error}", file=path)) from error
 
 

@@ -11,12 +11,14 @@ from typing import Any
 
 from ansible_env.common import about, get_logger
 from ansible_env.config.steps import has_tasks
-from ansible_env.engine.protocol import Cancellation, EngineRun, Job
+from ansible_env.engine.protocol import Cancellation, EngineRun, Job, Listener
 from ansible_env.environment.deadlines import SLACK, outer_deadline, rounds
 from ansible_env.environment.phase_events import PhaseCall, PhaseEvents, StopOnFailure
+from ansible_env.environment.settling import PhaseScripts, Settling
 from ansible_env.environment.target import Target, TargetHosts
 from ansible_env.errors import EngineError
 from ansible_env.playbook.playbook import Playbook
+from ansible_env.playbook.plays import become_of
 from ansible_env.results.fold.added_hosts import AddedHost, added_hosts, is_censored
 from ansible_env.results.fold.events import left_in_background
 from ansible_env.results.fold.fold_hosts import Expected, controller_message, fold_hosts
@@ -40,7 +42,7 @@ class _Phase:
     text: str
     """The playbook as YAML."""
     call: PhaseCall
-    key: str | None
+    scripts: PhaseScripts
     events: PhaseEvents
     stop: StopOnFailure | None
     """Ends the phase when a host fails, where the environment asks for that."""
@@ -69,6 +71,7 @@ class PhaseRunner:
         self._target = replace(target, options=options)
         self._config = target.config
         self._hosts = TargetHosts(self._target)
+        self._settling = Settling(self._target, self._hosts)
         self._dropped: dict[str, dict[str, HostResult]] = {}
 
     @property
@@ -92,6 +95,7 @@ class PhaseRunner:
         dropped = journal.recall("dropped") or ()
         lost = {host: HostResult(host, Kind.NOT_RUN, "dropped out in setup") for host in dropped}
         self._dropped = {"setup": lost} if lost else {}
+        self._settling.restore(journal.recall("unsettled") or {})
 
     def run(self, playbook: Playbook, call: PhaseCall) -> PhaseResult:
         """Run a playbook and return its result; with a key in the call, resume what was started under it.
@@ -121,8 +125,8 @@ class PhaseRunner:
         due = self._due(playbook)
         if call.journal is not None and key is None:
             key = call.journal.begin_phase(name)
-        if key is None:
-            key = random.token_hex(16)  # by which a script that runs on is found again, and not started twice
+        # By the key a script that runs on is found again: it is not started twice, and ended before another starts.
+        scripts = self._scripts(name, key or random.token_hex(16), playbook.steps)
         expected = Expected(
             due or playbook.scripts,
             playbook.finish,
@@ -132,7 +136,10 @@ class PhaseRunner:
         events = PhaseEvents(call, name, expected)
         stops = config.on_host_failure == "stop" and name != "teardown"
         stop = StopOnFailure(call.cancel, events) if stops else None
-        return _Phase(playbook, playbook.to_yaml(), call, key, events, stop, expected, due)
+        return _Phase(playbook, playbook.to_yaml(), call, scripts, events, stop, expected, due)
+
+    def _scripts(self, phase: str, key: str, steps: int = 1) -> PhaseScripts:
+        return PhaseScripts(phase, key, steps, become_of(self._config), self._config.timeouts.grace)
 
     def _result(
         self, phase: _Phase, results: dict[str, HostResult], message: str, dropped: Mapping[str, HostResult]
@@ -160,6 +167,7 @@ class PhaseRunner:
         if (journal := phase.call.journal) is not None:
             journal.remember("added", [host.without_secrets() for host in self._hosts.added])
             journal.remember("dropped", [host for hosts in self._dropped.values() for host in hosts])
+            journal.remember("unsettled", self._settling.to_plain())
             journal.end_phase(phase.name, result.status.name)
 
     def _attempts(self, phase: _Phase, hosts: tuple[str, ...]) -> tuple[dict[str, HostResult], str]:
@@ -190,8 +198,7 @@ class PhaseRunner:
         """Remove the results of scripts that are retried, and give the playbook what hosts have exported so far."""
         journal = phase.call.journal
         for path in journal.results(phase.name).glob("*.json") if journal is not None else ():
-            # Nobody has canceled a phase that is retried: those scripts were ended since nobody followed them any more.
-            if json.loads(path.read_text(encoding="utf-8")).get("kind") in (*self._config.retry_on, Kind.CANCELED):
+            if json.loads(path.read_text(encoding="utf-8")).get("kind") in self._config.retry_on:
                 path.unlink()
         if exports := {result.host: result.exports for result in results.values() if result.exports}:
             phase.playbook = phase.playbook.with_exports(exports)
@@ -201,16 +208,46 @@ class PhaseRunner:
         if not hosts:
             return EngineRun(()), []
         phase.events.attempt()
-        job = self._job(phase, phase.text, hosts, self._hosts.limit if first and not phase.due else ",".join(hosts))
-        run = self._target.engine.run(job, listener=phase.stop or phase.events, cancel=phase.cancel)
+        refused = self._settle(phase, hosts)
+        if not (hosts := tuple(host for host in hosts if host not in refused)):
+            return EngineRun(()), list(refused.values())
+        whole = first and not phase.due and not refused
+        job = self._job(phase, phase.text, hosts, self._hosts.limit if whole else ",".join(hosts))
+        run = self._run(job, phase.scripts, listener=phase.stop or phase.events, cancel=phase.cancel)
         events = [*run.events, *self._end_background(phase, run.events)]
-        self._end_unfinished(phase, run.unfinished)
+        self._end_unfinished(run.unfinished)
         self._note_added(phase, run.events)
         if (journal := phase.call.journal) is not None:
             hidden = [str(value) for values in phase.call.secrets.values() for value in values.values()]
             hidden += [secret for host in phase.added for secret in host.secrets]
             append_events(journal.directory / "events" / f"{phase.name}.jsonl", events, hidden)
-        return run, fold_hosts(events, hosts, phase.expected, stopped=run.stopped, message=run.message)
+        results = fold_hosts(events, hosts, phase.expected, stopped=run.stopped, message=run.message)
+        return run, [*refused.values(), *results]
+
+    def _run(
+        self, job: Job, scripts: PhaseScripts, *, cancel: Cancellation | None, listener: Listener | None = None
+    ) -> EngineRun:
+        """Run a job, and note which of its scripts may still be running."""
+        try:
+            run = self._target.engine.run(job, listener=listener, cancel=cancel)
+        except BaseException:
+            self._settling.note(scripts, job.hosts, (), unfinished=job.hosts)
+            raise
+        self._settling.note(scripts, job.hosts, run.events, run.unfinished)
+        return run
+
+    def _settle(self, phase: _Phase, hosts: tuple[str, ...]) -> dict[str, HostResult]:
+        """End earlier scripts on the hosts that the phase is about to use; return the results of those it cannot use.
+
+        A retry follows its own script. Of several it begins with the first, unless their results are in a journal.
+        """
+        if phase.name == "boot":  # it uses no host: it waits until they answer
+            return {}
+        follows = phase.playbook.steps == 1 or phase.call.journal is not None
+        refused = self._settling.settle(hosts, phase.cancel, phase.scripts.key if follows else None)
+        if refused and phase.stop is not None:
+            phase.stop.host = phase.stop.host or next(iter(refused))
+        return refused
 
     def _due(self, playbook: Playbook) -> dict[str, int]:
         """Return how many phase tasks each host must complete; empty where it is the same for all.
@@ -240,36 +277,37 @@ class PhaseRunner:
         phase.swept.extend(left)
         logger.info("%s: ending what runs in the background on %s", self._config.name, ", ".join(left))
         job = self._job(phase, phase.playbook.for_ending().to_yaml(), left, ",".join(left))
-        ended = self._target.engine.run(job, cancel=Cancellation()).events
+        ended = self._run(job, phase.scripts, cancel=Cancellation()).events
         # They come after the others, whose numbers they would repeat.
         return [{**event, "counter": 10**9 + index} for index, event in enumerate(ended)]
 
-    def _end_unfinished(self, phase: _Phase, hosts: Sequence[str]) -> None:
-        """End the scripts that nobody follows any more, before anything else is started on their hosts.
+    def _end_unfinished(self, hosts: Sequence[str]) -> None:
+        """End the scripts that nobody follows any more.
 
         That changes no result: a script without one has failed, for a reason of the controller's.
         """
-        if hosts:
-            logger.warning("%s: ending the scripts of %s on %s", self._config.name, phase.name, ", ".join(hosts))
-            playbook = phase.playbook.for_ending(background=False).to_yaml()
-            try:
-                self._target.engine.run(self._job(phase, playbook, tuple(hosts), ",".join(hosts)))
-            except EngineError as error:
-                logger.warning("%s: the scripts could not be ended: %s", self._config.name, error)
+        try:
+            self._settling.settle(hosts, Cancellation())
+        except EngineError as error:
+            logger.warning("%s: scripts could not be ended: %s", self._config.name, error)
 
     def ask(self, playbook: Playbook, timeout: float) -> dict[str, str]:
         """Run a playbook of one script that nobody follows and nothing is kept of; return its output, by host."""
-        options = self._target.options
+        hosts = tuple(host for host in self.hosts if not self._settling.is_open(host))
+        if not hosts:
+            return {}
+        options, scripts = self._target.options, self._scripts(playbook.phase, random.token_hex(16))
         job = Job(
             playbook=playbook.to_yaml(),
             inventory=self._hosts.inventory,
-            hosts=self.hosts,
-            limit=self._hosts.limit,
-            timeout=rounds(options.forks, [len(self.hosts)]) * (timeout + SLACK),
+            hosts=hosts,
+            limit=self._hosts.limit if hosts == self.hosts else ",".join(hosts),
+            key=scripts.key,
+            timeout=rounds(options.forks, [len(hosts)]) * (timeout + SLACK),
             options=options,
         )
-        run = self._target.engine.run(job)
-        results = fold_hosts(run.events, self.hosts, stopped=run.stopped, message=run.message)
+        run = self._run(job, scripts, cancel=None)
+        results = fold_hosts(run.events, hosts, stopped=run.stopped, message=run.message)
         return {result.host: result.stdout for result in results if result.kind is Kind.OK}
 
     def _job(self, phase: _Phase, playbook: str, hosts: tuple[str, ...], limit: str | None) -> Job:
@@ -285,7 +323,7 @@ class PhaseRunner:
             hosts=hosts,
             limit=limit,
             secrets=call.secrets,
-            key=phase.key,
+            key=phase.scripts.key,
             results=call.journal.results(name) if call.journal is not None else None,
             timeout=outer_deadline(config, name, len(hosts), options.forks, tasks=tasks),
             grace=config.timeouts.grace,

@@ -10,7 +10,11 @@ from typing import Any
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.parameters import Tunables, check, public, resolve
 from ansible_env.config.shell_env import ShellEnv, shell_env
+from ansible_env.errors import ParameterError, Problem
 from ansible_env.results.trial import TrialRequest
+
+MAX_TRIAL = 2**31 - 1
+"""The highest number of a trial: databases keep it as a whole number of 32 bits."""
 
 
 class TrialParameters:
@@ -73,6 +77,8 @@ class TrialParameters:
         trial: dict[str, Any] = {"trial_id": self._next_trial, "trial_runner_id": 1}
         trial["experiment_id"] = self._config.experiment_id or self._name
         trial |= {name: merged[name] for name in trial if name in merged}
+        if isinstance(number := trial["trial_id"], int) and not 0 <= number <= MAX_TRIAL:
+            raise ParameterError(Problem(f"{number} is not between 0 and {MAX_TRIAL}", "trial_id"))
         params = resolve(self._config, global_config=merged, tunables=self.tunables, tunable_values=values, trial=trial)
         return params, shell_env(self._config, params)
 

@@ -48,17 +48,22 @@ class Playbook:
         """Whether the phase starts scripts in the background."""
         return any(task.get(PHASE_TASK, {}).get("background") for play in self.plays for task in play.get("tasks", ()))
 
-    def for_ending(self, *, background: bool = True) -> Playbook:
-        """Return the playbook that ends the background scripts of an incomplete phase, or all of its scripts.
+    @property
+    def steps(self) -> int:
+        """The highest number of a script."""
+        tasks = (task.get(PHASE_TASK, {}) for play in self.plays for task in play.get("tasks", ()))
+        return max((int(task.get("step", 1)) for task in tasks if "script" in task), default=1)
+
+    def for_ending(self) -> Playbook:
+        """Return the playbook that ends the background scripts of an incomplete phase.
 
         A host goes through all of its tasks, whatever comes of one: each script has to be ended.
         """
-        wanted = _is_following if background else _is_awaiting
         plays = [
             {key: value for key, value in play.items() if key not in STOPPING}
-            | {"gather_facts": False, "tasks": [_ending(task, keep=background) for task in tasks]}
+            | {"gather_facts": False, "tasks": [_ending(task) for task in tasks]}
             for play in self.plays
-            if (tasks := [task for task in play.get("tasks", ()) if wanted(task)])
+            if (tasks := [task for task in play.get("tasks", ()) if _is_following(task)])
         ]
         return replace(self, plays=tuple(plays))
 
@@ -123,8 +128,6 @@ def _attaching(task: Mapping[str, Any]) -> dict[str, Any]:
     return {**task, PHASE_TASK: {**arguments, "attach": True}}
 
 
-def _ending(task: Mapping[str, Any], *, keep: bool) -> dict[str, Any]:
-    """Return the task that finds a running script by its number and cancels it, or `keep`s to another way to end it."""
-    arguments = _attaching(task)[PHASE_TASK]
-    end = arguments.get("end", "canceled") if keep else "canceled"
-    return {**task, "ignore_errors": True, PHASE_TASK: {**arguments, "end": end}}
+def _ending(task: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the task that finds a running script by its number and ends it."""
+    return {**task, "ignore_errors": True, PHASE_TASK: {"end": "canceled", **_attaching(task)[PHASE_TASK]}}

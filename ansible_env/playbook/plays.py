@@ -18,6 +18,10 @@ from ansible_env.playbook.yaml_text import Unsafe, one_line, plain, unsafe
 from ansible_env.results.fold.events import PHASE_TASK
 
 
+RUNS_VAR = "ansible_env_runs"
+"""The variable that holds the names of the scripts that are to be ended, by host."""
+
+
 def render(
     config: EnvironmentConfig,
     phase: str,
@@ -39,7 +43,7 @@ def render(
     """
     items = tuple(getattr(config, phase))
     opaque = any(map(is_opaque, items))
-    play = _play(config, phase.capitalize(), gather_facts=config.gather_facts, **_batches(config), **_become(config))
+    play = _play(config, phase.capitalize(), gather_facts=config.gather_facts, **_batches(config), **become_of(config))
     play["hosts"] = hosts or config.hosts
     steps = tuple(steps_of(items))
     tasks = tasks_of(config, phase, steps, env, opaque=opaque, exports=exports)
@@ -99,7 +103,8 @@ def _batches(config: EnvironmentConfig) -> dict[str, Any]:
     return {key: value for key, value in (("serial", serial), ("order", config.order)) if value is not None}
 
 
-def _become(config: EnvironmentConfig) -> dict[str, Any]:
+def become_of(config: EnvironmentConfig) -> dict[str, Any]:
+    """Return Ansible's keywords for the user that the scripts run as."""
     if not config.become:
         return {}
     keywords = {"become": True, "become_user": config.become_user, "become_method": config.become_method}
@@ -121,3 +126,38 @@ def render_script(config: EnvironmentConfig, name: str, script: str, timeout: fl
     """Render a script of ours that is not a phase of the environment. `timeout` is in seconds."""
     task = {"name": name, PHASE_TASK: {"script": Unsafe(script), "shell": "sh", "timeout": timeout}}
     return Playbook(name.lower(), (_play(config, name, tasks=[task]),), 1)
+
+
+def render_ending(
+    config: EnvironmentConfig, users: Iterable[tuple[Mapping[str, Any], Mapping[str, Sequence[str]]]], grace: float
+) -> Playbook:
+    """Render what ends scripts by their names. `users` has the names by host for each user (`become_of`)."""
+    plays = [
+        _play(
+            config,
+            "End",
+            **become,
+            vars={RUNS_VAR: unsafe(runs)},
+            tasks=[_ending_task(number, grace) for number in range(max(map(len, runs.values())))],
+        )
+        for become, runs in users
+    ]
+    return Playbook("end", tuple(plays), 1)
+
+
+def _ending_task(number: int, grace: float) -> dict[str, Any]:
+    runs = f"{RUNS_VAR}[inventory_hostname]"
+    arguments = {
+        "script": "true\n",
+        "shell": "sh",
+        "grace": grace,
+        "attach": True,
+        "end": "canceled",
+        "run_id": f"{{{{ {runs}[{number}] }}}}",
+    }
+    return {
+        "name": "End an earlier script",
+        PHASE_TASK: arguments,
+        "when": f"{RUNS_VAR}[inventory_hostname] | default([]) | length > {number}",
+        "ignore_errors": True,  # the next one has to be ended, too
+    }

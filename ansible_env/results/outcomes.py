@@ -30,6 +30,7 @@ class Kind(enum.StrEnum):
     BECOME = "become"
     INTERPRETER = "interpreter"
     NO_SPACE = "no_space"
+    BUSY = "busy"
     LOST_RESULT = "lost_result"
     CONTROLLER = "controller"
 
@@ -90,6 +91,11 @@ OUTCOMES: dict[Kind, Outcome] = {
     Kind.NO_SPACE: Outcome(
         "the host had no space to start the script, or to store its output",
         "free blocks and inodes where the run directory is made, /tmp on the host",
+        infrastructure=True,
+    ),
+    Kind.BUSY: Outcome(
+        "the host is in use: an earlier script may still run there; nothing was started",
+        "wait for the end that the message names, or end what runs there",
         infrastructure=True,
     ),
     Kind.LOST_RESULT: Outcome(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,21 +38,25 @@ class Journal:
             LifecycleError: its controller is still alive.
         """
         journal = cls(directory)
+        with _locked(journal.directory):
+            journal._take_over()
+        return journal
+
+    def _take_over(self) -> None:
         try:
-            data = json.loads(journal._file.read_text(encoding="utf-8"))
+            data = json.loads(self._file.read_text(encoding="utf-8"))
             if data["version"] != VERSION:
                 raise ValueError(f"version {data['version']}")
             owner = Owner.of_text(data["owner"])
             _check(data["phases"])
         except FileNotFoundError as error:
-            raise ConfigError(Problem("there is no trial to attach to", file=journal._file)) from error
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-            raise ConfigError(Problem(f"the trial's state cannot be read: {error}", file=journal._file)) from error
+            raise ConfigError(Problem("there is no trial to attach to", file=self._file)) from error
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            raise ConfigError(Problem(f"the trial's state cannot be read: {error}", file=self._file)) from error
         if owner.lives() and owner != Owner.this():
             raise LifecycleError(f"the trial's own controller (pid {owner.pid}) is still running")
-        journal._data = {**data, "owner": Owner.this().to_text()}
-        journal._save()
-        return journal
+        self._data = {**data, "owner": Owner.this().to_text()}
+        self._save()
 
     def begin_trial(self, tunables: Mapping[str, Any], global_config: Mapping[str, Any]) -> None:
         """Record the parameters of a new trial, without secrets."""
@@ -101,6 +108,22 @@ class Journal:
     def _save(self) -> None:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_private(self._file, json.dumps(self._data, indent=1, default=_plain), sync=True)
+
+
+@contextlib.contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Let one process at a time take over the journal in a directory."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY)
+    except OSError:  # whoever reads the journal reports it
+        yield
+        return
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _check(phases: Mapping[str, Mapping[str, str | None]]) -> None:

@@ -40,6 +40,8 @@ class Conversation:
         self.ending = Ending(Reply(State.RUNNING))  # for all we know
         self.stop_deadline = math.inf
         """When a script that is being ended is given up, by `time.monotonic()`."""
+        self.may_have_arrived = False
+        """Whether the script was sent over a connection that broke."""
         self.nonce = uuid.uuid4().hex
         self._transport = transport
         self._script = script
@@ -51,9 +53,14 @@ class Conversation:
 
     def start(self, wait: int, *, leave: bool) -> Reply:
         """Start the script and wait up to `wait` seconds for it. With `leave`, the run directory stays."""
-        return self._exchange(
-            start_payload(self._script, self.nonce, wait=wait, tick=self._pace.tick, drop=not leave), wait + ANSWER
-        )
+        payload = start_payload(self._script, self.nonce, wait=wait, tick=self._pace.tick, drop=not leave)
+        try:
+            return self._exchange(payload, wait + ANSWER)
+        except NeverConnected:
+            raise
+        except (Disconnected, ReplyError):
+            self.may_have_arrived = True
+            raise
 
     def poll(self, wait: int = 0) -> Reply | None:
         """Wait up to `wait` seconds for news; None if the host stays away."""

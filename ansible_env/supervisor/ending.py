@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ansible_env.supervisor.protocol import Reply
+from ansible_env.supervisor.protocol import NOT_STARTED, Reply, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +42,15 @@ class Ending:
         """Whether the host was restarted since the script was started."""
         now = self.reply.boot_id
         return bool(self.first_boot_id and now and now != self.first_boot_id)
+
+    @property
+    def may_run(self) -> bool:
+        """Whether the script may still be running, as far as the host has not confirmed its end."""
+        reply = self.reply
+        if reply.state in NOT_STARTED or self.rebooted:
+            return False
+        if reply.state is State.DONE:  # what a script leaves when it ends by itself may be meant to stay
+            return bool(reply.why and reply.left)
+        if reply.state is State.LOST or (reply.state is State.GONE and self.stopped):
+            return bool(reply.left)  # the host has looked for the processes of the script
+        return True

@@ -41,6 +41,11 @@ class Follower:
         self._dropped = False
         self._begun = time.monotonic()
 
+    @property
+    def may_run(self) -> bool:
+        """Whether the script may be running although no connection to the target could be made."""
+        return self._talk.may_have_arrived
+
     def start(self) -> Ending:
         """Start the script and follow it.
 
@@ -146,7 +151,9 @@ class Follower:
         if reply is not None:
             ending.reply = replace(reply, out=b"", err=b"")
         ending.started = ending.reply.state not in NOT_STARTED
-        if reply is not None and reply.state in (State.DONE, State.LOST) and not self._dropped:
+        # What could not be ended is looked for again by the run directory.
+        is_over = reply is not None and reply.state in (State.DONE, State.LOST) and not ending.may_run
+        if is_over and not self._dropped:
             if self._script.probes:
                 self._talk.fetch_samples()
             self._talk.drop()

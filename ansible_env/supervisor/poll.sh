@@ -88,6 +88,7 @@ poll() {
       end_helpers
     fi
     [ -e left ] && read -r left <left
+    [ -e conf ] || state=gone # somebody has removed the directory: nobody knows what still runs
   fi
   if [ "$state" != done ] || [ -z "$no" ]; then sizes; fi
   [ "$((no -= out))" -ge 0 ] || no=0 # a script may truncate its stdout
@@ -95,7 +96,7 @@ poll() {
   if [ "$ne" -gt "$max" ]; then ne=$max more=1; fi
   if [ "$no" -gt "$max" ]; then no=$max more=1; fi
   pids=
-  for p in $left; do pids=$pids,$p; done
+  for p in $left; do [ ! -d "/proc/$p" ] || pids=$pids,$p; done
   # This reply may never arrive, and a reader who finds no directory starts the script again. So remove it now only
   # after a short script, which left hardly any time for a connection to break. Else the reader asks for it.
   if [ "$state" != done ] || [ "$more" = 1 ] || flag keep || [ "$i" -gt 1 ]; then drop=0; fi

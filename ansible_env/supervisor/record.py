@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from ansible_env.errors import AnsibleEnvError
+
+_BOOT_ID = 36
+"""Characters of a boot id."""
+
+
+class RecordError(AnsibleEnvError):
+    """The record of a script cannot be written on the controller."""
 
 
 class Record:
@@ -13,24 +23,53 @@ class Record:
 
     def __init__(self, directory: str | None, run_id: str) -> None:
         self._base = Path(directory) / run_id if directory else None
+        self._is_new = False
 
     def result(self) -> dict[str, Any] | None:
         """Return the task result of the script, None if it is not known."""
         text = self._read(".json")
-        return json.loads(text) if text else None
+        result: dict[str, Any] | None = json.loads(text) if text else None
+        return None if result is None or result.get("may_run") else result
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Keep the task result of the script. A script that was not started may start later."""
         if result.get("run_id"):
             self._write(".json", json.dumps(result))
 
+    def begin(self) -> None:
+        """Record that the script is about to be sent to the host, with room for the boot id on a full disk.
+
+        Raises:
+            RecordError: that cannot be written; nothing may be started.
+        """
+        try:
+            self._is_new = not self.has_begun
+            if self._is_new:
+                self._write(".boot", " " * _BOOT_ID + "\n")
+        except OSError as error:
+            raise RecordError(f"{self._base} cannot be written: {error.strerror}") from error
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the script was sent to the host, or was about to be."""
+        return self._base is not None and self._base.with_suffix(".boot").is_file()
+
+    def withdraw(self) -> None:
+        """Record that the script was not sent after all: there is no connection to the host."""
+        if self._base is not None and self._is_new:
+            self._base.with_suffix(".boot").unlink(missing_ok=True)
+
     def boot_id(self) -> str:
         """Return the boot of the host on which the script was started; empty if that is not known."""
-        return self._read(".boot")
+        return self._read(".boot").strip()
 
     def write_boot_id(self, boot_id: str) -> None:
         """Keep the boot of the host on which the script was started."""
-        self._write(".boot", boot_id)
+        if self.has_begun and self._base is not None and len(boot_id) <= _BOOT_ID:
+            with self._base.with_suffix(".boot").open("r+b", buffering=0) as file:
+                file.write(boot_id.ljust(_BOOT_ID).encode())
+        else:
+            self._write(".boot", boot_id)
 
     def _read(self, suffix: str) -> str:
         path = self._base.with_suffix(suffix) if self._base else None
@@ -38,7 +77,7 @@ class Record:
 
     def _write(self, suffix: str, text: str) -> None:
         if self._base is not None:
-            new = self._base.with_suffix(suffix + ".new")
+            new = self._base.with_suffix(f"{suffix}.{os.getpid()}.new")
             new.touch(mode=0o600)
             new.write_text(text, encoding="utf-8")
             new.replace(self._base.with_suffix(suffix))

@@ -80,6 +80,8 @@ def task_result(
         result["elapsed"] = (reply.end - reply.begin).total_seconds() - (reply.clock_step or 0)
     if reply.clock_step:
         result["clock_step"] = reply.clock_step
+    if ending.may_run:
+        result["may_run"] = True
     if script.probes:
         result["telemetry"] = [[time.isoformat(), name, value] for time, name, value in telemetry]
     if capture.keep:

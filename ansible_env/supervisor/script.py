@@ -6,6 +6,7 @@ it. No argument list contains a secret: values arrive on stdin and are in a 0600
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 import shlex
@@ -76,6 +77,11 @@ def run_directory(base: str, run_id: str) -> str:
     return f"{base.rstrip('/')}/ansible_env.{run_id}"
 
 
+def run_id(key: str, step: int | str, host: str) -> str:
+    """Return a name that nobody can guess, but that another controller with the same key finds again."""
+    return hashlib.sha256(f"{key}/{step}/{host}".encode()).hexdigest()[:32]
+
+
 def start_payload(script: Script, nonce: str, *, wait: int, tick: int, chunk: int = CHUNK, drop: bool = True) -> str:
     """Return the payload that starts a script and waits up to `wait` seconds for it.
 
@@ -120,6 +126,7 @@ def stop_payload(directory: str, nonce: str, reason: str, *, out: int, err: int,
         directory,
         nonce,
         f'{_FIND_SETSID}\n$s /bin/sh {stop}\nexec /bin/sh "$d/supervisor" poll {nonce} {out} {err} {wait} 1 {CHUNK} 0',
+        absent=_END_PROCESSES.format(mark=f"{MARKER}={directory.rpartition('.')[2]}", wait=wait, kill=max(1, wait - 3)),
     )
 
 
@@ -154,8 +161,8 @@ def samples_payload(directory: str, nonce: str, *, offset: int, chunk: int = CHU
     )
 
 
-def _guarded(directory: str, nonce: str, action: str) -> str:
-    return _FOLLOW.format(nonce=nonce, dir=shlex.quote(directory), action=action)
+def _guarded(directory: str, nonce: str, action: str, absent: str = "l=") -> str:
+    return _FOLLOW.format(nonce=nonce, dir=shlex.quote(directory), action=action, absent=absent)
 
 
 def _conf(script: Script) -> str:
@@ -245,11 +252,24 @@ echo 1 1<>"$d/keep"
 else
 b=-; [ -r /proc/sys/kernel/random/boot_id ] && read -r b </proc/sys/kernel/random/boot_id
 u=; [ -r /proc/uptime ] && read -r u x </proc/uptime
-printf 'ansible_env:{nonce} state=gone boot=%s up=%s\\n' "$b" "$u"
+{absent}
+printf 'ansible_env:{nonce} state=gone boot=%s up=%s left=%s\\n' "$b" "$u" "$l"
 fi
 exit 0
 }}
 """
+
+# A script without its run directory, which somebody has removed: its processes have its name in their environment.
+_END_PROCESSES = """i=0 k=TERM
+while
+l= q=
+for p in $(grep -lsF {mark} /proc/[0-9]*/environ); do p=${{p%/environ}}; p=${{p#/proc/}}; l=$l,$p q="$q $p"; done
+[ -n "$l" ] && [ "$i" -lt {wait} ]
+do
+[ "$i" -lt {kill} ] || k=KILL
+kill "-$k" $q 2>/dev/null
+sleep 1; i=$((i + 1))
+done"""
 
 # What has to be recorded later has its room from here on: see supervisor.sh.
 _RESERVE = """printf '%04096d' 0 >"$d/room" && printf '%0128d\\n' 0 >"$d/signal" && echo >"$d/pid" &&

@@ -43,6 +43,11 @@ def verdict(ending: Ending, script: Script, *, may_reboot: bool = False, attache
         return kind, f"lost the host while the script ran ({ending.broken}): {_leash(script)}"
     if reply.state is State.GONE and attached and not ending.first_boot_id:
         return Kind.NOT_RUN, "the script had not been started when its controller was killed"
+    if reply.state is State.GONE and not ending.first_boot_id:
+        return (
+            Kind.LOST_RESULT,
+            "the script is not on the host, and nobody knows whether it had been started",
+        )
     if reply.state is State.GONE:
         return Kind.LOST_RESULT, "the run directory on the host was removed, and with it the script's result"
     return Kind.LOST_RESULT, "the script's supervisor on the host was ended, and the result was lost"

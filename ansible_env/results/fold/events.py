@@ -40,6 +40,30 @@ def left_in_background(events: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(open_runs.values()))
 
 
+def open_runs(events: Iterable[Mapping[str, Any]]) -> tuple[dict[str, set[str]], set[str]]:
+    """Return the names of the scripts of each host whose end is not known, and the names of those that have ended.
+
+    The empty name is that of a script whose phase task failed without a result of ours.
+    """
+    opened: dict[str, set[str]] = {}
+    closed: set[str] = set()
+    for event in sorted(events, key=counter):
+        data = event.get("event_data")
+        if not isinstance(data, Mapping) or event.get("event") not in FINAL or not is_ours(event):
+            continue
+        res, runs = data.get("res"), opened.setdefault(str(data.get("host")), set())
+        if not isinstance(res, Mapping) or "ansible_env" not in res:
+            runs.add("")
+        elif isinstance(run := res.get("run_id"), str):
+            if res.get("background") is True or res.get("may_run") is True:
+                runs.add(run)
+                closed.discard(run)
+            else:
+                runs.discard(run)
+                closed.add(run)
+    return opened, closed
+
+
 def is_about(event: Mapping[str, Any], host: str) -> bool:
     """Whether the event is the result of a task on this host."""
     data = event.get("event_data")

@@ -77,7 +77,7 @@ class Bundle:
         except FileNotFoundError as error:
             hint = "name the directory of a trial: the last line of `trial`, followed by /trial-1 and so on"
             raise ConfigError(Problem("there is no bundle of a trial here", file=directory, hint=hint)) from error
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise ConfigError(Problem(f"the bundle cannot be read: {error}", file=path)) from error
         return cls(directory, manifest)
 

@@ -15,13 +15,18 @@ from ansible_env.errors import ConfigError, Problem
 
 def write_private(path: Path, text: str, *, sync: bool = False) -> None:
     """Replace a file that only its owner can read, as a whole. With `sync`, it survives a power failure."""
-    new = path.with_name(f"{path.name}.new")
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123
-        file.write(text)
-        if sync:
-            file.flush()
-            os.fsync(file.fileno())
-    new.replace(path)
+    descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".new", dir=path.parent)
+    new = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        new.replace(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
 
 
 def write_whole(path: Path, text: str, option: str) -> None:

@@ -30,7 +30,7 @@ def read_result(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         hint = "`ansible-env attach` completes it"
         raise ConfigError(Problem("the trial is not finished", file=path.parent, hint=hint)) from error
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise ConfigError(Problem(f"the result cannot be read: {error}", file=path)) from error
     return data
 

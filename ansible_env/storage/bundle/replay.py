@@ -126,7 +126,7 @@ def _sizes(directory: Path) -> dict[str, list[int]]:
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             log, size = Path(data["stdout_log"]).name, int(data["stdout_bytes"])
-        except (OSError, ValueError, LookupError, TypeError):
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
             continue
         sizes.setdefault(log, []).append((data.get("started") or "", size))
     return {log: [size for _, size in sorted(pairs)] for log, pairs in sizes.items()}

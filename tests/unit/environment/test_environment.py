@@ -624,3 +624,10 @@ def test_the_status_of_each_phase_is_written_down(tmp_path):
         "SUCCEEDED", "FAILED", "SUCCEEDED", None,
     ]  # fmt: skip
     assert journal.interrupted() is None
+
+
+@pytest.mark.parametrize("number", [2**31, 99999999999999999999, -1])
+def test_a_number_that_no_database_keeps(number):
+    with env() as bench, pytest.raises(ParameterError, match=r"trial_id: .* is not between 0 and 2147483647"):
+        bench.setup({}, {"trial_id": number})
+    assert jobs(bench) == []

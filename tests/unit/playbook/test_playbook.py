@@ -16,7 +16,7 @@ from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.parameters import resolve
 from ansible_env.config.shell_env import shell_env
 from ansible_env.playbook.playbook import Playbook
-from ansible_env.playbook.plays import render, render_boot
+from ansible_env.playbook.plays import render, render_boot, render_ending
 from ansible_env.playbook.scripts import PARAMS_VAR, SECRETS_VAR
 from ansible_env.playbook.yaml_text import Unsafe, unsafe
 from ansible_env.results.fold.events import PHASE_TASK
@@ -232,21 +232,18 @@ def test_attached_proves_nothing_of_a_task_behind_the_last_script(items):
 # for_ending()
 
 
-def test_every_script_that_nobody_follows_is_ended():
-    """Whatever comes of one task, a host gets through all of them; and no host stops another."""
-    items = [{"name": "Server", "script": "serve", "background": "until_end"}, "load", TASK, "more"]
-    found = playbook("run", run=items, serial=1)
-    (play,) = found.for_ending(background=False).plays
-    assert [(task[PHASE_TASK]["script"].strip(), task[PHASE_TASK]["step"]) for task in play["tasks"]] == [
-        ("load", 2), ("more", 3), ("serve", 1),
-    ]  # fmt: skip
-    for task in play["tasks"]:
-        assert (task[PHASE_TASK]["attach"], task[PHASE_TASK]["end"]) == (True, "canceled")
-        assert "run_id" not in task[PHASE_TASK]
-        assert task["ignore_errors"] is True
-    assert "serial" in found.plays[0] and "serial" not in play
-    (background,) = found.for_ending().plays[0]["tasks"]
-    assert (background[PHASE_TASK]["script"].strip(), background[PHASE_TASK]["end"]) == ("serve", "over")
+def test_earlier_scripts_are_ended_by_name():
+    """Whatever comes of one task, a host goes through all of them; and no host stops another."""
+    config = EnvironmentConfig.from_mapping({"name": "x", "run": "true", "serial": 1})
+    users = [({}, {"a": ["1", "2"], "b": ["3"]}), ({"become": True}, {"c": ["4"]})]
+    plain, become = render_ending(config, users, 5.0).plays
+    assert (plain["hosts"], [plain.get(key) for key in ("serial", "become")]) == ("all", [None] * 2)
+    assert (plain["vars"], become["become"]) == ({"ansible_env_runs": {"a": ["1", "2"], "b": ["3"]}}, True)
+    assert (len(plain["tasks"]), len(become["tasks"])) == (2, 1)
+    for number, task in enumerate(plain["tasks"]):
+        assert task["when"] == f"ansible_env_runs[inventory_hostname] | default([]) | length > {number}"
+        assert task[PHASE_TASK]["run_id"] == f"{{{{ ansible_env_runs[inventory_hostname][{number}] }}}}"
+        assert (task[PHASE_TASK]["attach"], task[PHASE_TASK]["end"], task["ignore_errors"]) == (True, "canceled", True)
 
 
 # Nothing from outside is a template

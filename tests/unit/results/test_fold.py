@@ -194,6 +194,7 @@ BY_VERDICT: dict[str, tuple[Kind, tuple[Kind, str]]] = {
         Kind.METRICS_MISSING,
         judge_metrics(Kind.OK, "", "x=1", pattern=r"(\w)=(\d)", json_line=False, required=["score"])[:2],
     ),
+    "a script that may still run there": (Kind.BUSY, (Kind.BUSY, "nothing was started")),
     "bad arguments": (Kind.REJECTED, (Kind.REJECTED, "timeout must be more than 0 seconds")),
 }
 

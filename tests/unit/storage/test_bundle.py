@@ -290,3 +290,10 @@ def test_the_state_of_git(tmp_path):
     assert len(state["commit"]) == 40
     file.write_text("name: y")
     assert git_state(file)["changed"] == [" M sub/e.yml"]
+
+
+@pytest.mark.parametrize("name", ["result.json", "bundle.json"])
+def test_json_that_is_too_deep(tmp_path, name):
+    (tmp_path / name).write_text("[" * 100_000 + "]" * 100_000)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_result(tmp_path / name) if name == "result.json" else Bundle.open(tmp_path)

@@ -184,3 +184,30 @@ def test_a_process_in_another_pid_namespace_is_not_taken_for_dead():
 def test_one_of_another_user_lives_too():
     init = Owner(1, start_of(1))
     assert init.lives()
+
+
+TAKE = """
+import sys
+from pathlib import Path
+from ansible_env.storage.journal import Journal
+sys.stdin.readline()
+try:
+    Journal.open(Path(sys.argv[1]))
+except Exception as error:
+    print(type(error).__name__, flush=True)
+else:
+    print("won", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_one_of_many_takes_it_over(journal):
+    orphan(journal)
+    command = [sys.executable, "-c", TAKE, str(journal.directory)]
+    others = [subprocess.Popen(command, stdin=-1, stdout=-1, text=True) for _ in range(6)]
+    for other in others:
+        print(file=other.stdin, flush=True)
+    answers = [other.stdout.readline().strip() for other in others]  # none ends before all have an answer
+    for other in others:
+        other.communicate()
+    assert sorted(answers) == ["LifecycleError"] * 5 + ["won"]

@@ -27,7 +27,7 @@ try:
     from ansible_env.supervisor.follow import Follower
     from ansible_env.supervisor.interrupts import Interrupts
     from ansible_env.supervisor.protocol import State
-    from ansible_env.supervisor.record import Record
+    from ansible_env.supervisor.record import Record, RecordError
     from ansible_env.supervisor.report import (
         judge_exports,
         judge_metrics,
@@ -167,6 +167,7 @@ class ActionModule(ActionBase):
 
     def _run_script(self, arguments, script, capture, record, host):
         """Start or follow the script, and return the result of the task."""
+        follower = None
         try:
             with self._channel(script, host, bool(arguments["secret_env"])) as channel:
                 if arguments["wait_boot"]:
@@ -176,18 +177,25 @@ class ActionModule(ActionBase):
                 settle = SETTLE if arguments["may_reboot"] else 0
                 pace = Pace(tick=arguments["poll"], reconnect=arguments["reconnect"], settle=settle)
                 follower = Follower(channel, script, capture.write, pace, record.write_boot_id)
+                if not arguments["attach"]:
+                    record.begin()
                 if arguments["background"]:
                     launched = _launched(follower.launch(), script, capture)
                     return {**launched, **_staged(follower)} if arguments["hold"] else launched
                 ending = _follow(follower, arguments, record)
         except NeverConnected as never:
+            if follower and follower.may_run:
+                return {**_never(str(never)), "run_id": script.run_id, "may_run": True}
+            record.withdraw()
             return _never(str(never))
+        except RecordError as error:
+            return refused(Kind.CONTROLLER, f"the script was not started: {error}")
         except Stop as stop:  # before the follower began; it handles later ones itself
             kind = Kind.TIMEOUT if stop.reason == "timeout" else Kind.CANCELED
             return refused(kind, "the phase was ended before the script was started")
         finally:
             capture.close()
-        return _judged(arguments, script, ending, capture)
+        return _judged(arguments, script, ending, capture, begun=record.has_begun)
 
     @contextlib.contextmanager
     def _channel(self, script, host, secret):
@@ -248,9 +256,11 @@ def _follow(follower, arguments, record):
     return follower.resume(record.boot_id())
 
 
-def _judged(arguments, script, ending, capture):
+def _judged(arguments, script, ending, capture, *, begun):
     """Return the result of a script that was followed to its end."""
-    kind, message = verdict(ending, script, may_reboot=arguments["may_reboot"], attached=arguments["attach"])
+    kind, message = verdict(
+        ending, script, may_reboot=arguments["may_reboot"], attached=arguments["attach"] and not begun
+    )
     ended = kind is Kind.CANCELED and arguments["end"] == "over" and ending.reply.why == "over"
     if ended:
         kind, message = Kind.OK, "ended when the others were done"

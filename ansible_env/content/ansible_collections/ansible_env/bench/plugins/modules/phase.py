@@ -298,8 +298,8 @@ kind:
   description:
     - The outcome kind. V(ok) is a success. V(exit), V(signal), V(metrics_missing) and V(timeout) are failures of the
       script. V(canceled) is a cancel and V(rejected) means invalid arguments. V(unreachable), V(auth), V(become),
-      V(interpreter), V(no_space), V(lost_result) and V(controller) are infrastructure failures, which say nothing about
-      what was measured.
+      V(interpreter), V(no_space), V(busy), V(lost_result) and V(controller) are infrastructure failures, which say
+      nothing about what was measured.
   returned: always
   type: str
   sample: ok
@@ -401,6 +401,13 @@ left_running:
   type: list
   elements: int
   sample: []
+may_run:
+  description:
+    - That the script, or processes of it, may still be running, as the host did not confirm their end. Follow or end it
+      by its RV(run_id) before anything else is started on the host.
+  returned: when that is so
+  type: bool
+  sample: true
 run_id:
   description: Name of this run. All processes of the script have it in E(ANSIBLE_ENV_RUN_ID).
   returned: when the script may have been started

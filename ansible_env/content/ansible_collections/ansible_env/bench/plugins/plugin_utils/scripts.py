@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 import uuid
@@ -14,7 +13,7 @@ from collections.abc import Mapping
 
 with contextlib.suppress(ImportError):  # without the library: the action plugin reports that
     from ansible_env.results.exports import join_exports
-    from ansible_env.supervisor.script import Script
+    from ansible_env.supervisor.script import Script, run_id
     from ansible_env.supervisor.telemetry import probes_of
     from ansible_env.supervisor.variables import RUN_KEY
 
@@ -59,9 +58,9 @@ def exported(arguments, task_vars):
 
 
 def _run_id(host, step):
-    """Return a name that nobody can guess, but that a later controller with the same key finds again."""
+    """Return the name of a script: one that its controller can derive, too, where there is a key."""
     key = os.environ.get(RUN_KEY)
-    return hashlib.sha256(f"{key}/{step}/{host}".encode()).hexdigest()[:32] if key else uuid.uuid4().hex
+    return run_id(key, step, host) if key else uuid.uuid4().hex
 
 
 def problem_of(arguments):

@@ -17,7 +17,6 @@ from ansible_env.playbook.tasks import finish, hosts_of, measured, tasks_of
 from ansible_env.playbook.yaml_text import Unsafe, one_line, plain, unsafe
 from ansible_env.results.fold.events import PHASE_TASK
 
-
 RUNS_VAR = "ansible_env_runs"
 """The variable that holds the names of the scripts that are to be ended, by host."""
 

@@ -16,12 +16,13 @@ from mlos_bench.services.base_service import Service
 from mlos_bench.tunables.tunable_groups import TunableGroups
 
 from ansible_env.config.documents import read_document
+from ansible_env.config.fields import PHASES
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.mlos.compat import to_mlos
 from ansible_env.mlos.schemas import ENVIRONMENT_CLASSES, register_schemas
-from ansible_env.mlos.settings import HOST_KEYS, PHASES, Settings
+from ansible_env.mlos.settings import HOST_KEYS, Settings
 from ansible_env.mlos.work import Work, log_failure
 
 logger = logging.getLogger(__name__)

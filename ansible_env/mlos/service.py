@@ -17,6 +17,7 @@ from mlos_bench.services.types.host_provisioner_type import SupportsHostProvisio
 from mlos_bench.services.types.os_ops_type import SupportsOSOps
 from mlos_bench.services.types.remote_exec_type import SupportsRemoteExec
 
+from ansible_env.config.fields import PHASES
 from ansible_env.config.shell_env import ShellEnv
 from ansible_env.engine.protocol import Cancellation, Options
 from ansible_env.errors import EngineError
@@ -24,7 +25,7 @@ from ansible_env.mlos import operations, share
 from ansible_env.mlos.hosts import find_target
 from ansible_env.mlos.runtime import Execution, end, runtime
 from ansible_env.mlos.schemas import register_schemas
-from ansible_env.mlos.settings import PHASES, Settings
+from ansible_env.mlos.settings import Settings
 from ansible_env.mlos.work import Answer, Work, answer, finished, log_failure, not_started
 
 logger = logging.getLogger(__name__)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ansible_env.config.text import nearest
+from ansible_env.config.documents import key_text
+from ansible_env.config.faults import faults_of
+from ansible_env.config.fields import PhaseName
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.results.metrics.parse import parse_value
-
-Phase = Literal["setup", "run", "teardown"]
-PHASES: tuple[str, ...] = get_args(Phase)
 
 HOST_KEYS = ("ansible_host_pattern", "vmName", "hostName", "ssh_hostname")
 """Keys that name a host; the first one that is set counts."""
@@ -61,10 +60,10 @@ class Settings(BaseModel):
     fail_fast: bool = Field(
         default=False, description="Whether a script stops at its first failing line; in mlos_bench, it does not."
     )
-    keep_running: list[Phase] = Field(
+    keep_running: list[PhaseName] = Field(
         default=["setup"], description="Phases whose background processes continue to run after the phase."
     )
-    reboot: list[Phase] = Field(default=[], description="Phases whose scripts may reboot their host.")
+    reboot: list[PhaseName] = Field(default=[], description="Phases whose scripts may reboot their host.")
     secret_params: list[str] = Field(
         default=[],
         description="Shell variables with secret values: they are kept out of logs and masked in output.",
@@ -116,7 +115,8 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(dict(config))
         except ValidationError as error:
-            raise ConfigError([_problem(item, list(cls.model_fields)) for item in error.errors()]) from None
+            faults = faults_of(error, {(): cls.model_fields})
+            raise ConfigError([Problem(what, key_text(where), hint=hint) for where, what, hint in faults]) from None
 
     def called_with(self, params: Mapping[str, Any]) -> Self:
         """Return the settings of one call, in which some parameters override the configuration.
@@ -147,10 +147,3 @@ def _parsed(value: Any) -> Any:
         return value.lower() == "true"
     number = parse_value(value)
     return value if isinstance(number, str) else number
-
-
-def _problem(item: Any, known: list[str]) -> Problem:
-    key = ".".join(map(str, item["loc"]))
-    if item["type"] == "extra_forbidden":
-        return Problem("unknown key", key, hint=nearest(key, known))
-    return Problem(item["msg"], key)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible_env.config.secrets import MASK
+from ansible_env.config.shell_env import MASK
 from ansible_env.storage.bundle.files import to_json
 
 LONGEST_TEXT = 1000

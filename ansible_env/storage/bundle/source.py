@@ -10,7 +10,7 @@ import yaml
 
 from ansible_env.config.documents import TaggedValue, read_document
 from ansible_env.config.model import EnvironmentConfig
-from ansible_env.config.secrets import MASK
+from ansible_env.config.shell_env import MASK
 from ansible_env.errors import ConfigError
 
 _NOTE = "# Rewritten from {source} without comments: it contains secrets, which are masked here.\n"

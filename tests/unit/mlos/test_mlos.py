@@ -21,9 +21,9 @@ from mlos_bench.tunables.tunable_groups import TunableGroups
 
 from ansible_env import ConfigError, EnvironmentConfig, ParameterError, Status
 from ansible_env.mlos import AnsibleEnv, AnsibleService, register_schemas
-from ansible_env.mlos.archive import pack, unpack
 from ansible_env.mlos.compat import to_mlos
 from ansible_env.mlos.settings import Settings
+from ansible_env.mlos.share import pack, unpack
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLE = ROOT / "examples" / "mlos"

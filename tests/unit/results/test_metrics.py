@@ -20,7 +20,7 @@ from ansible_env.results.metrics import parse as metrics
 from ansible_env.results.metrics import search
 from ansible_env.results.metrics.parse import MetricsParseError, parse, parse_value
 from ansible_env.results.metrics.pattern import compile_pattern
-from ansible_env.results.metrics.terminal import clean
+from ansible_env.results.metrics.search import clean
 
 PAIRS = r"^(\w+)=(\S+)$"
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from ansible_env.cli import ansible_call, console, tracing
 from ansible_env.cli.budgets import Budgets, open_budgets
-from ansible_env.cli.exits import Interrupts
+from ansible_env.cli.exits import StopSignals
 from ansible_env.cli.options import Display, Judged, Running
 from ansible_env.cli.parameters import Values, given_values
 from ansible_env.cli.trial_output import Writer
@@ -58,7 +58,7 @@ class Call:
     recorders: Sequence[TrialObserver]
     """Write the bundles, the store, and the files for other programs."""
     writer: Writer
-    interrupts: Interrupts
+    interrupts: StopSignals
     cancel: threading.Event
     facts: HostFacts = field(default_factory=HostFacts)
 
@@ -109,7 +109,7 @@ def open_call(
     Raises:
         ConfigError: an option is wrong; no host has been touched.
     """
-    interrupts = stack.enter_context(Interrupts())
+    interrupts = stack.enter_context(StopSignals())
     config = EnvironmentConfig.load(options.environment)
     values = given_values(config, options.params or [], options.params_file or [])
     for problem in values.ignored if not options.quiet else ():

@@ -21,7 +21,7 @@ from rich.text import Text
 
 from ansible_env.cli import ansible_call
 from ansible_env.cli.ansible_call import ansible_options
-from ansible_env.cli.exits import Exit, Interrupts
+from ansible_env.cli.exits import Exit, StopSignals
 from ansible_env.cli.failures import headline
 from ansible_env.cli.options import Connection, argument
 from ansible_env.config.model import EnvironmentConfig
@@ -91,7 +91,7 @@ def doctor(options: DoctorOptions) -> Exit:
     """Find out what is wrong: on this machine, in the inventory, and on each host."""
     console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False, soft_wrap=True)
     findings: list[Finding] = []
-    with Interrupts(), contextlib.ExitStack() as stack:
+    with StopSignals(), contextlib.ExitStack() as stack:
         for finding in _all_findings(options, stack):
             findings.append(finding)
             with contextlib.suppress(BrokenPipeError):

@@ -100,7 +100,7 @@ class StopWaiting(KeyboardInterrupt):
     """The user does not wait for the end."""
 
 
-class Interrupts:
+class StopSignals:
     """Handles the signals while it is entered, and restores the former handlers.
 
     Until `steps` is set there is nothing to end in good order, and a signal raises StopWaiting. After that the first

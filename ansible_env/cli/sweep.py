@@ -179,7 +179,7 @@ class _Sweep:
             write(text_of(console_for(sys.stdout), table) + missed_budgets(self._trials))
         self._call.close()
 
-    # Interrupts: called from a signal handler
+    # StopSignals: called from a signal handler
 
     def _first_interrupt(self) -> str:
         self._call.cancel.set()

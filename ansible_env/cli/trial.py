@@ -134,7 +134,7 @@ class Trials(TrialObserver):
         if trial.error:
             console.say_problem(trial.error)
 
-    # Interrupts: called from a signal handler
+    # StopSignals: called from a signal handler
 
     def _first_interrupt(self) -> str:
         phase = self._env.phase

@@ -31,7 +31,7 @@ MOST_METRICS = 3
 BAR_WIDTH = 40
 
 
-class State(enum.IntEnum):
+class HostState(enum.IntEnum):
     """The state of a host; those that need attention come first."""
 
     FAILED = 0
@@ -41,8 +41,8 @@ class State(enum.IntEnum):
     DONE = 4
 
 
-_SIGNS = dict(zip(State, "✗!●·✓", strict=True))
-_STYLES = dict(zip(State, ("red", "yellow", "cyan", "dim", "green"), strict=True))
+_SIGNS = dict(zip(HostState, "✗!●·✓", strict=True))
+_STYLES = dict(zip(HostState, ("red", "yellow", "cyan", "dim", "green"), strict=True))
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ class HostView:
     """One host."""
 
     host: str
-    state: State = State.WAITING
+    state: HostState = HostState.WAITING
     started: float | None = None
     """By the monotonic clock of this machine."""
     ended: float | None = None
@@ -86,14 +86,14 @@ class PhaseView:
 
     def on_task_ended(self, host: str) -> None:
         """Take the end of a task, whatever its result."""
-        if (view := self.hosts.get(host)) is not None and view.state is not State.FAILED:
-            self._end(view, State.DONE)
+        if (view := self.hosts.get(host)) is not None and view.state is not HostState.FAILED:
+            self._end(view, HostState.DONE)
 
     def on_result(self, result: HostResult) -> None:
         """Take the result of a host."""
         if (view := self.hosts.get(result.host)) is not None:
             ok = result.status.is_succeeded()
-            self._end(view, State.DONE if ok else State.FAILED)
+            self._end(view, HostState.DONE if ok else HostState.FAILED)
             view.failure = "" if ok else headline(result)
             view.metrics |= result.metrics
 
@@ -102,15 +102,15 @@ class PhaseView:
         texts = [(line, text) for line in lines if (text := visible_line(line)).strip()]
         if (view := self.hosts.get(host)) is not None and texts:
             view.line = next((text for line, text in reversed(texts) if not is_metric(line)), view.line)
-            if view.state is State.WAITING:  # the last output may come after the end
+            if view.state is HostState.WAITING:  # the last output may come after the end
                 self._start(view)
 
     def _start(self, view: HostView) -> None:
-        if view.state in (State.WAITING, State.DONE, State.FAILED):
-            view.state, view.ended = State.RUNNING, None
+        if view.state in (HostState.WAITING, HostState.DONE, HostState.FAILED):
+            view.state, view.ended = HostState.RUNNING, None
             view.started = view.started or time.monotonic()
 
-    def _end(self, view: HostView, state: State) -> None:
+    def _end(self, view: HostView, state: HostState) -> None:
         view.state, view.ended, view.task = state, time.monotonic(), ""
         view.started = view.started or self.started
 
@@ -134,21 +134,21 @@ class PhaseView:
         if room > 0:
             shown = self._most_urgent(hosts, room)
             states = [view.state for view in hosts if view not in shown]
-            words = ", ".join(f"{states.count(state)} {state.name.lower()}" for state in State if state in states)
+            words = ", ".join(f"{states.count(state)} {state.name.lower()}" for state in HostState if state in states)
             parts += [*self._rows(shown, width, now), _dim(f"… and {len(states)} more: {words}")]
         return parts[:height]
 
     def _find_late_hosts(self, now: float) -> None:
         for view in self.hosts.values():
             elapsed = view.elapsed(now)
-            if view.state is State.RUNNING and self.timeout and elapsed and elapsed > LATE * self.timeout:
-                view.state = State.LATE
+            if view.state is HostState.RUNNING and self.timeout and elapsed and elapsed > LATE * self.timeout:
+                view.state = HostState.LATE
 
     def _header(self, now: float) -> Table:
         states = [view.state for view in self.hosts.values()]
         counts = Text("  ").join(
             Text.assemble((_SIGNS[state], _STYLES[state]), f" {states.count(state)} {state.name.lower()}")
-            for state in State
+            for state in HostState
             if state in states
         )
         grid = _one_line(expand=True)
@@ -159,10 +159,10 @@ class PhaseView:
         return grid
 
     def _most_urgent(self, hosts: Sequence[HostView], room: int) -> list[HostView]:
-        urgent = sum(view.state in (State.FAILED, State.LATE) for view in hosts)
+        urgent = sum(view.state in (HostState.FAILED, HostState.LATE) for view in hosts)
         shown = sorted(hosts, key=lambda view: view.state)[: max(1, min(room, max(FEWEST_ROWS, urgent)))]
         order = {view.host: index for index, view in enumerate(hosts)}
-        return sorted(shown, key=lambda view: (min(view.state, State.RUNNING), order[view.host]))
+        return sorted(shown, key=lambda view: (min(view.state, HostState.RUNNING), order[view.host]))
 
     def _spread(self, first: Sequence[str]) -> Iterator[list[Text]]:
         """Yield minimum, median and maximum of each metric that is a number, and how many hosts have it."""
@@ -181,7 +181,7 @@ class PhaseView:
             share = min(share, width * 2 // 5)
         rows = []
         for view in hosts:
-            running = view.state in (State.RUNNING, State.LATE)
+            running = view.state in (HostState.RUNNING, HostState.LATE)
             spent = stopwatch(view.elapsed(now)) + (f"/{stopwatch(self.timeout)}" if self.timeout else "")
             name = Text.assemble((_SIGNS[view.state], _STYLES[view.state]), " ", _short(view.host))
             phase = Text.assemble(f"{self.phase} ", (spent, "" if running else "dim"))
@@ -190,7 +190,7 @@ class PhaseView:
 
     def _rest(self, view: HostView, metrics: str, share: int) -> Text:
         """Return metrics and latest line; of a host that failed, the failure."""
-        if view.state is State.FAILED:
+        if view.state is HostState.FAILED:
             return Text.assemble((visible(" ".join(view.failure.split())), "red"), f"  {view.line}")
         says = f"task: {visible(view.task)}" if view.task else view.line
         left = Text(metrics)
@@ -223,7 +223,9 @@ def sweep_layout(
     rows = []
     for trial in shown:
         values = " ".join(f"{visible(name)}={number(value)}" for name, value in trial.values.items())
-        title = Text.assemble((_SIGNS[State.RUNNING], _STYLES[State.RUNNING]), f" trial {trial.number:{digits}}")
+        title = Text.assemble(
+            (_SIGNS[HostState.RUNNING], _STYLES[HostState.RUNNING]), f" trial {trial.number:{digits}}"
+        )
         phase = Text(f"{trial.phase} {stopwatch(now - trial.started)}")
         rows.append([title, _short(some(trial.hosts, 2)), phase, Text(values, "dim")])
     parts = [_bar(remaining, now), *_lines(rows, width, right=(2,))]

@@ -7,7 +7,7 @@ import pytest
 from ansible_env.cli import console
 from ansible_env.cli.options import Display, ProgressForm
 from ansible_env.cli.progress.live import LivePhases, LiveSweep, phase_progress, sweep_progress
-from ansible_env.cli.progress.views import State
+from ansible_env.cli.progress.views import HostState
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
@@ -52,15 +52,15 @@ def test_states_come_from_tasks_and_from_the_results_of_hosts():
     progress.on_phase_started(TRIAL, "run", "", ())
     progress.on_event(TRIAL, task_event("h", "runner_on_start", task="install it"))
     host = progress._view.hosts["h"]
-    assert (host.state, host.task) == (State.RUNNING, "install it")
+    assert (host.state, host.task) == (HostState.RUNNING, "install it")
     progress.on_event(TRIAL, task_event("h", "runner_on_failed", ignore_errors=True))
-    assert host.state is State.DONE
+    assert host.state is HostState.DONE
     progress.on_event(TRIAL, task_event("h", "runner_on_start", action="ansible_env.bench.phase"))
-    assert (host.state, host.task) == (State.RUNNING, "")
+    assert (host.state, host.task) == (HostState.RUNNING, "")
     progress.on_event(TRIAL, phase_event("h", kind="exit", rc=3))
-    assert host.state is State.DONE  # an event alone says nothing about success
+    assert host.state is HostState.DONE  # an event alone says nothing about success
     progress.on_host_result(TRIAL, "run", HostResult("h", Kind.EXIT, "exit status 3", rc=3))
-    assert (host.state, host.failure) == (State.FAILED, "exit status 3")
+    assert (host.state, host.failure) == (HostState.FAILED, "exit status 3")
     progress.stop()
 
 

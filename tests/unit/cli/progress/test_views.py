@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console, Group
 
 from ansible_env.cli.progress.remaining_time import RemainingTime
-from ansible_env.cli.progress.views import FEWEST_ROWS, PhaseView, RunningTrial, State, stopwatch, sweep_layout
+from ansible_env.cli.progress.views import FEWEST_ROWS, HostState, PhaseView, RunningTrial, stopwatch, sweep_layout
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
 
@@ -108,21 +108,21 @@ def test_nothing_is_wider_or_higher_than_the_terminal(count, width, height, line
 def test_a_host_goes_on_to_its_next_task_and_stays_failed():
     view = PhaseView("bench: trial 1", "run", ["h"])
     host = view.hosts["h"]
-    assert host.state is State.WAITING
+    assert host.state is HostState.WAITING
     view.on_task_started("h", "install it")
-    assert (host.state, host.task) == (State.RUNNING, "install it")
+    assert (host.state, host.task) == (HostState.RUNNING, "install it")
     view.on_task_ended("h")
-    assert host.state is State.DONE
+    assert host.state is HostState.DONE
     view.on_task_started("h", "")
-    assert (host.state, host.task) == (State.RUNNING, "")
+    assert (host.state, host.task) == (HostState.RUNNING, "")
     view.on_result(HostResult("h", Kind.OK, metrics={"score": 1}))
-    assert (host.state, host.metrics) == (State.DONE, {"score": 1})
+    assert (host.state, host.metrics) == (HostState.DONE, {"score": 1})
     view.on_result(HostResult("h", Kind.UNREACHABLE, "no route"))
     view.on_task_ended("h")
     view.on_task_started("stranger", "")
-    assert (host.state, host.failure) == (State.FAILED, "unreachable: no route")
+    assert (host.state, host.failure) == (HostState.FAILED, "unreachable: no route")
     view.on_task_started("h", "")  # a retry
-    assert host.state is State.RUNNING
+    assert host.state is HostState.RUNNING
 
 
 def test_the_bar_and_the_time_left_are_shown_for_several_trials():

@@ -84,7 +84,7 @@ def init(options: InitOptions) -> str:
     commands = [(f"ansible-env {step}" + (f" {arguments}" if step != "results" else ""), why) for step, why in steps]
     width = max(len(command) for command, _ in commands)
     lines = [f"  {command.ljust(width)}   # {why}\n" for command, why in commands]
-    return "".join([f"wrote {places[0]} and {places[1]}; what comes next:\n\n", *lines])
+    return "".join([f"wrote {places[0]} and {places[1]}; next steps:\n\n", *lines])
 
 
 def _answers(options: InitOptions, directory: Path) -> Answers:

@@ -228,7 +228,7 @@ def find_program(wanted: str | None) -> str:
             return program
     names = wanted or " or ".join(PROGRAMS)
     raise EngineError(
-        str(Problem(f"--execution-environment needs {names}, and there is none in the PATH", hint="apt install podman"))
+        str(Problem(f"--execution-environment needs {names}, which is not in the PATH", hint="apt install podman"))
     )
 
 

@@ -86,7 +86,7 @@ def _of_arguments(arguments: Sequence[str], prompts: Sequence[Prompt]) -> Iterat
             if word in prompt.flags or (name in prompt.options and _asks(inline if given else value)):
                 yield _problem(word, prompt)
         if word == STEP:
-            yield Problem("nobody can answer Ansible's prompts", word)
+            yield Problem("Ansible's prompts cannot be answered", word)
 
 
 def _asks(source: str) -> bool:
@@ -99,4 +99,4 @@ def _problem(subject: str, prompt: Prompt) -> Problem:
     hint = f"{option} FILE names a file with the password, or a program that prints it"
     if prompt is not VAULT:
         hint += f"; on a terminal, {prompt.flags[0]} asks before anything starts"
-    return Problem("Ansible would ask for a password, and nobody can be asked here", subject, hint=hint)
+    return Problem("Ansible would ask for a password, which is not possible here", subject, hint=hint)

@@ -77,7 +77,9 @@ class WarmEngine(ColdEngine):
     def _give_up(self, reason: object) -> None:
         """Do without a fork server from now on."""
         words = "; ".join(server.last_words() for server in self._servers.values() if not server.is_alive())
-        logger.warning("the fork server does not work, so Ansible is started anew for each phase: %s", words or reason)
+        logger.warning(
+            "the fork server does not work, so each phase starts a new ansible-playbook: %s", words or reason
+        )
         self._broken = True
 
     def _after_fork(self) -> None:

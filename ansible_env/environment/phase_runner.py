@@ -45,10 +45,10 @@ class _Phase:
     scripts: PhaseScripts
     events: PhaseEvents
     stop: StopOnFailure | None
-    """Ends the phase when a host fails, where the environment asks for that."""
+    """Ends the phase when a host fails, if the environment requests that."""
     expected: Expected
     due: Mapping[str, int]
-    """How many phase tasks each host must complete, where steps have hosts of their own."""
+    """How many phase tasks each host must complete, if steps have hosts of their own."""
     swept: list[str] = field(default_factory=list)
     """Hosts on which scripts in the background had to be ended."""
     added: list[AddedHost] = field(default_factory=list)

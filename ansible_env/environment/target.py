@@ -24,7 +24,7 @@ class Target:
     """A pattern that limits the hosts further, as --limit."""
     options: Options = field(default_factory=Options)
     hosts: tuple[str, ...] | None = None
-    """The names of the hosts, where they are known already; their pattern is not looked up then."""
+    """The names of the hosts, if they are known; the pattern is then not resolved."""
 
 
 class TargetHosts:

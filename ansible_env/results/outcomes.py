@@ -74,7 +74,7 @@ OUTCOMES: dict[Kind, Outcome] = {
         "the host could not be reached, or was away for too long", "try `ansible-env doctor`", infrastructure=True
     ),
     Kind.AUTH: Outcome(
-        "the host refused the login, or its key is not the known one",
+        "the host refused the login, or its key is not the known key",
         "check user, key and known_hosts",
         infrastructure=True,
     ),
@@ -90,7 +90,7 @@ OUTCOMES: dict[Kind, Outcome] = {
     ),
     Kind.NO_SPACE: Outcome(
         "the host had no space to start the script, or to store its output",
-        "free blocks and inodes where the run directory is made, /tmp on the host",
+        "free blocks and inodes in the file system of the run directory, /tmp on the host",
         infrastructure=True,
     ),
     Kind.BUSY: Outcome(

@@ -1,14 +1,18 @@
-"""How Ansible is called: the engine, which tests replace, and the arguments of ansible-playbook."""
+"""How Ansible is called: the engine, which tests replace, the arguments of ansible-playbook, and its passwords."""
 
 from __future__ import annotations
 
+import getpass
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
 
 from ansible_env.cli.options import Connection, Place
-from ansible_env.cli.passwords import ask_passwords
+from ansible_env.engine.environ import user_config
+from ansible_env.engine.prompts import BECOME, CONNECTION, Prompt, check_prompts
 from ansible_env.engine.protocol import Engine, Options
 from ansible_env.engine.registry import make_engine as make_named_engine
 from ansible_env.errors import ConfigError, Problem
@@ -40,7 +44,7 @@ def ansible_options(given: Connection) -> Options:
     if problems:
         raise ConfigError(problems)
     options = Options(forks=given.forks, verbosity=max(0, given.verbose - 1), arguments=tuple(arguments))
-    return ask_passwords(given, options)
+    return _ask_passwords(given, options)
 
 
 def _flags(given: Connection) -> Iterator[str]:
@@ -92,3 +96,46 @@ def _is_mapping(text: str) -> bool:
         return isinstance(yaml.safe_load(text), dict)
     except yaml.YAMLError:
         return False
+
+
+# Passwords that are asked for once, on a terminal, before anything starts
+
+
+def _ask_passwords(given: Connection, options: Options) -> Options:
+    """Return the options with the passwords that the call, or Ansible's configuration, wants to be asked for.
+
+    Raise ConfigError if there is no terminal to ask on, or a password is asked for and in a file, too.
+    """
+    config = user_config(options)
+    wanted = []
+    for prompt, flag in ((CONNECTION, given.ask_pass), (BECOME, given.ask_become_pass)):
+        in_file = prompt.is_answered(options.arguments)
+        if flag and in_file:
+            raise ConfigError(Problem("goes without a file", prompt.flags[-1], hint=f"drop {prompt.options[0]}"))
+        setting = prompt.asks(config)
+        if flag or (setting and not in_file):
+            wanted.append((prompt, prompt.flags[-1] if flag or not setting else f"{setting.origin}: {setting.value}"))
+    problems = [_no_terminal(prompt, reason) for prompt, reason in wanted if not sys.stdin.isatty()]
+    if problems:
+        raise ConfigError(problems)
+    for prompt, _ in wanted:
+        if prompt is CONNECTION:
+            options = replace(options, connection_password=_ask("SSH password: "))
+        else:
+            default = options.connection_password
+            hint = "[defaults to SSH password]" if default else ""
+            options = replace(options, become_password=_ask(f"BECOME password{hint}: ") or default)
+    check_prompts(config, options)
+    return options
+
+
+def _no_terminal(prompt: Prompt, reason: str) -> Problem:
+    hint = f"{prompt.options[0]} FILE names a file with the password, or a program that prints it"
+    return Problem("a password is needed, and there is no terminal to ask for it", reason, hint=hint)
+
+
+def _ask(prompt: str) -> str:
+    try:
+        return getpass.getpass(prompt, stream=sys.stderr)
+    except EOFError:
+        raise ConfigError(Problem("no password was given", prompt.rstrip(": "))) from None

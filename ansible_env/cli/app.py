@@ -51,10 +51,7 @@ def _main(
 
 
 def add(function: Callable[[Any], Exit | str | None], epilog: str | None = None) -> None:
-    """Make a function a command: its docstring is the help, and `guarded` reports the errors that it raises.
-
-    It may return an exit code or text for stdout.
-    """
+    """Make a function a command, which returns an exit code or text for stdout. Its docstring is the help."""
     model = get_type_hints(function)["options"]
 
     def command(**given: Any) -> None:

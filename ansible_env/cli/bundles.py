@@ -17,9 +17,9 @@ from ansible_env.errors import ConfigError, Problem
 from ansible_env.results.metrics.pattern import compile_pattern
 from ansible_env.storage.bundle import archive
 from ansible_env.storage.bundle.bundle import RESULT, Bundle
+from ansible_env.storage.bundle.origin import rules_of
 from ansible_env.storage.bundle.reading import read_result, read_trial
 from ansible_env.storage.bundle.replay import replay as read_again
-from ansible_env.storage.bundle.rules import rules_of
 from ansible_env.storage.store import Store
 from ansible_env.storage.store_writer import StoreWriter
 

@@ -11,13 +11,13 @@ from typing import Any
 from ansible_env.cli import console
 from ansible_env.cli.options import argument, option
 from ansible_env.cli.results import StoreOptions
-from ansible_env.cli.tabular import RowOutput, rows_as_table, write_rows
+from ansible_env.cli.tabular import RowOutput, is_number, rows_as_table, write_rows
 from ansible_env.config.text import nearest
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.report import comparison
 from ansible_env.report.comparison import Comparison, Side
 from ansible_env.report.formatting import number, plural, some, visible
-from ansible_env.storage.database.records import StoredTrial
+from ansible_env.storage.database.records import StoredHost, StoredTrial
 from ansible_env.storage.fingerprint_differences import MACHINE, Difference, differences
 from ansible_env.storage.selection import select
 from ansible_env.storage.store import Store
@@ -45,7 +45,7 @@ def compare(options: CompareOptions) -> str:
         recover(store, console.say_warning)
         a, b = (_succeeded(select(store, name), name) for name in (options.first, options.second))
         paired = len(a) == len(b) == 1
-        first, second, what = _pairs(store, a[0], b[0]) if paired else (_of_groups(a), _of_groups(b), "trials")
+        first, second, what = _pairs(store, a[0], b[0]) if paired else (_by_metric(a), _by_metric(b), "trials")
         if paired and what == "hosts":  # on other hosts: nothing to pair
             paired = False
         unlike = differences(*(store.fingerprints(side).values() for side in (a, b)))
@@ -79,20 +79,13 @@ def _succeeded(trials: Sequence[StoredTrial], name: str) -> list[StoredTrial]:
     return good
 
 
-def _of_groups(trials: Sequence[StoredTrial]) -> Values:
-    by_metric: Values = {}
-    for trial in trials:
-        for name, value in _numbers(trial.metrics):
-            by_metric.setdefault(name, []).append(value)
-    return by_metric
-
-
 def _pairs(store: Store, a: StoredTrial, b: StoredTrial) -> tuple[Values, Values, str]:
     """Return the values of two trials by host: in pairs where the hosts are the same."""
-    of_a, of_b = ({host.host: dict(_numbers(host.metrics)) for host in store.hosts([trial])} for trial in (a, b))
+    hosts_of_a, hosts_of_b = store.hosts([a]), store.hosts([b])
+    of_a, of_b = ({host.host: dict(_numbers(host)) for host in hosts} for hosts in (hosts_of_a, hosts_of_b))
     same = [host for host in of_a if host in of_b]
     if same != list(of_a) or len(of_a) != len(of_b):
-        return _by_metric(of_a.values()), _by_metric(of_b.values()), "hosts"
+        return _by_metric(hosts_of_a), _by_metric(hosts_of_b), "hosts"
     first, second = [of_a[host] for host in same], [of_b[host] for host in same]
     complete = [name for name in first[0] if all(name in values for values in (*first, *second))]
     return (
@@ -102,17 +95,17 @@ def _pairs(store: Store, a: StoredTrial, b: StoredTrial) -> tuple[Values, Values
     )
 
 
-def _by_metric(hosts: Any) -> Values:
+def _by_metric(measured: Sequence[StoredTrial | StoredHost]) -> Values:
     by_metric: Values = {}
-    for values in hosts:
-        for name, value in values.items():
+    for one in measured:
+        for name, value in _numbers(one):
             by_metric.setdefault(name, []).append(value)
     return by_metric
 
 
-def _numbers(metrics: Any) -> Iterator[tuple[str, float]]:
-    for name, value in metrics.items():
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and "{" not in name:
+def _numbers(measured: StoredTrial | StoredHost) -> Iterator[tuple[str, float]]:
+    for name, value in measured.metrics.items():
+        if is_number(value) and math.isfinite(value) and "{" not in name:
             yield name, float(value)
 
 
@@ -180,12 +173,9 @@ def sentences(compared: Sequence[Comparison]) -> Iterator[str]:
             how = "differs in B, with the same median" if item.verdict == "differs" else ""
             how = how or f"is {item.verdict} in B: {_percent(item.change)}{interval}"
             yield f"{name} {how} (p = {item.p:.4f})"
-    noise = [c for c in compared if c.verdict == "noise"]
-    if noise:
-        names = ", ".join(visible(c.metric) for c in noise)
-        yield f"noise: {names}. Every difference between A and B may be chance"
-    few = [c for c in compared if c.verdict == "too few"]
-    if few:
+    if noise := [visible(c.metric) for c in compared if c.verdict == "noise"]:
+        yield f"noise: {', '.join(noise)}. Every difference between A and B may be chance"
+    if few := [c for c in compared if c.verdict == "too few"]:
         names = ", ".join(visible(c.metric) for c in few)
         counts = f"{few[0].a.count} and {few[0].b.count}"
         yield f"too few values: {names}. With {counts}, no difference can be distinguished from chance; run more trials"

@@ -19,10 +19,7 @@ _write_above: Callable[[str], object] | None = None
 
 
 def set_display(write_above: Callable[[str], object] | None) -> None:
-    """Set how lines are written above the part of the terminal that is redrawn; None if there is no such part.
-
-    The function may be called from any thread and from a signal handler.
-    """
+    """Set how any thread or signal handler writes lines above the part of the terminal that is redrawn, if any."""
     global _write_above
     _write_above = write_above
 

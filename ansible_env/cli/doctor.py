@@ -213,13 +213,8 @@ class _Clock(Listener):
 def controller_findings() -> Iterator[Finding]:
     """Examine this machine."""
     yield Finding(Level.OK, "python", f"{platform.python_version()} ({sys.executable})")
-    yield _core()
-    yield _playbook()
-    yield _runner()
-    yield _collection()
-    yield _locale()
-    yield _ssh()
-    yield _socket_path()
+    for examine in (_core, _playbook, _runner, _collection, _locale, _ssh, _socket_path):
+        yield examine()
 
 
 def _core() -> Finding:

@@ -76,12 +76,11 @@ def init(options: InitOptions) -> str:
     for place, text in zip(places, texts, strict=True):
         write_whole(place, text, "init")
     arguments = f"{_quoted(places[0])} -i {_quoted(places[1])}"
-    steps = [
-        ("doctor", "does every host answer?"),
-        ("trial", "setup, run, teardown"),
-        ("results", "all trials so far"),
+    commands = [
+        (f"ansible-env doctor {arguments}", "does every host answer?"),
+        (f"ansible-env trial {arguments}", "setup, run, teardown"),
+        ("ansible-env results", "all trials so far"),
     ]
-    commands = [(f"ansible-env {step}" + (f" {arguments}" if step != "results" else ""), why) for step, why in steps]
     width = max(len(command) for command, _ in commands)
     lines = [f"  {command.ljust(width)}   # {why}\n" for command, why in commands]
     return "".join([f"wrote {places[0]} and {places[1]}; next steps:\n\n", *lines])

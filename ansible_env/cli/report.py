@@ -21,12 +21,7 @@ class ReportForm(enum.StrEnum):
     MARKDOWN = "markdown"
 
 
-_FORMS = {
-    ".html": ReportForm.HTML,
-    ".htm": ReportForm.HTML,
-    ".xml": ReportForm.JUNIT,
-    ".md": ReportForm.MARKDOWN,
-}
+_FORMS = {".html": ReportForm.HTML, ".htm": ReportForm.HTML, ".xml": ReportForm.JUNIT, ".md": ReportForm.MARKDOWN}
 
 
 @dataclass(kw_only=True)

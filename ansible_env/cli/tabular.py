@@ -45,21 +45,17 @@ class RowOutput(enum.StrEnum):
     PARQUET = "parquet"
 
 
-def write(text: str, stream: TextIO | None = None) -> None:
+def write(data: str | bytes, stream: TextIO | None = None) -> None:
     """Write to stdout, or another stream, whose reader may be gone (`| head`)."""
     stream = stream or sys.stdout
+    target: Any = stream if isinstance(data, str) else stream.buffer
     try:
-        stream.write(text)
-        stream.flush()
-    except BrokenPipeError:
-        discard_stdout()
-
-
-def discard_stdout() -> None:
-    """Discard everything that is written to stdout from now on."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
-    os.close(null)
+        target.write(data)
+        target.flush()
+    except BrokenPipeError:  # discard everything that is written to stdout from now on
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
 
 
 def write_rows(rows: Sequence[Row], output: RowOutput, name: str) -> None:
@@ -68,7 +64,10 @@ def write_rows(rows: Sequence[Row], output: RowOutput, name: str) -> None:
     Raise ConfigError if stdout is a terminal, which cannot show Parquet, or pyarrow is not installed.
     """
     if output is RowOutput.PARQUET:
-        _write_bytes(parquet(rows))
+        data = parquet(rows)
+        if sys.stdout.isatty():
+            raise ConfigError(Problem("a terminal cannot show Parquet", "--output", hint="-o parquet > FILE"))
+        write(data)
     elif output is RowOutput.CSV:
         write(csv_text(rows, shown=sys.stdout.isatty()))
     elif output is RowOutput.JSON:
@@ -105,10 +104,7 @@ def csv_text(rows: Sequence[Row], columns: Sequence[str] | None = None, *, shown
 
 
 def parquet(rows: Sequence[Row]) -> bytes:
-    """Return rows as a Parquet file. A column whose values are of several types is one of text.
-
-    Raise ConfigError if pyarrow is not installed.
-    """
+    """Return rows as a Parquet file; a column of several types is text. Raise ConfigError if pyarrow is missing."""
     arrow = optional("pyarrow", "parquet")
     files = optional("pyarrow.parquet", "parquet")
     columns = {name: _column([row[name] for row in rows]) for name in (rows[0] if rows else ())}
@@ -125,16 +121,6 @@ def _column(values: list[Any]) -> list[Any]:
     if len(kinds) > 1 or big or kinds & {list, dict}:
         return [None if value is None else value if isinstance(value, str) else json.dumps(value) for value in values]
     return values
-
-
-def _write_bytes(data: bytes) -> None:
-    if sys.stdout.isatty():
-        raise ConfigError(Problem("a terminal cannot show Parquet", "--output", hint="-o parquet > FILE"))
-    try:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        discard_stdout()
 
 
 def _cell(value: Any, shown: bool) -> str:

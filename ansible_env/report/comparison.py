@@ -66,6 +66,7 @@ class Comparison:
 
 
 Samples = Mapping[str, Sequence[float]]
+Bounds = tuple[float, float] | tuple[None, None]
 
 
 def compare(a: Samples, b: Samples, *, paired: bool = False, alpha: float = 0.05) -> list[Comparison]:
@@ -90,17 +91,17 @@ def _compare(stats: Any, name: str, a: Sequence[float], b: Sequence[float], pair
         p, least = _signed_ranks(stats, a, b) if paired else _ranks(stats, a, b)
         low, high = _change_interval(stats, a, b, paired)
         sides = _side(stats, a), _side(stats, b)
-    return Comparison(name, *sides, paired, _change(sides[0].median, sides[1].median), low, high, p, least, alpha)
+    before, after = sides[0].median, sides[1].median
+    change = (after - before) / abs(before) if before else None
+    return Comparison(name, *sides, paired, change, low, high, p, least, alpha)
 
 
 def _side(stats: Any, values: Sequence[float]) -> Side:
     median = statistics.median(values)
-    low, high = math.nan, math.nan
-    if len(values) > 1:
-        interval = stats.quantile_test(values, q=median, p=0.5).confidence_interval(confidence_level=CONFIDENCE)
-        low, high = float(interval.low), float(interval.high)
-    known = math.isfinite(low) and math.isfinite(high)
-    return Side(len(values), median, low if known else None, high if known else None)
+    if len(values) == 1:
+        return Side(1, median, None, None)
+    interval = stats.quantile_test(values, q=median, p=0.5).confidence_interval(confidence_level=CONFIDENCE)
+    return Side(len(values), median, *_bounds(interval))
 
 
 def _ranks(stats: Any, a: Sequence[float], b: Sequence[float]) -> tuple[float | None, float]:
@@ -126,13 +127,12 @@ def _signed_ranks(stats: Any, a: Sequence[float], b: Sequence[float]) -> tuple[f
     return float(stats.wilcoxon(differences).pvalue), least
 
 
-def _change(a: float, b: float) -> float | None:
-    return (b - a) / abs(a) if a else None
+def _bounds(interval: Any) -> Bounds:
+    low, high = float(interval.low), float(interval.high)
+    return (low, high) if math.isfinite(low) and math.isfinite(high) else (None, None)
 
 
-def _change_interval(
-    stats: Any, a: Sequence[float], b: Sequence[float], paired: bool
-) -> tuple[float | None, float | None]:
+def _change_interval(stats: Any, a: Sequence[float], b: Sequence[float], paired: bool) -> Bounds:
     if min(len(a), len(b)) < LEAST_FOR_INTERVAL or 0 in (statistics.median(a), min(map(abs, a))):
         return None, None
     numpy = optional("numpy", "compare")
@@ -150,5 +150,4 @@ def _change_interval(
         method="percentile",
         rng=numpy.random.default_rng(0),
     ).confidence_interval
-    low, high = float(interval.low), float(interval.high)
-    return (low, high) if math.isfinite(low) and math.isfinite(high) else (None, None)
+    return _bounds(interval)

@@ -63,10 +63,7 @@ class ReportData:
         return [trial for trial in self.trials if trial.status.is_succeeded()]
 
     def metrics(self, *, varied: bool = False) -> list[str]:
-        """Return the metrics that are numbers: the goal first, then those that most trials have.
-
-        `varied` omits those that are the same in all trials.
-        """
+        """Return the metrics that are numbers: the goal, then the most frequent ones. `varied` omits constant ones."""
         names = [name for name, varies in self._metrics.items() if not varied or varies]
         first = [self.goal.metric] if self.goal and self.goal.metric in names else []
         return [*first, *(name for name in names if name not in first)]

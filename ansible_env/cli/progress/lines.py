@@ -100,7 +100,7 @@ class LineProgress(Progress):
         self._verbosity = verbosity
         self._follow = tuple(follow)
         self._phase = ""
-        self._hosts: dict[str, str] = {}
+        self._hosts: dict[str, str] = {}  # and their colors
         self._width = 0
         self._started = 0.0
         self._partial: dict[tuple[str, str], str] = {}

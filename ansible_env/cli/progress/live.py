@@ -110,12 +110,6 @@ class LivePhases(LiveProgress, LineProgress):
         self._config = config
         self._view: PhaseView | None = None
         self._reader = self._new_reader()
-        self._names: tuple[str, ...] = ()
-
-    def on_trial_started(self, trial: Trial) -> None:
-        """Show that a trial starts."""
-        self._names = trial.hosts
-        super().on_trial_started(trial)
 
     def on_phase_started(self, trial: Trial, phase: str, playbook: str, hosts: Sequence[str]) -> None:
         """Show the view."""
@@ -123,7 +117,7 @@ class LivePhases(LiveProgress, LineProgress):
         self._enter(phase)
         with self._seeing:
             title = self._title(trial)
-            self._view = PhaseView(title, phase, self._names, getattr(self._config.timeouts, phase, None))
+            self._view = PhaseView(title, phase, tuple(self._hosts), getattr(self._config.timeouts, phase, None))
             self._reader = self._new_reader()
         self.start()
 
@@ -162,7 +156,7 @@ class LivePhases(LiveProgress, LineProgress):
 
     def shows(self, host: str) -> bool:
         """Whether the lines of a host are written above the view."""
-        return bool(self._verbosity) or self.follows(host, default=len(self._names) == 1)
+        return bool(self._verbosity) or self.follows(host, default=len(self._hosts) == 1)
 
     def _draw(self) -> RenderableType:
         self._read_metrics()

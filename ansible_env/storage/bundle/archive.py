@@ -23,10 +23,7 @@ def archive_name(bundle: Bundle) -> str:
 
 
 def export(bundle: Bundle, file: Path | None = None) -> Path:
-    """Write a bundle to a .tar.gz that only its owner can read, and return the path.
-
-    Raise ConfigError if the file exists or cannot be written.
-    """
+    """Write a bundle to a .tar.gz for its owner only, and return the path. Raise ConfigError if that fails."""
     name = archive_name(bundle)
     file = file or Path(f"{name}.tar.gz")
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,6 @@ from urllib.parse import urlsplit
 
 from ansible_env.common import __version__
 from ansible_env.config.model import EnvironmentConfig
-from ansible_env.storage.bundle.rules import rules_of
 from ansible_env.storage.bundle.source import environment_text
 from ansible_env.storage.fingerprint import of_this_machine
 
@@ -34,7 +34,7 @@ class Origin:
     controller: Mapping[str, Any] = field(default_factory=dict)
     """Properties of the controller."""
     rules: Mapping[str, Any] = field(default_factory=dict)
-    """The keys that determine the metrics, see `ansible_env.storage.bundle.rules`."""
+    """The rules that turn output into metrics. A bundle keeps them so that `replay` can apply them again."""
 
     @classmethod
     def of(cls, config: EnvironmentConfig) -> Self:
@@ -42,6 +42,20 @@ class Origin:
         file, text = environment_text(config)
         git = git_state(config.source.absolute()) if config.source else None
         return cls(config.name, config.source, file, text, versions(), git, of_this_machine(), rules_of(config))
+
+
+RULES = frozenset(
+    {
+        "results_stdout_pattern", "results_json", "required_metrics",
+        "success", "max_unreachable", "aggregate", "per_host_metrics",
+    }
+)  # fmt: skip
+
+
+def rules_of(config: EnvironmentConfig) -> dict[str, Any]:
+    """Return the keys of an environment file that determine its metrics."""
+    rules: dict[str, Any] = json.loads(config.model_dump_json(include=set(RULES)))
+    return {name: value for name, value in rules.items() if value is not None}
 
 
 GIT_TIMEOUT = 10
@@ -61,10 +75,7 @@ def versions() -> Mapping[str, str]:
 
 
 def git_state(file: Path) -> dict[str, Any] | None:
-    """Return the commit of a file's work tree, and which files in its directory were changed.
-
-    Return None if git is missing, or the file is not in a work tree.
-    """
+    """Return the commit of a file's work tree, and the changed files beside it; None without git or a work tree."""
     head = _git(file.parent, "rev-parse", "HEAD", "--show-toplevel", "--show-prefix")
     if head is None:
         return None

@@ -88,7 +88,6 @@ def _time(text: str | None) -> datetime | None:
 def read_trial(bundle: Bundle, data: Mapping[str, Any], phases: Mapping[str, PhaseResult]) -> Trial:
     """Return the trial of a bundle out of the document of `read_result`, with these results of its phases."""
     manifest = bundle.manifest
-    end = data.get("finished")
     return Trial(
         str(manifest["environment"]),
         TrialRequest(int(data.get("trial") or manifest["trial"])),
@@ -97,7 +96,7 @@ def read_trial(bundle: Bundle, data: Mapping[str, Any], phases: Mapping[str, Pha
         params=data.get("params") or manifest["params"],
         phases=phases,
         started=datetime.fromisoformat(data["started"]),
-        finished=datetime.fromisoformat(end) if end else None,
+        finished=_time(data.get("finished")),
         directory=bundle.directory,
         versions=manifest["versions"],
         error=str(data.get("error") or ""),

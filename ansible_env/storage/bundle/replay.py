@@ -27,10 +27,7 @@ _DECIDED_BY_METRICS = (Kind.OK, Kind.METRICS_MISSING)
 
 
 def replay(bundle: Bundle, rules: Mapping[str, Any]) -> dict[str, PhaseResult]:
-    """Return the results of a trial's phases as these rules yield them (see `bundle.rules`).
-
-    Raise ConfigError if the trial has not run, its logs are gone, or a rule is wrong.
-    """
+    """Return a trial's phases as these rules yield them. Raise ConfigError if there are no logs, or a rule is wrong."""
     # An environment with these rules, and nothing else that matters.
     config = EnvironmentConfig.from_mapping({"name": "replay", "run": ["true"], **rules})
     path = bundle.directory / RESULT

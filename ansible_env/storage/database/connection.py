@@ -25,10 +25,7 @@ _WRITES = "ansible_env_writes"
 
 
 def parse_url(target: str | Path) -> URL:
-    """Return the URL of a database. Anything without `://` is the path of an SQLite file.
-
-    Raise ConfigError if it is not a URL of a database.
-    """
+    """Return the URL of a database; without `://` it is the path of an SQLite file. Raise ConfigError for a bad URL."""
     if isinstance(target, Path) or "://" not in target:
         return URL.create("sqlite", database=str(Path(target).expanduser().absolute()))
     try:

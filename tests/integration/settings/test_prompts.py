@@ -156,6 +156,30 @@ def test_a_password_is_asked_for_once_and_is_nowhere(sudo_hosts: Hosts, command:
     assert [path for path in files(tmp_path) if secret in read(path)] == []
 
 
+def test_the_login_password_is_the_default_of_the_other(command: list[str], tmp_path: Path) -> None:
+    arguments = ["trial", "env.yml", "-k", "-K", "-i", "one,", "-c", "local", "--artifacts", "kept"]
+    env = {**os.environ, "ANSIBLE_ENV_STORE": str(tmp_path / "store.sqlite")}
+    child = pexpect.spawn(command[0], [*command[1:], *arguments], cwd=str(tmp_path), env=env, timeout=AT_ONCE)
+    child.expect_exact("SSH password: ")
+    child.sendline("one for both")
+    child.expect_exact("BECOME password[defaults to SSH password]: ")
+    child.sendline("")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0, child.before
+    assert [path for path in files(tmp_path) if b"one for both" in read(path)] == []
+
+
+@pytest.mark.parametrize("keys", ["\x04", "\x03"], ids=["end of input", "interrupt"])
+def test_no_answer_ends_the_call(command: list[str], tmp_path: Path, keys: str) -> None:
+    child = pexpect.spawn(command[0], [*command[1:], "trial", "env.yml", "-K"], cwd=str(tmp_path), timeout=AT_ONCE)
+    child.expect_exact("BECOME password: ")
+    child.send(keys)
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == (2 if keys == "\x04" else 130), child.before
+
+
 def files(directory: Path) -> list[Path]:
     return [path for path in directory.rglob("*") if path.is_file() and not path.is_symlink()]
 

@@ -32,7 +32,7 @@ from ansible_env.results.observer import TrialObserver
 from ansible_env.results.trial import TrialRequest
 from ansible_env.storage.bundle.bundle_writer import BundleWriter
 from ansible_env.storage.bundle.directories import CALL_FILE, new_call
-from ansible_env.storage.bundle.files import to_json, write_private
+from ansible_env.storage.bundle.files import make_private, to_json, write_private
 from ansible_env.storage.bundle.origin import Origin
 from ansible_env.storage.database.connection import without_password
 from ansible_env.storage.store import Store
@@ -66,7 +66,7 @@ class Call:
         """Make and return the directory for one attempt at a trial. Raise ConfigError if that fails, or it exists."""
         path = self.directory / attempt_name(request)
         try:
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self.directory)
             path.mkdir(mode=0o700)
         except FileExistsError:
             where = path if path.exists() else self.directory
@@ -78,7 +78,7 @@ class Call:
     def save(self) -> None:
         """Write the options into the directory of the call, for `attach`. Raise ConfigError if it cannot be made."""
         try:
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self.directory)
         except OSError as error:
             raise _not_writable(self.directory, error) from error
         write_private(self.directory / CALL_FILE, to_json(self._saved(), indent=2) + "\n")

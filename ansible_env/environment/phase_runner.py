@@ -26,6 +26,7 @@ from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.phase_result import PhaseResult, phase_result
 from ansible_env.storage.bundle.event_log import append_events
+from ansible_env.storage.bundle.files import make_private
 from ansible_env.storage.journal import Journal
 
 logger = get_logger(__name__)
@@ -315,7 +316,7 @@ class PhaseRunner:
         logs = None
         if call.logs is not None:
             logs = (call.logs / name).absolute()
-            logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(logs)
         tasks = has_tasks(config.start_host if name == "boot" else getattr(config, name))
         return Job(
             playbook=playbook,

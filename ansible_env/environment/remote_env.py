@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -443,9 +444,10 @@ class RemoteEnv:
         self._cancel, self._teardown_cancel = Cancellation(self._event), Cancellation()
 
     def _begin(self, request: TrialRequest, **fields: Any) -> Trial:
-        self._trial = trial = Trial(
-            self.name, request, self.experiment, hosts=self.hosts, params=self.params, versions=versions(), **fields
-        )
+        # The start of a trial that is resumed is known by the wall clock alone.
+        begun = None if "started" in fields else time.monotonic()
+        known: dict[str, Any] = {"hosts": self.hosts, "params": self.params, "versions": versions(), "begun": begun}
+        self._trial = trial = Trial(self.name, request, self.experiment, **known, **fields)
         notify(self._everyone, lambda observer: observer.on_trial_started(trial))
         return trial
 

@@ -145,7 +145,8 @@ def group_metrics(sets: Sequence[Mapping[str, Value]], wanted: Mapping[str, str]
     values = {
         name: aggregate(_wanted(name, wanted), [metrics[name] for metrics in sets if name in metrics]) for name in names
     }
-    return {name: value for name, value in values.items() if value is not None}
+    null = {name for name in names if all(metrics.get(name) is None for metrics in sets)}
+    return {name: value for name, value in values.items() if value is not None or name in null}
 
 
 def _wanted(name: str, wanted: Mapping[str, str]) -> str:

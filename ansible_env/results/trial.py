@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -73,6 +74,10 @@ class Trial:
     """The phase that was running when the wait for the trial was abandoned. It has no result."""
     repeated: bool = False
     """Whether another attempt follows, because a host of this one was lost."""
+    begun: float | None = field(default=None, repr=False, compare=False)
+    """Its start by the monotonic clock of the process that runs it, so that nobody can set it."""
+    duration: float | None = None
+    """Seconds from its start to its end, where they are known by such a clock."""
 
     @property
     def number(self) -> int:
@@ -111,7 +116,11 @@ class Trial:
 
     @property
     def elapsed(self) -> float:
-        """Seconds from start to end, or until now, by the controller's clock."""
+        """Seconds from start to end, or until now."""
+        if self.duration is not None:
+            return self.duration
+        if self.begun is not None and self.finished is None:
+            return time.monotonic() - self.begun
         return ((self.finished or datetime.now(UTC)) - self.started).total_seconds()
 
     @property
@@ -148,7 +157,8 @@ class Trial:
             status = Status.FAILED
         elif canceled and self.abandoned != "teardown" and not failed:
             status = Status.CANCELED
-        return replace(self, status=status, finished=self.finished or datetime.now(UTC))
+        duration = self.elapsed if self.begun is not None else self.duration
+        return replace(self, status=status, finished=self.finished or datetime.now(UTC), duration=duration)
 
     def to_dict(self, *, output: bool) -> dict[str, Any]:
         """Return the trial as plain JSON data. `output` includes the output of the scripts and the versions."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible_env.common import Owner
 from ansible_env.errors import ConfigError, LifecycleError, Problem
-from ansible_env.storage.bundle.files import write_private
+from ansible_env.storage.bundle.files import make_private, write_private
 
 VERSION = 1
 
@@ -72,7 +72,7 @@ class Journal:
         """Record the start of a phase. Return the key for the names of its runs on the targets."""
         key = secrets.token_hex(16)
         self._data["phases"][phase] = {"key": key, "status": None}
-        self.results(phase).mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self.results(phase))
         self._save()
         return key
 
@@ -106,7 +106,7 @@ class Journal:
         return self.directory / "results" / phase
 
     def _save(self) -> None:
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self.directory)
         write_private(self._file, json.dumps(self._data, indent=1, default=_plain), sync=True)
 
 

@@ -23,7 +23,7 @@ from ansible_env.errors import ConfigError, Problem
 from ansible_env.results.assertions import AssertionResult
 from ansible_env.results.status import Status
 from ansible_env.results.trial import Trial
-from ansible_env.storage.bundle.directories import root
+from ansible_env.storage.bundle.directories import STORE_FILE, root
 from ansible_env.storage.database import read, schema, write
 from ansible_env.storage.database.connection import Database, parse_url, shown
 from ansible_env.storage.database.frame import Level, flat_rows, optional
@@ -33,12 +33,11 @@ from ansible_env.storage.database.schema import trials
 from ansible_env.storage.database.values import clean
 
 URL_VARIABLE = "ANSIBLE_ENV_STORE"
-FILE = "store.sqlite"
 
 
 def default_url() -> str:
     """Return the default store: $ANSIBLE_ENV_STORE, or a file beside the bundles."""
-    return os.environ.get(URL_VARIABLE) or str(root() / FILE)
+    return os.environ.get(URL_VARIABLE) or str(root() / STORE_FILE)
 
 
 class Store:
@@ -106,7 +105,7 @@ class Store:
                 "infrastructure": trial.is_infrastructure_failure,
                 "phase": trial.deciding.phase if trial.deciding else None,
                 "finished": finished,
-                "elapsed": (finished - trial.started).total_seconds(),
+                "elapsed": trial.elapsed,
                 "error": clean(trial.error),
                 "owner": None,
             }

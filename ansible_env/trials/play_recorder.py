@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from ansible_env.results.policies import EVERY_HOST
 from ansible_env.results.trial import Trial, TrialRequest
 from ansible_env.storage.bundle.bundle_writer import BundleWriter
 from ansible_env.storage.bundle.directories import new_call
+from ansible_env.storage.bundle.files import make_private
 from ansible_env.storage.bundle.origin import Origin, versions
 from ansible_env.storage.bundle.reading import read_host
 from ansible_env.storage.store import Store
@@ -40,6 +42,7 @@ class PlayRecorder:
     roles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """The roles of the phases of an environment, as `RoleEnvironment.roles` returns them."""
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    begun: float = field(default_factory=time.monotonic)
     _events: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     _role_results: dict[str, dict[str, HostResult]] = field(default_factory=dict)
     """The results that the role reports, by phase and host."""
@@ -61,7 +64,7 @@ class PlayRecorder:
         trial, _ = self._begin()
         assert trial.directory is not None  # noqa: S101 - for mypy
         path = trial.directory / "logs" / phase
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(path)
         return path
 
     def take(self, phase: str, event: dict[str, Any]) -> None:
@@ -112,13 +115,14 @@ class PlayRecorder:
         if self._begun is None:
             experiment = str(self.params.get("experiment_id") or self.name)
             directory = new_call(experiment).absolute() / "trial-1"
-            directory.mkdir(mode=0o700, parents=True)
+            make_private(directory)
             trial = Trial(
                 self.name,
                 TrialRequest(_number(self.params.get("trial_id"))),
                 experiment,
                 params=self.params,
                 started=self.started,
+                begun=self.begun,
                 directory=directory,
                 versions=versions(),
             )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ansible_env.results.observer import TrialObserver
 from ansible_env.results.trial import Trial
 from ansible_env.storage.bundle.bundle import MANIFEST, Bundle
-from ansible_env.storage.bundle.files import to_json, write_private
+from ansible_env.storage.bundle.files import make_private, to_json, write_private
 from ansible_env.storage.bundle.origin import Origin
 
 
@@ -20,7 +20,7 @@ class BundleWriter(TrialObserver):
     def on_trial_started(self, trial: Trial) -> None:
         """Begin the bundle; a trial that is resumed has one."""
         if trial.directory is not None and not (trial.directory / MANIFEST).exists():
-            trial.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(trial.directory)
             Bundle.create(self._origin, trial)
 
     def on_phase_started(self, trial: Trial, phase: str, playbook: str, hosts: Sequence[str]) -> None:

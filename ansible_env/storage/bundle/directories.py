@@ -11,6 +11,8 @@ from pathlib import Path
 ROOT_VARIABLE = "ANSIBLE_ENV_ARTIFACTS"
 CALL_FILE = "call.json"
 """The options of a call, beside the directories of its trials."""
+STORE_FILE = "store.sqlite"
+"""The database, beside the directories of experiments; SQLite has more files, whose names begin with this."""
 
 
 def root() -> Path:
@@ -21,7 +23,9 @@ def root() -> Path:
 
 def new_call(name: str) -> Path:
     """Return a directory for the trials of one call, inside that of the experiment. It is not created yet."""
-    return root() / slug(name) / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    folder = slug(name)
+    folder += "-experiment" * folder.lower().startswith(STORE_FILE)
+    return root() / folder / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
 def slug(name: str) -> str:

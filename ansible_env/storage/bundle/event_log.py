@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_env.config.shell_env import MASK
-from ansible_env.storage.bundle.files import to_json
+from ansible_env.storage.bundle.files import make_private, to_json
 
 LONGEST_TEXT = 1000
 """Longest text that is kept, in characters. The output of scripts is in the logs."""
@@ -21,7 +21,7 @@ def append_events(path: Path, events: Iterable[Mapping[str, Any]], secrets: Sequ
     """Append events to a file that only its owner can read, one line of JSON each."""
     hidden = sorted({secret for secret in secrets if secret.strip()}, key=len, reverse=True)
     lines = [to_json(_clean({key: e[key] for key in _KEPT if key in e}, hidden)) + "\n" for e in events]
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(path.parent)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8") as file:  # noqa: PTH123
         file.write("".join(lines))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -11,6 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from ansible_env.errors import ConfigError, Problem
+
+
+def make_private(path: Path) -> None:
+    """Make a directory and those above it, whatever the umask is; only its owner can read what is made here."""
+    missing = [path, *itertools.takewhile(lambda parent: not parent.exists(), path.parents)]
+    for directory in reversed(missing):
+        directory.mkdir(mode=0o700, exist_ok=True)
 
 
 def write_private(path: Path, text: str, *, sync: bool = False) -> None:

@@ -97,6 +97,7 @@ def read_trial(bundle: Bundle, data: Mapping[str, Any], phases: Mapping[str, Pha
         phases=phases,
         started=datetime.fromisoformat(data["started"]),
         finished=_time(data.get("finished")),
+        duration=data.get("elapsed"),
         directory=bundle.directory,
         versions=manifest["versions"],
         error=str(data.get("error") or ""),

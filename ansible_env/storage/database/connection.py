@@ -15,6 +15,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, in
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from ansible_env.errors import ConfigError, Problem, StoreError
+from ansible_env.storage.bundle.files import make_private
 from ansible_env.storage.database.schema import REVISION, VERSION_TABLE, metadata, version
 
 LOCK_TIMEOUT = 60.0
@@ -133,7 +134,7 @@ def _engine(url: URL, **more: Any) -> Engine:
 def _sqlite(url: URL) -> Engine:
     if url.database and url.database != ":memory:":
         path = Path(url.database)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(path.parent)
         # Results may contain secrets. SQLite gives its other files the mode of this one.
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
     engine = _engine(url, connect_args={"timeout": LOCK_TIMEOUT})

@@ -94,3 +94,7 @@ def test_the_order_of_the_means(numbers):
     harmonic, geometric, mean = (aggregate(f"{n}mean", numbers) for n in ("harmonic_", "geometric_", ""))
     assert harmonic <= geometric * (1 + 1e-9) <= mean * (1 + 1e-8)  # type: ignore[operator]
     assert math.isclose(aggregate("sum", numbers), math.fsum(numbers))  # type: ignore[arg-type]
+
+
+def test_a_metric_that_is_null_everywhere_is_null():
+    assert group_metrics([{"a": None, "b": 1}, {"a": None, "b": None}]) == {"a": None}

@@ -1,5 +1,8 @@
 """The trial: its status, and what it says about its hosts."""
 
+import time
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from ansible_env.results.host_result import HostResult
@@ -60,3 +63,18 @@ def test_only_a_trial_of_a_plan_has_its_place_in_it():
     place = {"configuration": 3, "repeat": 2, "attempts": 1, "ran_on": ["h"]}
     assert planned.items() >= place.items()
     assert not place.keys() & alone.keys()
+
+
+def test_durations_do_not_depend_on_a_clock_that_is_set():
+    begun = time.monotonic() - 5
+    trial = Trial("e", started=datetime.now(UTC) + timedelta(hours=2), begun=begun)
+    assert 5 <= trial.elapsed < 60
+    finished = trial.finish()
+    assert 5 <= finished.elapsed < 60
+    assert finished.elapsed == finished.elapsed == finished.finish().elapsed
+    assert finished.to_dict(output=False)["elapsed"] == finished.elapsed
+
+
+def test_the_duration_of_a_trial_known_by_its_times_alone():
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    assert Trial("e", started=begin, finished=begin + timedelta(seconds=3)).finish().elapsed == 3

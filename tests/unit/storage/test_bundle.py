@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import tarfile
 from pathlib import Path
@@ -22,8 +23,11 @@ from ansible_env.results.status import Status
 from ansible_env.results.trial import Trial, TrialRequest
 from ansible_env.storage.bundle.archive import export, opened
 from ansible_env.storage.bundle.bundle import Bundle
+from ansible_env.storage.bundle.directories import new_call
+from ansible_env.storage.bundle.event_log import append_events
 from ansible_env.storage.bundle.origin import Origin, git_state
 from ansible_env.storage.bundle.reading import read_phases, read_result
+from ansible_env.storage.journal import Journal
 from ansible_env.storage.store import Store
 from tests.made_up import BEGIN
 
@@ -297,3 +301,23 @@ def test_json_that_is_too_deep(tmp_path, name):
     (tmp_path / name).write_text("[" * 100_000 + "]" * 100_000)
     with pytest.raises(ConfigError, match="cannot be read"):
         read_result(tmp_path / name) if name == "result.json" else Bundle.open(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["store.sqlite", "Store.SQLite-wal", "store.sqlite-shm"])
+def test_no_experiment_takes_the_name_of_the_store(name, monkeypatch, tmp_path):
+    monkeypatch.setenv("ANSIBLE_ENV_ARTIFACTS", str(tmp_path))
+    assert new_call(name).parent == tmp_path / f"{name}-experiment"
+    assert new_call("store").parent == tmp_path / "store"
+
+
+def test_nobody_else_can_write_into_directories_of_results(tmp_path):
+    before = os.umask(0)
+    try:
+        Journal(tmp_path / "state/ansible-env/x/call/trial-1").begin_trial({}, {})
+        Store(tmp_path / "data/deep/store.sqlite").close()
+        append_events(tmp_path / "events/deep/run.jsonl", [])
+    finally:
+        os.umask(before)
+    made = list(tmp_path.rglob("*"))
+    assert len(made) >= 10
+    assert [path for path in made if path.stat().st_mode & 0o077] == []

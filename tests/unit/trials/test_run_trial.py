@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -121,3 +122,20 @@ def test_a_trial_whose_controller_is_gone_is_brought_to_its_end(tmp_path):
         trial = resume_trial(again, Journal.open(tmp_path))
     assert (trial.number, trial.status, list(trial.phases)) == (7, Status.SUCCEEDED, ["run", "teardown"])
     assert trial.uid in (tmp_path / "bundle.json").read_text()
+
+
+def test_a_clock_that_is_set_during_a_trial_changes_no_duration(monkeypatch):
+    class Earlier(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) - timedelta(hours=2)
+
+    def answer(phase: str, host: str, task: Any) -> dict[str, Any]:
+        monkeypatch.setattr("ansible_env.results.trial.datetime", Earlier)
+        return {}
+
+    with env(answer) as bench:
+        trial = run_trial(bench, TrialRequest(1))
+    assert trial.finished is not None
+    assert trial.finished < trial.started
+    assert 0 <= trial.elapsed < 60

@@ -1,12 +1,12 @@
-# make demo       a real benchmark on this machine, from nothing: setup, run, teardown, metrics
-# make test-fast  a first pass while you edit: no ssh servers, under 90 seconds
-# make test       everything that has to be true before a commit
+# make demo       a real benchmark on this machine: setup, run, teardown, metrics
+# make test-fast  the tests for use while you edit: no ssh servers, under 90 seconds
+# make test       everything that must pass before a commit
 # make lint       the slower checks of the Ansible content, besides those of `make test`
 # make help       the rest
 #
-# The first call makes a virtual environment in .venv; later ones are fast, until pyproject.toml changes. `make demo`
-# installs only what ansible-env itself needs; the other targets add the tools of its developers.
-# PYTHON=python3.12 chooses another interpreter, VENV=dir another place, PYTEST_ARGS='-k fold' some of the tests.
+# The first call creates a virtual environment in .venv; later calls are fast until pyproject.toml changes. `make demo`
+# installs only the dependencies of ansible-env; the other targets add the tools for development.
+# PYTHON=python3.12 selects another interpreter, VENV=dir another directory, PYTEST_ARGS='-k fold' some of the tests.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -32,31 +32,31 @@ PROGRAMS = sshd:openssh-server ssh:openssh-client ip:iproute2 sudo:sudo busybox:
 .PHONY: help demo store-scale store-kill test test-fast smoke coverage test-all test-worker molecule bench lint check \
   format venv packages changelog clean
 
-help: ## this list
+help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
 
 demo: $(RUNTIME) ## run the SQLite benchmark on this machine
 	@$(BIN)/ansible-env trial examples/sqlite/environment.yml
 
-store-scale: venv ## 10,000 trials in a store: how long it takes to write one and to find the best
+store-scale: venv ## write 10,000 trials to a store, and measure writing one and finding the best
 	@$(BIN)/python -m tests.tools.store_at_scale
 
-store-kill: venv ## kill -9 of 20 sweeps at random moments: the store has every finished trial
+store-kill: venv ## kill 20 sweeps at random moments, and check that the store has every finished trial
 	@$(BIN)/python -m tests.tools.kill_sweeps
 
-test: venv packages check ## static checks, all tests, the smoke tests on the newest ansible-core (some minutes)
+test: venv packages check ## run the static checks, all tests, and the smoke tests on the newest ansible-core (some minutes)
 	$(IN_VENV) pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 	$(if $(PYTEST_ARGS),,$(BIN)/nox -s smoke)
 
 FAST = tests/unit tests/integration/test_task_result.py
-test-fast: venv ## a first pass while you edit: ruff, the tests without Ansible, a few with it on this machine
+test-fast: venv ## run ruff, the tests without Ansible and a few with it; for use while you edit
 	$(BIN)/ruff check .
 	$(IN_VENV) pytest -n $(WORKERS) --dist worksteal -m 'not slow and not ssh' $(FAST) $(PYTEST_ARGS)
 
-smoke: venv packages ## some tests through all layers on the newest ansible-core; `make test` includes them
+smoke: venv packages ## run the smoke tests, through all layers, on the newest ansible-core; `make test` includes them
 	$(BIN)/nox -s smoke -- $(PYTEST_ARGS)
 
-coverage: venv packages ## the share of lines and branches that the tests run, also in started processes
+coverage: venv packages ## measure the share of lines and branches that the tests run, also in started processes
 	@rm -f .coverage .coverage.*
 	@# A few tests measure times or count files, and fail under coverage. `make test` judges the tests.
 	-$(IN_VENV) ANSIBLE_ENV_PASS='COVERAGE_*' coverage run -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
@@ -65,21 +65,21 @@ coverage: venv packages ## the share of lines and branches that the tests run, a
 	$(IN_VENV) coverage report
 
 .PHONY: test-cookbook test-docs test-mlos
-test-cookbook: venv packages ## every example on real hosts, with packages from Debian (some minutes)
+test-cookbook: venv packages ## run every example on real hosts, with packages from Debian (some minutes)
 	$(IN_VENV) pytest -m cookbook tests/cookbook $(PYTEST_ARGS)
 
-test-mlos: venv packages ## all tests of the classes for mlos_bench, whole experiments too (some minutes)
+test-mlos: venv packages ## run all tests of the mlos_bench classes, including whole experiments (some minutes)
 	$(PIP) 'mlos-bench[flaml]'
 	$(IN_VENV) pytest -m 'mlos or not mlos' tests/integration/mlos tests/unit/mlos/test_mlos.py $(PYTEST_ARGS)
 
-test-docs: venv packages ## each command of README and docs, and the report in Chromium (some minutes)
+test-docs: venv packages ## run each command of README and docs, and open the report in Chromium (some minutes)
 	$(IN_VENV) pytest -m docs tests/docs $(PYTEST_ARGS)
 
 .PHONY: docs
-docs: venv ## the documentation as a site in site/; a broken link or an undocumented public name fails
+docs: venv ## build the documentation in site/; a broken link or an undocumented public name fails
 	@$(IN_VENV) NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict
 
-check: venv ## the quick static checks: ruff, mypy, import layers, yamllint, shellcheck, codespell
+check: venv ## run the quick static checks: ruff, mypy, import layers, yamllint, shellcheck, codespell
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -89,7 +89,7 @@ check: venv ## the quick static checks: ruff, mypy, import layers, yamllint, she
 	$(BIN)/shellcheck --severity=warning .ci/run tests/hosts/guest/*.sh
 	$(BIN)/codespell
 
-lint: check docs ## also the documentation and the Ansible content: ansible-lint, ansible-doc, ansible-test sanity, the collection's build
+lint: check docs ## run `make check` and `make docs`, and check the Ansible content: ansible-lint, ansible-doc, ansible-test sanity, the build
 	$(IN_VENV) ansible-lint
 	@# What an environment file is rendered to has to pass, too. ansible-lint wants a project of its own around it.
 	@# Lines of a script are as long as their author made them.
@@ -110,20 +110,20 @@ lint: check docs ## also the documentation and the Ansible content: ansible-lint
 	$(BIN)/ansible-galaxy collection build ansible_env/content/ansible_collections/ansible_env/bench \
 	  --output-path "$$scratch" | sed "s#$$scratch/##"
 
-test-worker: venv packages ## Ansible at a worker in another network namespace
+test-worker: venv packages ## run the tests with Ansible on a worker in another network namespace
 	$(IN_VENV) ANSIBLE_ENV_TEST_WORKER=1 pytest tests/integration/test_worker.py $(PYTEST_ARGS)
 
 .PHONY: test-container
-test-container: venv packages ## Ansible in a container: IMAGE=NAME of an execution environment (CONTRIBUTING.md)
+test-container: venv packages ## run the tests with Ansible in a container: IMAGE=NAME (CONTRIBUTING.md)
 	$(IN_VENV) ANSIBLE_ENV_TEST_IMAGE='$(IMAGE)' pytest tests/integration/test_execution_environment.py $(PYTEST_ARGS)
 
-molecule: venv packages ## all Molecule scenarios, as `molecule test --all` runs them
+molecule: venv packages ## run all Molecule scenarios (`molecule test --all`)
 	$(IN_VENV) molecule test --all
 
-test-all: venv packages ## the tests on every supported pair of Python and ansible-core that is here
+test-all: venv packages ## run the tests on every supported pair of Python and ansible-core that is installed
 	$(BIN)/nox
 
-bench: venv packages ## what a phase costs, beside other ways to run it (BENCH='1 16' for some scenarios)
+bench: venv packages ## measure the cost of a phase and of other ways to run it (BENCH='1 16' for some scenarios)
 	@test -x .bench/others/bin/pyinfra || { $(BIN)/python -m venv .bench/others && \
 	  .bench/others/bin/pip install --quiet --disable-pip-version-check -r tests/benchmarks/requirements.txt; }
 	@test -d .bench/mitogen/lib || { $(BIN)/python -m venv .bench/mitogen && \
@@ -134,11 +134,11 @@ bench: venv packages ## what a phase costs, beside other ways to run it (BENCH='
 changelog: venv ## move the fragments of changelog.d/ into CHANGELOG.md: VERSION=0.1.0
 	$(BIN)/towncrier build --yes --version '$(VERSION)'
 
-format: venv ## let ruff put the code in order
+format: venv ## format the code with ruff
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-venv: $(STAMP) ## the virtual environment, with this tree and the tools of its developers
+venv: $(STAMP) ## create the virtual environment, with this tree and the tools for development
 
 $(STAMP): pyproject.toml $(RUNTIME)
 	@echo "installing the tools for tests and checks into $(VENV) (a minute or two, once)"
@@ -162,14 +162,14 @@ $(RUNTIME): pyproject.toml
 	      "or name one: make PYTHON=/path/to/python3.12" >&2; \
 	    exit 1; \
 	  fi; \
-	  echo "making $(VENV) with $$("$$python" --version)"; \
+	  echo "creating $(VENV) with $$("$$python" --version)"; \
 	  "$$python" -m venv --clear $(VENV); \
 	fi; \
 	echo "installing ansible-env into $(VENV) (half a minute, once)"; \
 	$(PIP) --no-compile --editable .
 	@touch $@
 
-packages: ## programs for the tests that start real ssh servers; installs them where it may
+packages: ## install the programs for the tests that start ssh servers, if this user may install packages
 	@missing=; \
 	for pair in $(PROGRAMS); do \
 	  PATH="$$PATH:/usr/sbin:/sbin" command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair#*:}"; \
@@ -182,6 +182,6 @@ packages: ## programs for the tests that start real ssh servers; installs them w
 	fi; \
 	echo "make: not installed:$$missing. Tests that need one of them will be skipped." >&2
 
-clean: ## remove what was made here, .venv too
+clean: ## remove everything that these commands created, .venv included
 	rm -rf $(VENV) .bench .nox .coverage .coverage.* build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .ansible
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

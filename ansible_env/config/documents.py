@@ -129,6 +129,12 @@ def _joined(value: Any) -> Any:
 
 # YAML
 
+_YAML_HINTS = {
+    "cannot start any token": "quote the text",
+    "mapping values are not allowed here": "text with ': ' must be quoted, or be a block after '|'",
+    "single document": "a file holds one environment; remove the second '---'",
+}
+
 
 class _Loader(yaml.SafeLoader):
     """SafeLoader with Ansible's tags, and with JSON's escapes: `json.dumps` writes an emoji as a surrogate pair."""
@@ -172,23 +178,11 @@ def _read_yaml(text: str, path: Path) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         what = ", ".join(part for part in (error.context, error.problem) if part)
-        _fail(path, f"is not valid YAML: {_plain(what)}", mark.line + 1 if mark else None, _yaml_hint(what))
+        plain = re.sub(r"could not determine a constructor for the tag '(.*?)'", r"unknown tag \1", what)
+        hint = next((hint for text, hint in _YAML_HINTS.items() if text in what), None)
+        _fail(path, f"is not valid YAML: {plain}", mark.line + 1 if mark else None, hint)
     except (yaml.YAMLError, ValueError) as error:  # ValueError: for example an impossible date
         _fail(path, f"is not valid YAML: {error}")
-
-
-def _plain(what: str) -> str:
-    return re.sub(r"could not determine a constructor for the tag '(.*?)'", r"unknown tag \1", what)
-
-
-def _yaml_hint(what: str) -> str | None:
-    if "cannot start any token" in what:
-        return "quote the text"
-    if "mapping values are not allowed here" in what:
-        return "text with ': ' must be quoted, or be a block after '|'"
-    if "single document" in what:
-        return "a file holds one environment; remove the second '---'"
-    return None
 
 
 class _Walk:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import shlex
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
 from typing import Any
 
@@ -166,7 +165,7 @@ class Run:
         return self._events.message() or f"ansible-playbook ended with {how}"
 
 
-class _GuardedListener:
+class _GuardedListener(Listener):
     """A listener that is not called again after its first error, which goes to `on_error`."""
 
     def __init__(self, listener: Listener, on_error: Callable[[BaseException], None]) -> None:
@@ -174,19 +173,15 @@ class _GuardedListener:
         self._on_error = on_error
 
     def on_event(self, event: Event) -> None:
-        with self._guard() as listener:
-            if listener is not None:
-                listener.on_event(event)
+        self._guarded(lambda listener: listener.on_event(event))
 
     def on_output(self, host: str, stream: str, text: str) -> None:
-        with self._guard() as listener:
-            if listener is not None:
-                listener.on_output(host, stream, text)
+        self._guarded(lambda listener: listener.on_output(host, stream, text))
 
-    @contextlib.contextmanager
-    def _guard(self) -> Iterator[Listener | None]:
+    def _guarded(self, call: Callable[[Listener], None]) -> None:
         try:
-            yield self._listener
+            if self._listener is not None:
+                call(self._listener)
         except BaseException as error:
             self._listener = None
             self._on_error(error)

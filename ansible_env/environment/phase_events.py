@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_env.engine.protocol import Cancellation, Event, Listener
-from ansible_env.results.fold.events import FINAL, failure_of
+from ansible_env.results.fold.events import failure_of, final_data
 from ansible_env.results.fold.fold_hosts import Expected, settled_result
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.observer import TrialObserver, notify
@@ -85,12 +85,12 @@ class PhaseEvents(Listener):
         notify(self._observers, lambda o: o.on_host_result(trial, self._phase, result))
 
     def _result(self, event: Event) -> HostResult | None:
-        data = event.get("event_data")
-        if event.get("event") not in FINAL or not isinstance(data, Mapping) or not isinstance(data.get("host"), str):
+        host = final_data(event).get("host")
+        if not isinstance(host, str):
             return None
-        events = self._events.setdefault(data["host"], [])
+        events = self._events.setdefault(host, [])
         events.append(event)
-        return settled_result(data["host"], events, self._expected)
+        return settled_result(host, events, self._expected)
 
 
 class StopOnFailure(Cancellation, Listener):

@@ -23,15 +23,19 @@ def failure_of(event: Mapping[str, Any]) -> str:
     return str(data.get("host") or "") if final else ""
 
 
+def final_data(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the data of the result of a task on a host; empty for an event that is none."""
+    data = event.get("event_data")
+    return data if isinstance(data, Mapping) and event.get("event") in FINAL else {}
+
+
 def left_in_background(events: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     """Return the hosts on which a background script was started whose end is not known."""
     open_runs: dict[str, str] = {}
     for event in sorted(events, key=counter):
-        data = event.get("event_data")
-        res = data.get("res") if isinstance(data, Mapping) else None
-        if not isinstance(data, Mapping) or not isinstance(res, Mapping) or event.get("event") not in FINAL:
-            continue
-        if not is_ours(event) or not isinstance(res.get("run_id"), str):
+        data = final_data(event)
+        res = data.get("res")
+        if not isinstance(res, Mapping) or not is_ours(event) or not isinstance(res.get("run_id"), str):
             continue
         if res.get("background") is True:
             open_runs[res["run_id"]] = str(data.get("host"))
@@ -48,8 +52,8 @@ def open_runs(events: Iterable[Mapping[str, Any]]) -> tuple[dict[str, set[str]],
     opened: dict[str, set[str]] = {}
     closed: set[str] = set()
     for event in sorted(events, key=counter):
-        data = event.get("event_data")
-        if not isinstance(data, Mapping) or event.get("event") not in FINAL or not is_ours(event):
+        data = final_data(event)
+        if not data or not is_ours(event):
             continue
         res, runs = data.get("res"), opened.setdefault(str(data.get("host")), set())
         if not isinstance(res, Mapping) or "ansible_env" not in res:
@@ -66,8 +70,7 @@ def open_runs(events: Iterable[Mapping[str, Any]]) -> tuple[dict[str, set[str]],
 
 def is_about(event: Mapping[str, Any], host: str) -> bool:
     """Whether the event is the result of a task on this host."""
-    data = event.get("event_data")
-    return isinstance(data, Mapping) and data.get("host") == host and event.get("event") in FINAL
+    return bool(final_data(event).get("host") == host)
 
 
 def counter(event: Mapping[str, Any]) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ansible_env.results.fold.events import FINAL, counter, failure_of, has_failed, is_about, is_ours, task_of
+from ansible_env.results.fold.events import counter, failure_of, final_data, has_failed, is_about, is_ours, task_of
 from ansible_env.results.fold.host_results import of_failure, of_script, of_silence
 from ansible_env.results.host_result import HostResult, combine
 from ansible_env.results.outcomes import Kind
@@ -61,10 +61,7 @@ def fold_hosts(
     by_host: dict[str, list[Mapping[str, Any]]] = {host: [] for host in hosts}
     events = sorted(events, key=counter)
     for event in events:
-        data = event.get("event_data")
-        if not isinstance(data, Mapping) or event.get("event") not in FINAL:
-            continue
-        host = data.get("host")
+        host = final_data(event).get("host")
         if isinstance(host, str) and host in by_host:
             by_host[host].append(event)
     results = [_host(host, by_host[host], expected, stopped, message) for host in hosts]

@@ -213,7 +213,7 @@ def test_misuse_outside_of_the_context(call):
 
 def test_entering_twice():
     with env() as bench:
-        with pytest.raises(LifecycleError, match="entered already"):
+        with pytest.raises(LifecycleError, match="already entered"):
             bench.__enter__()
         assert bench.setup()
 

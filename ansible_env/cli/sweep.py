@@ -144,7 +144,7 @@ class _Sweep:
             self._print()
         return Exit.CANCELED if interrupts.count else worst_exit(map(exit_of_trial, self._trials))
 
-    def _run_trial(self, env: RemoteEnv, request: TrialRequest, *, complete: Complete) -> Trial:
+    def _run_trial(self, env: RemoteEnv, request: TrialRequest, complete: Complete) -> Trial:
         """Run an attempt at a trial. Called in a thread of its own."""
 
         def checked(trial: Trial) -> Trial:

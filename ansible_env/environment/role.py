@@ -48,9 +48,7 @@ class RoleEnvironment:
     def load(cls, path: Path, params: Mapping[str, Any]) -> RoleEnvironment:
         """Read an environment file, for a trial with these parameters.
 
-        Raises:
-            ConfigError: something is wrong with the file.
-            ParameterError: a parameter is not known, is missing, or has a value that it cannot have.
+        Raise ConfigError for a faulty file; ParameterError if a parameter is unknown or missing, or has a bad value.
         """
         config = EnvironmentConfig.load(path)
         known = known_names(config, selected_groups(config, None, params.get("tunable_params_map")))
@@ -85,12 +83,8 @@ class RoleEnvironment:
     def roles(self, directory: Path, token: str) -> dict[str, Any]:
         """Write each phase as a role below a directory; return where it is, and which variables get its results.
 
-        Args:
-            directory: where roles may be written; nobody else may write there.
-            token: is in the variables' names, which tells one trial of a play from the next.
-
-        Raises:
-            ConfigError: a phase cannot be tasks in somebody else's play.
+        Nobody else may write in that directory. `token` is in the variables' names, and distinguishes the trials of a
+        play. Raise ConfigError if a phase cannot be tasks in somebody else's play.
         """
         return {phase: self._role(phase, directory, token) for phase in self.config.phases}
 

@@ -23,11 +23,7 @@ class TrialParameters:
     def __init__(
         self, config: EnvironmentConfig, name: str, globals: Mapping[str, Any] | None, tunables: Tunables | None
     ) -> None:
-        """Take what all trials have in common.
-
-        Raises:
-            ConfigError: the environment or the given values cannot have parameters.
-        """
+        """Take what all trials have in common. Raise ConfigError if the given values cannot be parameters."""
         self._config = config
         self._name = name
         self.globals = dict(globals or {})
@@ -46,30 +42,18 @@ class TrialParameters:
         return other
 
     def begin_trial(self, values: Any = None, global_config: Mapping[str, Any] | None = None) -> None:
-        """Assign the parameters of the next trial and count it, unless its number is given.
-
-        Raises:
-            ParameterError: a value cannot be used; no trial is counted.
-        """
+        """Assign the parameters of the next trial and count it, unless its number is given or `assign` fails."""
         self.assign(values, global_config)
         if "trial_id" not in self._merged(global_config):
             self._next_trial += 1
 
     def assign(self, values: Any = None, global_config: Mapping[str, Any] | None = None) -> None:
-        """Compute the parameters of the next trial, without counting it.
-
-        Raises:
-            ParameterError: a value cannot be used.
-        """
+        """Compute the parameters of the next trial, without counting it. Raise ParameterError for an unusable value."""
         self._params, self._env = self._resolved(values, global_config)
         self.exports = {}
 
     def check_values(self, values: Any = None, global_config: Mapping[str, Any] | None = None) -> None:
-        """Check the values of a trial, and change nothing.
-
-        Raises:
-            ParameterError: a value cannot be used.
-        """
+        """Check the values of a trial, and change nothing. Raise ParameterError for an unusable value."""
         self._resolved(values, global_config)
 
     def _resolved(self, values: Any, global_config: Mapping[str, Any] | None) -> tuple[dict[str, Any], ShellEnv]:

@@ -49,17 +49,12 @@ class Follower:
     def start(self) -> Ending:
         """Start the script and follow it.
 
-        Raises:
-            NeverConnected: the target could not be reached, or has no shell for us; nothing was started.
+        Raise NeverConnected if the target could not be reached, or has no shell for us; nothing was started.
         """
         return self._begin(self._first)
 
     def launch(self) -> Ending:
-        """Start the script and leave it to somebody who follows it later.
-
-        Raises:
-            NeverConnected: the target could not be reached, or has no shell for us; nothing was started.
-        """
+        """Start the script and leave it to somebody who follows it later. Raise NeverConnected as `start` does."""
         with self._responsible():
             try:
                 reply = self._first(leave=True)

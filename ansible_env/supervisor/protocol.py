@@ -81,8 +81,7 @@ class Reply:
 def parse_reply(data: bytes, nonce: str) -> Reply:
     """Read a reply. Text before the header (banners, login scripts) is skipped.
 
-    Raises:
-        ReplyError: no header with this nonce, or fewer bytes than it announces.
+    Raise ReplyError if there is no header with this nonce, or there are fewer bytes than it announces.
     """
     start = data.find(b"ansible_env:" + nonce.encode() + b" ")
     if start < 0:

@@ -39,8 +39,7 @@ class Record:
     def begin(self) -> None:
         """Record that the script is about to be sent to the host, with room for the boot id on a full disk.
 
-        Raises:
-            RecordError: that cannot be written; nothing may be started.
+        Raise RecordError if that cannot be written; nothing may be started then.
         """
         try:
             self._is_new = not self.has_begun

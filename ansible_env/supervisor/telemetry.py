@@ -43,11 +43,7 @@ class Probe:
 
 
 def probes_of(items: Iterable[Mapping[str, Any]]) -> tuple[Probe, ...]:
-    """Return the probes in a task's argument.
-
-    Raises:
-        ValueError: an item is not one.
-    """
+    """Return the probes in a task's argument. Raise ValueError if an item is not one."""
     return tuple(_probe(item) for item in items)
 
 

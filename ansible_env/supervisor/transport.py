@@ -52,20 +52,12 @@ class Transport(Protocol):
         ...
 
     def pause(self, seconds: float) -> None:
-        """Wait.
-
-        Raises:
-            Stop: the script is to be ended.
-        """
+        """Wait. Raise Stop if the script is to be ended."""
         ...
 
 
 def wait_for_host(transport: Transport, seconds: float) -> str:
-    """Wait until a target's shell answers, and return its boot id.
-
-    Raises:
-        NeverConnected: it did not, in all that time.
-    """
+    """Wait until a target's shell answers, and return its boot id; raise NeverConnected after all that time."""
     give_up = time.monotonic() + seconds
     pause = 0.2
     while True:

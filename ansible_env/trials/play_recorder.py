@@ -56,9 +56,7 @@ class PlayRecorder:
     def logs(self, phase: str) -> Path:
         """Make and return the directory for the logs of a phase. The first call begins the trial.
 
-        Raises:
-            ConfigError: the environment file is gone.
-            OSError: a directory cannot be made.
+        Raise ConfigError if the environment file is gone, OSError if a directory cannot be made.
         """
         self._events.setdefault(phase, [])
         trial, _ = self._begin()
@@ -79,9 +77,7 @@ class PlayRecorder:
     def finish(self) -> tuple[Path, str]:
         """Write the bundle and the store; return the bundle's directory, and why the store was not written.
 
-        Raises:
-            ConfigError: the environment file is gone.
-            OSError: the bundle cannot be written.
+        Raise ConfigError if the environment file is gone, OSError if the bundle cannot be written.
         """
         config = EnvironmentConfig.load(self.source) if self.is_environment and self.source else None
         policy = config.group_policy if config else EVERY_HOST

@@ -18,7 +18,7 @@ from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import AnsibleEnvError, ConfigError
 from ansible_env.results.observer import notify
 from ansible_env.results.trial import Trial, TrialRequest
-from ansible_env.trials.run_trial import RunTrial, run_trial
+from ansible_env.trials.run_trial import RunTrial, run_in
 from ansible_env.trials.schedule import Source
 
 logger = get_logger(__name__)
@@ -35,7 +35,12 @@ class Pool:
     """Hosts that work through a source of trials."""
 
     def __init__(
-        self, env: RemoteEnv, hosts: Sequence[str] | None = None, *, hosts_per_trial: int = 1, run: RunTrial = run_trial
+        self,
+        env: RemoteEnv,
+        hosts: Sequence[str] | None = None,
+        *,
+        hosts_per_trial: int = 1,
+        run: RunTrial | None = None,
     ) -> None:
         """Take an environment that is entered.
 
@@ -45,9 +50,7 @@ class Pool:
             hosts_per_trial: how many hosts each trial needs.
             run: runs a trial, in a thread of its own, with an environment on the hosts of the trial.
 
-        Raises:
-            LifecycleError: outside the context.
-            ConfigError: a host is not one of the environment's, or there are too few.
+        Raise LifecycleError outside the context; ConfigError if a host is not the environment's, or there are too few.
         """
         self._cancel = env.begin_trials()
         wanted = tuple(hosts) if hosts is not None else env.hosts
@@ -58,7 +61,7 @@ class Pool:
         self._env = env
         self._idle = list(wanted)
         self._per_trial = hosts_per_trial
-        self._run = run
+        self._run = run or run_in(None)
         self._done: queue.SimpleQueue[tuple[Trial, BaseException | None]] = queue.SimpleQueue()
         self._running: dict[int, RemoteEnv | None] = {}
         self._threads: dict[int, threading.Thread] = {}
@@ -123,7 +126,7 @@ class Pool:
         try:
             with self._env.on(hosts, cancel=self._cancel) as env:
                 self._running[request.number] = env
-                trial = self._run(env, request, complete=self._mark)
+                trial = self._run(env, request, self._mark)
         except AnsibleEnvError as error:
             trial = self._not_run(request, hosts, str(error))
         except BaseException as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ansible_env.common import get_logger
 from ansible_env.config.fields import PHASES
@@ -52,17 +52,14 @@ Complete = Callable[[Trial], Trial]
 """Adds to a finished trial before the observers see it."""
 
 
-class RunTrial(Protocol):
-    """Runs a trial, as `run_trial` does."""
-
-    def __call__(self, env: RemoteEnv, request: TrialRequest, *, complete: Complete) -> Trial:
-        """Run it and return it."""
+RunTrial = Callable[[RemoteEnv, TrialRequest, Complete], Trial]
+"""Runs a trial and returns it."""
 
 
 def run_in(artifacts: Path | None) -> RunTrial:
     """Return `run_trial` with a directory below `artifacts` for each attempt; without that, `run_trial` itself."""
 
-    def run(env: RemoteEnv, request: TrialRequest, *, complete: Complete) -> Trial:
+    def run(env: RemoteEnv, request: TrialRequest, complete: Complete) -> Trial:
         return run_trial(env, request, artifacts and artifacts / attempt_name(request), complete=complete)
 
     return run
@@ -115,9 +112,7 @@ def resume_trial(
 ) -> Trial:
     """Bring a trial to its end whose controller was killed, and return it. `journal` is in its bundle.
 
-    Raises:
-        LifecycleError: the environment is not entered.
-        ConfigError: there is no bundle.
+    Raise LifecycleError if the environment is not entered, ConfigError if there is no bundle.
     """
     bundle = Bundle.open(journal.directory)
     env.logs, env.journal = bundle.directory / "logs", journal

@@ -142,11 +142,7 @@ def numbered(requests: Iterable[TrialRequest]) -> Iterator[TrialRequest]:
 
 
 def plan_calibration(hosts: Sequence[str], values: Mapping[str, Any], *, repeat: int = 1) -> Iterator[TrialRequest]:
-    """Yield trials of one configuration, the same number for every host.
-
-    Raises:
-        ConfigError: there are fewer than two hosts.
-    """
+    """Yield trials of one configuration, the same number for every host. Raise ConfigError for fewer than two hosts."""
     if len(hosts) < 2:
         raise ConfigError(f"a calibration compares hosts, and there is only {len(hosts)}")
     pairs = itertools.product(range(1, repeat + 1), hosts)

@@ -102,9 +102,9 @@ def _is_mapping(text: str) -> bool:
 
 
 def _ask_passwords(given: Connection, options: Options) -> Options:
-    """Return the options with the passwords that the call, or Ansible's configuration, wants to be asked for.
+    """Return the options with the passwords that the call or Ansible's configuration requests.
 
-    Raise ConfigError if there is no terminal to ask on, or a password is asked for and in a file, too.
+    Raise ConfigError if there is no terminal, or a password is requested and also in a file.
     """
     config = user_config(options)
     wanted = []

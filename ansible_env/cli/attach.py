@@ -1,4 +1,4 @@
-"""`attach`: resumes a trial whose controller was killed, and brings it to its end."""
+"""`attach`: resumes a trial whose controller was killed, and finishes it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def attach(options: AttachOptions) -> Exit:
 
 
 def find_trial(trial: str | None) -> Path:
-    """Return the directory of a trial: given as such, by (the beginning of) its name, or the last unfinished one.
+    """Return the directory of a trial, by its path or the beginning of its name; by default the last unfinished one.
 
     Raise ConfigError if there is none, or more than one.
     """

@@ -1,4 +1,4 @@
-"""A call of a command that runs trials: what it is given, where it writes, and how `attach` repeats it."""
+"""A call of a command that runs trials: its options, its directories, and how `attach` repeats it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from ansible_env.trials.run_trial import HostFacts, attempt_name
 
 _PATHS = ("environment", "private_key", "become_password_file", "connection_password_file")
 _PATH_LISTS = ("params_file", "vault_password_file")
-"""Options that are paths; the file of a call has them absolute."""
+"""Options that are paths. The file of a call contains them as absolute paths."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Call:
     options: Running
     phases: tuple[str, ...]
     directory: Path
-    """Has a directory for each trial. It is private: output may hold anything."""
+    """Contains a directory for each trial. It is private, because output may contain anything."""
     values: Values
     env: RemoteEnv
     budgets: Budgets
@@ -76,7 +76,7 @@ class Call:
         return path
 
     def save(self) -> None:
-        """Write the options into the directory of the call, for `attach`. Raise ConfigError if it cannot be made."""
+        """Write the options into the directory of the call, for `attach`. Raise ConfigError if that fails."""
         try:
             make_private(self.directory)
         except OSError as error:
@@ -84,7 +84,7 @@ class Call:
         write_private(self.directory / CALL_FILE, to_json(self._saved(), indent=2) + "\n")
 
     def _saved(self) -> dict[str, Any]:
-        """Return what must be known to repeat the call, with absolute paths."""
+        """Return the data that is needed to repeat the call, with absolute paths."""
         data = asdict(self.options)
         data["inventory"] = list(self.env.inventory.sources) or None
         data |= {name: data[name] and _absolute(data[name]) for name in _PATHS}
@@ -184,9 +184,9 @@ def _absolute(path: Path) -> Path:
 
 
 def read_call(path: Path, display: Display) -> tuple[Running, tuple[str, ...]]:
-    """Return the options and the phases of a call out of its directory. How results are shown is new.
+    """Return the options and the phases of a call from its directory. Options for the output are those of this call.
 
-    The current directory becomes that of the call: relative paths and ansible.cfg are meant from there.
+    The current directory becomes that of the call, because relative paths and ansible.cfg refer to it.
 
     Raises:
         ConfigError: the file of the call cannot be read.

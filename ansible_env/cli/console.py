@@ -39,12 +39,12 @@ def say(text: str) -> None:
 
 
 def say_error(text: str) -> None:
-    """Write a line about what is wrong."""
+    """Write a line about a problem."""
     say(f"{PROGRAM}: {visible(text)}")
 
 
 def say_warning(text: str) -> None:
-    """Write a line about something that went wrong and changes no result."""
+    """Write a line about a problem that changes no result."""
     say_error(f"warning: {text}")
 
 
@@ -62,7 +62,7 @@ def say_exception(error: AnsibleEnvError, *, debug: bool) -> None:
 
 
 def errors_console() -> Console:
-    """Return a console on stderr that reads nothing from a host as markup."""
+    """Return a console on stderr that does not interpret markup."""
     return Console(file=sys.stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 

@@ -41,7 +41,7 @@ SOCKET_PATH = 104
 SOCKET_NAME = len("/ae-12345678/cp/") + 10 + len(".1234567890123456")
 """Bytes that follow the directory for temporary files in the path of ssh's control socket while it is made."""
 CLOCK_TOLERANCE = 2.0
-"""Seconds; a smaller offset may be the time that the answer took."""
+"""Offset in seconds above which a clock is reported. A smaller one may be due to the duration of the answer."""
 ANSWER_TIMEOUT = 60.0
 """Seconds that a host gets for its answer."""
 
@@ -186,7 +186,7 @@ def _host_findings(host: HostResult, config: EnvironmentConfig, clock: _Clock) -
 
 
 class _Clock(Listener):
-    """Records when each host answered, by our clock."""
+    """Records when each host answered, by the controller's clock."""
 
     def __init__(self) -> None:
         self._answered: dict[str, float] = {}

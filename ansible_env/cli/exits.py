@@ -60,7 +60,7 @@ def exit_of(result: PhaseResult) -> Exit:
 def exit_of_trial(trial: Trial) -> Exit:
     """Return the exit code that a trial alone would give.
 
-    A teardown that failed after everything went well counts too: something may be left on the hosts.
+    A teardown that failed after everything went well counts too: processes or files may remain on the hosts.
     """
     if trial.error:
         return Exit.FAILED
@@ -97,7 +97,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopWaiting(KeyboardInterrupt):
-    """The user does not wait for the end."""
+    """The user stopped waiting for the end."""
 
 
 class StopSignals:

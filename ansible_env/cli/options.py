@@ -81,7 +81,7 @@ class ProgressForm(enum.StrEnum):
 
 
 class ContainerEngineName(enum.StrEnum):
-    """What runs containers."""
+    """Programs that run containers."""
 
     PODMAN = "podman"
     DOCKER = "docker"

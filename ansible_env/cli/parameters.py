@@ -37,7 +37,7 @@ class Values:
     def for_trial(self, index: int, trials: int) -> tuple[int, dict[str, Any]]:
         """Return the number of the trial at an index, counted from the given `trial_id` or 1, and its globals.
 
-        Raise ParameterError if there are several trials, and the given trial_id is no number.
+        Raise ParameterError if there are several trials, and the given trial_id is not a number.
         """
         first = self.globals.get("trial_id", 1)
         if isinstance(first, str) and first.isdecimal():
@@ -51,7 +51,7 @@ class Values:
 
 
 def given_values(config: EnvironmentConfig, params: Sequence[str], files: Sequence[Path]) -> Values:
-    """Return the values for an environment; those of `-p` win over those of files, later ones over earlier ones.
+    """Return the values for an environment. `-p` takes precedence over files, later ones over earlier ones.
 
     Raises:
         ConfigError: a file cannot be read.

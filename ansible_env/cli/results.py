@@ -1,4 +1,4 @@
-"""`results`: trials out of the store, listed, filtered and sorted."""
+"""`results`: lists, filters and sorts trials of the store."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def since(text: str, now: datetime, option_name: str = "--since") -> datetime:
 
 
 def check_experiment(store: Store, name: str) -> None:
-    """Refuse an experiment that is not there."""
+    """Refuse an experiment that is not in the store."""
     known = [experiment.name for experiment in store.experiments()]
     if name not in known:
         hint = nearest(name, known) or (f"known: {', '.join(known[:8])}" if known else "the store is empty")

@@ -15,7 +15,7 @@ from ansible_env.results.aggregate import cv
 from ansible_env.results.trial import Trial
 
 MAX_MISSED = 20
-"""Budgets that were not kept and have a line each."""
+"""Missed budgets that have a line each."""
 
 
 def configuration_table(trials: Sequence[Trial]) -> Table:

@@ -1,4 +1,4 @@
-"""Sends the spans of a call to where the variables of OpenTelemetry say.
+"""Sends the spans of a call to the collector that the variables of OpenTelemetry name.
 
 https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 """

@@ -74,7 +74,7 @@ class Trials(TrialObserver):
         return self._report(self._run_all)
 
     def resume(self, journal: Journal) -> Exit:
-        """Bring the trial of a journal to its end, and return the exit code."""
+        """Finish the trial of a journal, and return the exit code."""
         self._progress.note(f"{self._env.name}: attached to {journal.directory.name}")
         return self._report(lambda: resume_trial(self._env, journal, phases=self._call.phases, facts=self._call.facts))
 
@@ -129,7 +129,7 @@ class Trials(TrialObserver):
             report_failure(console.errors_console(), self._env.config, result)
 
     def on_trial_finished(self, trial: Trial) -> None:
-        """Keep a trial, to be printed."""
+        """Keep a trial for printing."""
         self._finished.append(trial)
         if trial.error:
             console.say_problem(trial.error)

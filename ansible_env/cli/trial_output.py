@@ -32,9 +32,9 @@ from ansible_env.storage.bundle.files import to_json
 MAX_COLUMNS = 6
 """Hosts up to which each is a column."""
 FEWEST_FOLDED = 12
-"""Hosts that are all shown, however low the terminal is."""
+"""Number of hosts that are all shown, even on a low terminal."""
 AROUND = 8
-"""Lines of a terminal that are left for what is above and below a table."""
+"""Lines of a terminal that are reserved above and below a table."""
 LONGEST_VALUE = 60
 """Characters of a metric that is text; the other forms of output have it whole."""
 FIXED = ("trial", "host", "status", "kind", "rc", "started", "finished", "elapsed")

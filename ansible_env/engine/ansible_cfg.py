@@ -1,6 +1,6 @@
-"""What the user has configured for Ansible: ansible.cfg, and the environment variables that stand for its settings.
+"""The user's configuration of Ansible: ansible.cfg, and the environment variables that override its settings.
 
-Read here, and not with Ansible's own code, as this library does not import Ansible.
+It is read without Ansible's own code, because this library does not import Ansible.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TRUE = frozenset({"y", "yes", "on", "1", "true", "t", "1.0"})
 
 
 def working_directory() -> Path:
-    """Return the current directory, or `/` where it has been removed."""
+    """Return the current directory, or `/` if it was removed."""
     try:
         return Path.cwd()
     except FileNotFoundError:
@@ -29,7 +29,7 @@ def working_directory() -> Path:
 def find_config(environ: Mapping[str, str], directory: Path, chosen: Path | None = None) -> Path | None:
     """Return the ansible.cfg that Ansible would use if it were called from a directory.
 
-    The order is Ansible's own: ANSIBLE_CONFIG, ./ansible.cfg (not in a directory that anybody may write to),
+    The order is Ansible's own: ANSIBLE_CONFIG, ./ansible.cfg (unless the directory is world-writable),
     ~/.ansible.cfg, /etc/ansible/ansible.cfg.
     https://docs.ansible.com/ansible/latest/reference_appendices/config.html#the-configuration-file
 
@@ -54,13 +54,13 @@ def find_config(environ: Mapping[str, str], directory: Path, chosen: Path | None
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting that somebody has made."""
+    """One setting of the user."""
 
     value: str
     origin: str
     """The variable, or `key in FILE`."""
     directory: Path
-    """The directory that relative paths in it start from."""
+    """The directory to which relative paths in it refer."""
 
     @property
     def is_true(self) -> bool:
@@ -82,7 +82,7 @@ class AnsibleConfig:
     """The settings of one ansible.cfg, below those of environment variables."""
 
     def __init__(self, environ: Mapping[str, str], file: Path | None, directory: Path) -> None:
-        """Take the variables, the file that counts, and the directory where Ansible is called."""
+        """Use these variables, this ansible.cfg, and the directory from which Ansible is called."""
         self.file = file
         self._environ = environ
         self._directory = directory

@@ -1,4 +1,4 @@
-"""The arguments that Ansible's programs are called with."""
+"""The arguments of Ansible's programs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def playbook_arguments(job: Job, sources: Iterable[str], variables: Iterable[str
 
 
 def without_input(program: str) -> tuple[str, list[str]]:
-    """Return a command that runs a program with nothing to read, on a terminal that is not of our making."""
+    """Return a command that runs a program with nothing to read, on a terminal of another program."""
     return "/bin/sh", ["-c", 'exec "$0" "$@" </dev/null', program]
 
 
@@ -41,7 +41,7 @@ def inventory_arguments(sources: Iterable[str]) -> list[str]:
 
 
 def vault_arguments(options: Options) -> list[str]:
-    """Return those arguments for ansible-playbook that reading an inventory needs, too."""
+    """Return the arguments for ansible-playbook that are needed to read an inventory as well."""
     selected: list[str] = []
     names = ("--vault-id", "--vault-password-file", "--vault-pass-file")
     arguments = iter(options.arguments)
@@ -63,7 +63,7 @@ def write_variables(job: Job, private: PrivateDir) -> list[Path]:
 
 
 def write_passwords(options: Options, private: PrivateDir) -> dict[str, Path]:
-    """Write the passwords to files that only their owner can read, and return the files by the options they are for."""
+    """Write the passwords to files that only their owner can read, and return the files by option."""
     passwords = {"connection": options.connection_password, "become": options.become_password}
     return {
         f"--{name}-password-file": private.write(f"env/{name}_password", password)
@@ -73,7 +73,7 @@ def write_passwords(options: Options, private: PrivateDir) -> dict[str, Path]:
 
 
 def marked_unsafe(value: Any) -> Any:
-    """Mark each string in JSON data as not to be templated (ansible/parsing/ajson.py)."""
+    """Mark each string in JSON data as unsafe for templates (ansible/parsing/ajson.py)."""
     if isinstance(value, Mapping):
         return {key: marked_unsafe(item) for key, item in value.items()}
     return {"__ansible_unsafe": str(value)}

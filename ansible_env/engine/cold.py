@@ -75,7 +75,7 @@ class ColdEngine(Engine):
         return Run(job, private, listener, cancel)
 
     def _command(self, program: str, env: Mapping[str, str]) -> tuple[str, Sequence[str]]:
-        """Return what to start for an Ansible program, and the arguments that come first."""
+        """Return the program to start for an Ansible program, and its first arguments."""
         return ansible_program(program), []
 
     def _listing(
@@ -86,7 +86,7 @@ class ColdEngine(Engine):
         return [program, *first], env
 
     def _directory(self) -> Path:
-        """Return the directory of this engine; a new one, if somebody has removed it or it is another process's."""
+        """Return the directory of this engine; a new one if it was removed or belongs to another process."""
         if self._is_forked():
             self._after_fork()
         with self._lock:
@@ -98,7 +98,7 @@ class ColdEngine(Engine):
             return self._base
 
     def _is_forked(self) -> bool:
-        """Whether all that the engine has belongs to the process that we were forked from."""
+        """Whether the engine's directory and processes belong to the process from which this one was forked."""
         return self._pid != os.getpid()
 
     def _after_fork(self) -> None:

@@ -1,8 +1,8 @@
 """An engine whose ansible-playbook runs in an execution environment: a container, by ansible-runner's isolation.
 
-The image has Ansible, the collection and this library. What a job needs of this machine is mounted into it at the
+The image has Ansible, the collection and this library. The files that a job needs from this machine are mounted at the
 same paths: the private directory and logs, and read-only the inventory, what
-lies beside the environment file, ansible.cfg, ~/.ssh and the like.
+lies beside the environment file, ansible.cfg and ~/.ssh.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ NOT_ITS = (
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "XDG_*", "ANSIBLE_HOME",
     "ANSIBLE_CALLBACK_PLUGINS", "DOCKER_*", "CONTAINER_HOST",
 )  # fmt: skip
-"""Variables that are about this machine, and not about Ansible."""
+"""Variables that describe this machine, not Ansible."""
 SOCKETS = "/runner/cp"
 """In the private directory, by its short name there; shared connections end with the container."""
 QUERY_TIMEOUT = 60
@@ -48,11 +48,11 @@ QUERY_TIMEOUT = 60
 class ContainerEngine(ColdEngine):
     """Runs each job in a container of an image that has Ansible and ansible-env.
 
-    `localhost` is the container. A key elsewhere than in ~/.ssh or beside the inventory has to be in `mounts`.
+    `localhost` is the container. A key that is neither in ~/.ssh nor beside the inventory must be in `mounts`.
     """
 
     def __init__(self, image: str, program: str | None = None, mounts: Sequence[str] = ()) -> None:
-        """Take the image, `podman` or `docker` (the first that is here), and more mounts as `-v` takes them.
+        """Use an image, `podman` or `docker` (default: the first that is installed), and further mounts as for `-v`.
 
         Raises:
             ConfigError: this cannot be the name of an image, or the program is not known.
@@ -70,10 +70,10 @@ class ContainerEngine(ColdEngine):
 
     @property
     def program(self) -> str:
-        """Return what runs containers here. The first time, fetch the image if it is not there.
+        """Return the program that runs containers. The first call fetches the image if it is missing.
 
         Raises:
-            EngineError: there is nothing that runs containers, or it cannot get the image.
+            EngineError: no such program is installed, or it cannot get the image.
         """
         with self._ready:
             if self._program is None:
@@ -82,7 +82,7 @@ class ContainerEngine(ColdEngine):
             return self._program
 
     def volumes(self, inventory: Inventory, options: Options, env: Mapping[str, str], *own: Path) -> list[str]:
-        """Return what is mounted: `own` to be written to, the rest only to be read."""
+        """Return the mounts: `own` for writing, the rest only for reading."""
         read = [path for source in inventory.sources if "," not in source for path in _with_variables(source, own)]
         read += [*options.extra_vars_files, *_named(options.arguments), *shared_directory(*own)]
         if "ANSIBLE_CONFIG" in env:
@@ -189,7 +189,7 @@ class Container:
 
 
 class _ContainerWatch(Watch):
-    """The same three steps, each by way of the container engine."""
+    """The same three steps, each through the container engine."""
 
     def __init__(self, *arguments: Any, container: Container) -> None:
         super().__init__(*arguments)
@@ -233,7 +233,7 @@ def find_program(wanted: str | None) -> str:
 
 
 def fetch(program: str, image: str) -> None:
-    """Fetch an image, unless it is here.
+    """Fetch an image if it is missing.
 
     Raises:
         EngineError: the container engine does not work, or cannot get the image.

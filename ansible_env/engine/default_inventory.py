@@ -1,4 +1,4 @@
-"""Which inventory is used where nobody names one: Ansible's own default, then this machine."""
+"""The inventory if the caller names none: Ansible's own default, or else this machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SYSTEM = Path("/etc/ansible/hosts")
 def choose_inventory(
     given: Source | Inventory | Sequence[Source] | None, options: Options, system: Path = SYSTEM
 ) -> Inventory:
-    """Return the inventory that is meant: the given one, that of Ansible's configuration, or this machine.
+    """Return the inventory to use: the given one, that of Ansible's configuration, or this machine.
 
     Raises:
         InventoryError: a file does not exist, or cannot be read.
@@ -39,7 +39,7 @@ def choose_inventory(
 
 
 def _names_hosts(path: Path) -> bool:
-    """Whether an inventory is there and not empty: distributions install one that has comments only."""
+    """Whether an inventory exists and is not empty: distributions install one that has only comments."""
     try:
         if path.is_dir():
             return any(path.iterdir())

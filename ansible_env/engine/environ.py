@@ -1,4 +1,4 @@
-"""The environment that Ansible runs in: what it needs, what people pass on purpose, and nothing else.
+"""The environment of Ansible: only the variables that it needs and those that users pass on purpose.
 
 A caller's stray variables can end or hang a run (ANSIBLE_STRATEGY=debug waits at a prompt, JOB_ID=x ends it), so
 variables pass by name. docs/reference/settings.md lists them.
@@ -73,7 +73,7 @@ def passed(environ: Mapping[str, str], more: Iterable[str] = ()) -> dict[str, st
 
 
 def user_config(options: Options) -> AnsibleConfig:
-    """Return the settings that the user has made for Ansible, as far as Ansible may see them.
+    """Return the settings that the user has made for Ansible, that Ansible may see.
 
     Raises:
         ConfigError: the chosen ansible.cfg does not exist.
@@ -91,7 +91,7 @@ def is_among(name: str, patterns: Iterable[str]) -> bool:
 def settings(
     environ: Mapping[str, str], config: AnsibleConfig, *, run: str, private: Path, sockets: Path
 ) -> dict[str, str]:
-    """Return the variables that we set: those that a run needs, and better defaults for what nobody has set."""
+    """Return the variables that a run needs, and better defaults for settings that the user has not made."""
     env = {
         ENGINE_RUN: run,
         PRIVATE_DIR: str(private),

@@ -1,4 +1,4 @@
-"""The hosts that a pattern selects, as Ansible sees it."""
+"""The hosts that a pattern selects, determined by Ansible."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ansible_env.engine.forkserver.client import NOT_STARTED
 from ansible_env.errors import EngineError, InventoryError, Problem
 
 LISTING_TIMEOUT = 300
-"""Seconds that reading an inventory may take; dynamic ones ask their cloud."""
+"""Seconds that reading an inventory may take; a dynamic inventory may query a cloud."""
 _HEADER = re.compile(r"  hosts \((\d+)\):")
-"""What `ansible --list-hosts` prints before the hosts, each on a line of its own."""
+"""The line that `ansible --list-hosts` prints before the hosts."""
 
 
 class NotStartedError(EngineError):
-    """The fork server that was to be asked does not work."""
+    """The fork server that was asked does not work."""
 
 
 def list_hosts(

@@ -1,6 +1,6 @@
-"""Settings of the user's ansible.cfg that a phase does not depend on: each has a value of ours.
+"""Settings of the user's ansible.cfg that ansible_env overrides.
 
-docs/reference/ansible-settings.md says why; tests/integration/settings tries every setting of ansible-core.
+docs/reference/ansible-settings.md gives the reasons; tests/integration/settings tests every setting of ansible-core.
 """
 
 from __future__ import annotations
@@ -62,5 +62,5 @@ def _has(items: list[str], wanted: str) -> bool:
 
 
 def _strategy(name: str) -> str:
-    """Return a strategy by which all hosts do one task before the next one; Mitogen has one, too."""
+    """Return a strategy with which all hosts run one task before the next one; Mitogen has its own."""
     return "mitogen_linear" if name.startswith("mitogen_") else STRATEGY

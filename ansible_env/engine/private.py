@@ -17,7 +17,7 @@ _ALWAYS = {"group_vars", "host_vars", "vars_plugins", "library", "module_utils",
 class PrivateDir:
     """A directory that only its owner can read, made for one run of ansible-runner and removed after it.
 
-    A fresh one each time: files that ansible-runner finds in it from an earlier run take precedence over its arguments.
+    It is new for each run, because in ansible-runner files of an earlier run take precedence over arguments.
     """
 
     def __init__(self, base: Path) -> None:
@@ -78,7 +78,7 @@ class PrivateDir:
         return waiting
 
     def remove(self) -> None:
-        """Remove it, with everything in it."""
+        """Remove the directory with all its contents."""
         shutil.rmtree(self.path, ignore_errors=True)
 
 

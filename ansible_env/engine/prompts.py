@@ -1,4 +1,4 @@
-"""Passwords that Ansible would ask for: nobody sees its prompt, so they are known before, or refused."""
+"""Passwords that Ansible would ask for: its prompt is invisible, so they are asked for earlier, or refused."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from ansible_env.errors import ConfigError, Problem
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A password that the configuration can have Ansible ask for."""
+    """A password that Ansible asks for if it is configured to."""
 
     setting: tuple[str, str]
-    """Variable and place in ansible.cfg of what asks for it."""
+    """Variable and key in ansible.cfg of the setting that makes Ansible ask."""
     file: tuple[str, str]
-    """The same of the file that may hold it."""
+    """Variable and key of the file that may contain it."""
     options: tuple[str, ...]
     """Options of ansible-playbook that name the file."""
     flags: tuple[str, ...]
     """Options of ansible-playbook that ask."""
 
     def asks(self, config: AnsibleConfig) -> Setting | None:
-        """Return the setting that has Ansible ask, unless a file has the password."""
+        """Return the setting that makes Ansible ask, unless a file has the password."""
         setting = config.get(*self.setting)
         return setting if setting and setting.is_true and not config.get(*self.file) else None
 
@@ -58,10 +58,10 @@ STEP = "--step"
 
 
 def check_prompts(config: AnsibleConfig, options: Options, *, only_inventory: bool = False) -> None:
-    """Refuse to start Ansible where it would ask for something; to read an inventory it needs no password of a host.
+    """Refuse to start Ansible if it would ask for something. Reading an inventory needs no password of a host.
 
     Raises:
-        ConfigError: with each setting and option that has it ask.
+        ConfigError: lists each setting and option that makes it ask.
     """
     prompts = (VAULT,) if only_inventory else (CONNECTION, BECOME, VAULT)
     problems = [*_of_settings(config, options, prompts), *_of_arguments(options.arguments, prompts)]

@@ -1,4 +1,4 @@
-"""The interface of engines: what they are given and what they return."""
+"""The interface of engines: their input and their results."""
 
 from __future__ import annotations
 

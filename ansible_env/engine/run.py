@@ -1,4 +1,4 @@
-"""One job on its way through ansible-runner."""
+"""The run of one job by ansible-runner."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ENDED_BY_ITSELF = (0, 2, 4)
 
 
 class Run:
-    """Runs one job by ansible-runner, and sees to it that none of its processes is left."""
+    """Runs one job by ansible-runner, and ends all of its processes."""
 
     def __init__(self, job: Job, private: PrivateDir, listener: Listener | None, cancel: Cancellation) -> None:
         self.id = uuid.uuid4().hex
@@ -82,7 +82,7 @@ class Run:
         self._runner.config.env = {**own, **env, "JOB_ID": str(self._events.job_id)}
 
     def run(self) -> EngineRun:
-        """Run the job to its end, in a thread of its own, so that Ctrl-C interrupts nothing but our waiting."""
+        """Run the job to its end, in a thread of its own, so that Ctrl-C interrupts only the wait for it."""
         drive = functools.partial(copy_context().run, self._drive)  # its log records are about the same
         thread = threading.Thread(target=drive, name=f"ansible_env-{self.id[:8]}", daemon=True)
         thread.start()
@@ -107,7 +107,7 @@ class Run:
         processes.end(self.id)
 
     def isolation(self, env: Mapping[str, str]) -> dict[str, Any]:
-        """Return further settings of ansible-runner, where it is not to run Ansible on this machine as it is."""
+        """Return further settings of ansible-runner, for engines that run Ansible in another place."""
         return {}
 
     def _result(self) -> EngineRun:
@@ -160,7 +160,7 @@ class Run:
         return False
 
     def _message(self, rc: int | None) -> str:
-        """Return the error that Ansible gave up with."""
+        """Return the error with which Ansible ended."""
         how = "a signal" if rc is None else f"exit status {rc}"
         return self._events.message() or f"ansible-playbook ended with {how}"
 

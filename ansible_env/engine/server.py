@@ -1,4 +1,4 @@
-"""A fork server, as its owner sees it: started, asked whether it is alive, and ended."""
+"""A fork server from its owner's side: start, check and end it."""
 
 from __future__ import annotations
 

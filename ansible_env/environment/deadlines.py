@@ -1,4 +1,4 @@
-"""When a run of Ansible is ended from here: scripts are ended on the target, this is for what hangs around them."""
+"""The time after which the controller ends a run. Targets end scripts; this is for connections and tasks that hang."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ansible_env.config.steps import steps_of
 from ansible_env.engine.arguments import MAX_FORKS
 
 SLACK = 15.0
-"""Seconds beyond a script's own deadline and grace until a run is ended from here: connecting takes time, too."""
+"""Seconds beyond a script's own deadline and grace until the controller ends a run, because connecting takes time."""
 
 
 def outer_deadline(

@@ -20,7 +20,7 @@ from ansible_env.storage.journal import Journal
 
 @dataclass(frozen=True, slots=True)
 class PhaseCall:
-    """What a phase is run with, beside its playbook."""
+    """The input of a phase beside its playbook."""
 
     cancel: Cancellation
     secrets: Mapping[str, Any] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class PhaseEvents(Listener):
             notify(self._observers, lambda o: o.on_phase_started(trial, self._phase, playbook, hosts))
 
     def attempt(self) -> None:
-        """Forget the events of the attempt before."""
+        """Discard the events of the previous attempt."""
         self._events.clear()
 
     def on_event(self, event: Event) -> None:
@@ -96,7 +96,7 @@ class PhaseEvents(Listener):
 class StopOnFailure(Cancellation, Listener):
     """A listener that requests the end of a run when a host fails, and passes everything on to another listener.
 
-    A request of the caller goes to his own cancellation, so that both reasons can be distinguished afterwards.
+    A request of the caller uses the caller's cancellation, so that both reasons can be distinguished afterwards.
     """
 
     def __init__(self, caller: Cancellation, listener: Listener) -> None:

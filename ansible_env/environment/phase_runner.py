@@ -90,7 +90,7 @@ class PhaseRunner:
         self._dropped = {}
 
     def resume_trial(self, journal: Journal) -> None:
-        """Restore from a journal what another controller knew about the hosts of a trial."""
+        """Restore the state of a trial's hosts from the journal of another controller."""
         added = [AddedHost(**host) for host in journal.recall("added") or ()]
         self._hosts.begin_trial(journal.recall("hosts"), added)
         dropped = journal.recall("dropped") or ()
@@ -189,7 +189,7 @@ class PhaseRunner:
         return {**{host: results[host] for host in hosts}, **others}, message
 
     def _again(self, hosts: tuple[str, ...], results: Mapping[str, HostResult]) -> tuple[str, ...]:
-        """Return the hosts that a retry may help, and those that did not run because they had to wait for these."""
+        """Return the hosts that are retried, and those that did not run because they waited for these."""
         retry_on = self._config.retry_on
         if not any(results[host].kind in retry_on for host in hosts):
             return ()
@@ -283,9 +283,9 @@ class PhaseRunner:
         return [{**event, "counter": 10**9 + index} for index, event in enumerate(ended)]
 
     def _end_unfinished(self, hosts: Sequence[str]) -> None:
-        """End the scripts that nobody follows any more.
+        """End scripts that are no longer followed.
 
-        That changes no result: a script without one has failed, for a reason of the controller's.
+        That changes no result: a script without one has failed, for a reason on the controller.
         """
         try:
             self._settling.settle(hosts, Cancellation())

@@ -1,7 +1,7 @@
-"""An environment inside somebody's own play: what the role of the collection `ansible_env.bench` is made of.
+"""An environment in a play of the user, for the role of the collection `ansible_env.bench`.
 
 Each phase becomes a role in a directory, which the play includes: the same tasks as in the playbook that an engine
-would run, each with its result in a variable. `judge` makes of those what an engine's events would have given.
+would run, each with its result in a variable. `judge` turns these variables into results, as for an engine's events.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class RoleEnvironment:
         return cls(config, parameters)
 
     def describe(self) -> dict[str, Any]:
-        """Return what is known of the environment, as plain data without secrets."""
+        """Return the description of the environment, as plain data without secrets."""
         config = self.config
         return {
             "name": config.name,
@@ -77,7 +77,7 @@ class RoleEnvironment:
         }
 
     def secrets(self) -> dict[str, Any]:
-        """Return the values of secrets, as the tasks of a phase want them."""
+        """Return the values of secrets, in the form that the tasks of a phase read."""
         return self.parameters.secrets
 
     def roles(self, directory: Path, token: str) -> dict[str, Any]:

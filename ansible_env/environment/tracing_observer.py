@@ -26,7 +26,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class TracingObserver(TrialObserver):
-    """Makes the spans of trials, which may run side by side."""
+    """Creates the spans of trials, which may run at the same time."""
 
     def __init__(self) -> None:
         self._trials: dict[str, Span] = {}
@@ -116,7 +116,7 @@ def _failure(result: PhaseResult) -> str:
 
 
 def _attributes(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values as OpenTelemetry takes them, without None."""
+    """Return values in types of OpenTelemetry, without None."""
     plain = (bool, int, float, str)
     return {
         PREFIX + name: value if isinstance(value, plain) else str(value)

@@ -23,7 +23,7 @@ class TrialParameters:
     def __init__(
         self, config: EnvironmentConfig, name: str, globals: Mapping[str, Any] | None, tunables: Tunables | None
     ) -> None:
-        """Take what all trials have in common. Raise ConfigError if the given values cannot be parameters."""
+        """Read the common parameters of all trials. Raise ConfigError if the given values cannot be parameters."""
         self._config = config
         self._name = name
         self.globals = dict(globals or {})
@@ -89,14 +89,14 @@ class TrialParameters:
 
     @property
     def secrets(self) -> dict[str, Any]:
-        """The secrets that scripts see, by variable, and all secrets, by name; empty where there are none."""
+        """The secrets that scripts see, by variable, and all secrets, by name; empty if there are none."""
         if not self._config.secret_params:
             return {}
         params = {name: str(self.params[name]) for name in self._config.secret_params if name in self.params}
         return {"env": dict(self._env.secret), "params": params}
 
     def request(self, values: Any = None, global_config: Mapping[str, Any] | None = None) -> TrialRequest:
-        """Return the request for the current trial; its number is 0 where `trial_id` is not a number."""
+        """Return the request for the current trial; its number is 0 if `trial_id` is not a number."""
         given = values.get_param_values() if hasattr(values, "get_param_values") else values or {}
         trial_id = self.params.get("trial_id")
         number = trial_id if isinstance(trial_id, int) and not isinstance(trial_id, bool) else 0

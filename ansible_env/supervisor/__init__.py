@@ -1,5 +1,5 @@
-"""The conversation with a target: what is sent to its `/bin/sh`, and what comes back.
+"""The protocol with a target: the programs for its `/bin/sh`, and their replies.
 
-Pure text in, pure text out: who carries it (an Ansible connection, a pipe in a test) is of no concern here.
-`supervisor.sh` beside this file is what stays on the target while a script runs.
+Input and output are text. An Ansible connection, or a pipe in a test, transports it.
+`supervisor.sh` beside this file is on the target while a script runs.
 """

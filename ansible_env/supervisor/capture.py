@@ -1,4 +1,4 @@
-"""The output of a script: the controller keeps all of it, a result only a part."""
+"""The output of a script: the controller keeps all of it, a result only a part of it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ RESULT_LIMIT = 64 * 1024
 PIECE = 1024 * 1024
 """Bytes read at a time."""
 IN_MEMORY = 256 * 1024
-"""Bytes of a stream that stay in memory if nobody reads a file: to create one takes up to a millisecond."""
+"""Bytes of a stream that stay in memory if no file is requested: creating a file takes up to a millisecond."""
 MASK = b"********"
 
 
 def log_path(directory: Path, host: str, stream: str) -> Path:
-    """Return the file for a host's stdout or stderr. It is in the directory, whatever the host is called."""
+    """Return the file for a host's stdout or stderr. It is in the directory for every host name."""
     name = quote(host, safe="@:")
     if len(name) > 120:
         name = f"{name[:80]}-{hashlib.sha256(host.encode()).hexdigest()[:16]}"
@@ -122,7 +122,7 @@ class Capture:
     """Both streams of one script, in files of a directory if one is given."""
 
     def __init__(self, directory: Path | None, host: str, secrets: Sequence[str] = (), *, keep: bool = False) -> None:
-        """Take where to write, the host, what to mask, and whether the files are kept after the run."""
+        """Use a directory, a host, secrets to mask, and whether the files are kept after the run."""
         self.keep = keep
         self.out, self.err = (
             Stream(log_path(directory, host, stream) if directory else None, secrets) for stream in ("stdout", "stderr")

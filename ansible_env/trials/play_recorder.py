@@ -54,7 +54,7 @@ class PlayRecorder:
         return bool(self._events)
 
     def logs(self, phase: str) -> Path:
-        """Make and return the directory for the logs of a phase. The first call begins the trial.
+        """Create and return the directory for the logs of a phase. The first call begins the trial.
 
         Raise ConfigError if the environment file is gone, OSError if a directory cannot be made.
         """

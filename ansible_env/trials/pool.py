@@ -24,7 +24,7 @@ from ansible_env.trials.schedule import Source
 logger = get_logger(__name__)
 
 MAX_ATTEMPTS = 3
-"""Attempts at a trial. The result of the last one counts, whatever it is."""
+"""Attempts at a trial. The result of the last one counts."""
 REST = 5.0
 """Seconds for which a host gets no trial after an infrastructure failure."""
 STRIKES = 2
@@ -32,7 +32,7 @@ STRIKES = 2
 
 
 class Pool:
-    """Hosts that work through a source of trials."""
+    """Runs the trials of a source on hosts."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Pool:
         """Take an environment that is entered.
 
         Args:
-            env: the environment. `cancel()` ends the trials under way, and no other starts.
+            env: the environment, which must be entered. `cancel()` ends the running trials, and no other starts.
             hosts: some of its hosts; all of them otherwise.
             hosts_per_trial: how many hosts each trial needs.
             run: runs a trial, in a thread of its own, with an environment on the hosts of the trial.
@@ -72,7 +72,7 @@ class Pool:
         self._abandoned = False
 
     def run(self, source: Source) -> Generator[Trial, None, None]:
-        """Yield each trial when its last attempt has ended. A caller that stops iterating cancels those under way."""
+        """Yield each trial when its last attempt has ended. A caller that stops iterating cancels the running ones."""
         try:
             while True:
                 self._fill(source)
@@ -94,7 +94,7 @@ class Pool:
             self._end()
 
     def abandon(self) -> None:
-        """Stop waiting for the trials under way, their teardowns included."""
+        """Stop waiting for the running trials, including their teardowns."""
         self._cancel.set()
         self._abandoned = True
         for env in list(self._running.values()):
@@ -137,7 +137,7 @@ class Pool:
         self._done.put((trial, failure))
 
     def _mark(self, trial: Trial) -> Trial:
-        """Mark a trial of which another attempt follows."""
+        """Mark a trial that has another attempt."""
         again = trial.is_lost and trial.attempts < MAX_ATTEMPTS and not self._cancel.is_set()
         return replace(trial, repeated=again)
 
@@ -180,14 +180,14 @@ class Pool:
         return again
 
     def _left(self, source: Source) -> Iterator[Trial]:
-        """Yield the trials for which there were no hosts left."""
+        """Yield the trials for which too few hosts are left."""
         for request in source.rest():
             lost = f"; lost: {', '.join(self.lost)}" if self.lost else ""
             error = f"too few hosts are left for the trial{lost}"
             yield self._not_run(replace(request, attempt=request.attempt - 1), (), error)
 
     def _end(self) -> None:
-        """Cancel the trials under way, and wait for them."""
+        """Cancel the running trials, and wait for them."""
         self._cancel.set()
         while self._running and not self._abandoned:
             self._finished(time.monotonic() + 1)

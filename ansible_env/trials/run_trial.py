@@ -29,9 +29,9 @@ class HostFacts:
         self._facts: dict[str, Mapping[str, Any]] = {}
 
     def ask(self, env: RemoteEnv) -> None:
-        """Ask the hosts of an environment, unless all of them were asked before, or its trial is canceled.
+        """Take the fingerprints of an environment's hosts, unless they were all taken before, or its trial is canceled.
 
-        A host that gives no answer is not asked again: it would be after each of its trials.
+        A host that does not answer is not asked again after its next trials.
         """
         if env.is_canceled or self._asked.issuperset(env.hosts):
             return
@@ -81,15 +81,15 @@ def run_trial(
 ) -> Trial:
     """Run a trial of an environment that is entered, and return it.
 
-    Teardown always runs, unless it is canceled itself. An error of Ansible, or of the machinery around it, is in the
-    trial. An interrupt finishes the trial, and passes.
+    Teardown always runs, unless it is canceled itself. An error of Ansible, of the engine or of a file is in the
+    trial. An interrupt finishes the trial, and is raised again.
 
     Args:
         env: the environment.
         request: the values, and the number of the trial.
-        directory: where its logs and its journal go; without one, the environment's own places.
-        phases: the phases that are wanted.
-        facts: asks the hosts what they are, when the run has succeeded.
+        directory: for its logs and its journal; by default those of the environment.
+        phases: the phases to run.
+        facts: takes the fingerprints of the hosts after a successful run.
         complete: adds to the finished trial before the observers see it.
 
     Raises:
@@ -110,7 +110,7 @@ def run_trial(
 def resume_trial(
     env: RemoteEnv, journal: Journal, *, phases: Sequence[str] = PHASES, facts: HostFacts | None = None
 ) -> Trial:
-    """Bring a trial to its end whose controller was killed, and return it. `journal` is in its bundle.
+    """Finish a trial whose controller was killed, and return it. `journal` is in its bundle.
 
     Raise LifecycleError if the environment is not entered, ConfigError if there is no bundle.
     """
@@ -165,7 +165,7 @@ def _finish(
 
 @contextlib.contextmanager
 def _collected(errors: list[str]) -> Iterator[None]:
-    """Collect an error of Ansible or of the machinery around it; log it unless it is the first one."""
+    """Collect an error of Ansible, of the engine or of a file; log it unless it is the first one."""
     try:
         yield
     except AnsibleEnvError as error:

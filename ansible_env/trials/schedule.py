@@ -27,7 +27,7 @@ class Source(ABC):
         """Return a trial and the `count` idle hosts that it gets; None if there is none for them now."""
 
     def put_back(self, request: TrialRequest) -> None:
-        """Take a trial back whose hosts were lost: it is the next one."""
+        """Put back a trial whose hosts were lost. It is the next one."""
         self._queue.insert(0, request)
 
     @property
@@ -41,7 +41,7 @@ class Source(ABC):
 
 
 class PlannedTrials(Source):
-    """Trials in a given order. Repetitions go to different hosts where these are idle anyway."""
+    """Trials in a given order. Repetitions go to different hosts if these are idle."""
 
     eager = True
 
@@ -50,7 +50,7 @@ class PlannedTrials(Source):
         self._seen: set[tuple[int, str]] = set()
 
     def take(self, idle: Sequence[str], count: int) -> tuple[TrialRequest, tuple[str, ...]] | None:
-        """Return the first trial whose configuration is new to these hosts, else the one new to most of them."""
+        """Return the first trial whose configuration is new to these hosts, or else to most of them."""
         best: tuple[int, TrialRequest, tuple[str, ...]] | None = None
         for request in self._queue:
             usable = [host for host in idle if not request.hosts or host in request.hosts]
@@ -72,12 +72,12 @@ class PlannedTrials(Source):
 
 
 class AskedTrials(Source):
-    """Trials that an optimizer is asked for, one at a time, when a host is idle."""
+    """Trials that an optimizer returns, one at a time, when a host is idle."""
 
     eager = False
 
     def __init__(self, ask: Callable[[], Any], make: Callable[[int, Any], TrialRequest], most: int | None) -> None:
-        """Take the function to ask, one that makes a numbered trial from its answer, and the largest number of trials.
+        """Use a function to ask, one that makes a numbered trial from its answer, and the largest number of trials.
 
         `ask` ends the trials with None or StopIteration.
         """
@@ -89,7 +89,7 @@ class AskedTrials(Source):
         self._over = False
 
     def take(self, idle: Sequence[str], count: int) -> tuple[TrialRequest, tuple[str, ...]] | None:
-        """Return a trial that came back, or ask for another."""
+        """Return a trial that was put back, or ask for another."""
         if self._queue:
             return self._queue.pop(0), tuple(idle[:count])
         if not self.waiting:
@@ -106,7 +106,7 @@ class AskedTrials(Source):
 
     @property
     def waiting(self) -> bool:
-        """Whether a trial came back, or another may be asked for."""
+        """Whether a trial was put back, or another may be asked for."""
         return bool(self._queue) or not (self._over or self._asked == self._most)
 
 

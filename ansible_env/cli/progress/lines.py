@@ -21,7 +21,7 @@ from ansible_env.results.trial import Trial
 LONGEST_LINE = 4096
 """Characters of an incomplete line above which it is shown as if it were complete."""
 MAX_LINES = 400
-"""Lines of one stream shown at once. Output comes several times a second; nobody can read more than that."""
+"""Lines of one stream shown at once. Output arrives several times a second, and a reader cannot follow more."""
 
 _HOST_COLORS = ("36", "35", "34", "32", "33", "96", "95", "94")
 _DIM, _RED, _GREEN, _YELLOW, _BOLD = "2", "31", "32", "33", "1"
@@ -36,7 +36,7 @@ class Progress(TrialObserver):
     """Shows messages, and nothing about single hosts: the progress of a sweep without a terminal."""
 
     def __init__(self, stream: TextIO, *, trials: int = 1, quiet: bool = False) -> None:
-        """Take a stream, and the number of trials."""
+        """Use a stream; `trials` is the number of trials."""
         console = Console(file=stream)
         self._color = console.is_terminal and console.color_system is not None and not console.no_color
         self._stream = stream

@@ -1,4 +1,4 @@
-"""Progress on a terminal: lines that scroll by, and below them a view that is redrawn in place."""
+"""Progress on a terminal: lines that scroll, and below them a view that is redrawn in place."""
 
 from __future__ import annotations
 

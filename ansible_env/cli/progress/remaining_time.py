@@ -42,7 +42,7 @@ class RemainingTime:
 
 
 def time_left(seconds: float | None) -> str:
-    """Return a time span no more exactly than it is known: `about 4 min left`."""
+    """Return a time span with suitable precision: `about 4 min left`."""
     if seconds is None:
         return "time left unknown"
     if seconds < 10:

@@ -55,7 +55,7 @@ class HostView:
     """By the monotonic clock of this machine."""
     ended: float | None = None
     line: str = ""
-    """Its latest line of output, metrics apart."""
+    """Its latest line of output that is not only a metric."""
     task: str = ""
     """The Ansible task that it runs, if that is not a script."""
     failure: str = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,21 +42,23 @@ _FORCED = {
 }
 
 
-def checked_env(plain: Mapping[str, str], secret: Mapping[str, str]) -> ShellEnv:
-    """Return environment variables for a host.
+def checked_env(values: Mapping[str, Any], secret: Collection[str]) -> ShellEnv:
+    """Return environment variables for a host; those named in `secret` have secret values.
 
     Raises:
         ParameterError: a name or a value is not valid. No message contains a value.
     """
     problems = []
-    for name, value in {**plain, **secret}.items():
+    texts = {name: str(value) for name, value in values.items()}
+    for name, value in texts.items():
         if fault := env_name_fault(name):
             problems.append(Problem(fault, name))
         if fault := text_fault(value):
             problems.append(Problem(f"the value {fault}", name))
     if problems:
         raise ParameterError(problems)
-    return ShellEnv(plain, secret)
+    plain = {name: value for name, value in texts.items() if name not in secret}
+    return ShellEnv(plain, {name: value for name, value in texts.items() if name in secret})
 
 
 def start(work: Work) -> Job:

@@ -78,7 +78,7 @@ class AnsibleService(
         lines = [script] if isinstance(script, str) else list(script)
         name = str(config.get("commandName") or "mlos-script")
         suffix = name.rpartition("-")[2]
-        env = self._shell_env(env_params)
+        env = operations.checked_env(env_params, self._settings.secret_params)
         work = self.ansible_work(config, name=name, phase=suffix if suffix in PHASES else "run", env=env)
         environment = work.config(lines)
         return self._submit(work, lambda cancel: _executed(work, work.run(environment, cancel)))
@@ -86,14 +86,6 @@ class AnsibleService(
     def get_remote_exec_results(self, config: dict[str, Any]) -> Answer:
         """Wait for a script and return its result, or PENDING for an unknown dictionary. It may be called again."""
         return self._wait(config)
-
-    def _shell_env(self, env_params: Mapping[str, Any]) -> ShellEnv:
-        values = {name: str(value) for name, value in env_params.items()}
-        secret = set(self._settings.secret_params)
-        return operations.checked_env(
-            {name: value for name, value in values.items() if name not in secret},
-            {name: value for name, value in values.items() if name in secret},
-        )
 
     # Hosts
 

@@ -76,10 +76,6 @@ class RoleEnvironment:
             "phases": list(config.phases),
         }
 
-    def secrets(self) -> dict[str, Any]:
-        """Return the values of secrets, in the form that the tasks of a phase read."""
-        return self.parameters.secrets
-
     def roles(self, directory: Path, token: str) -> dict[str, Any]:
         """Write each phase as a role below a directory; return where it is, and which variables get its results.
 

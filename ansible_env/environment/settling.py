@@ -20,8 +20,6 @@ from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
 from ansible_env.supervisor.script import run_id
 
-__all__ = ["PhaseScripts", "Settling"]
-
 logger = get_logger(__name__)
 
 _LEFT = "nothing was started: the script of {phase} that was started before may still be running there, and {why}"

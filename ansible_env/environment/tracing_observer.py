@@ -38,15 +38,14 @@ class TracingObserver(TrialObserver):
         if trace is not None:
             values = {"environment": trial.environment, "trial": trial.params.get("trial_id")}
             values |= {f"param.{name}": value for name, value in trial.params.items()}
-            name = f"trial {trial.environment}"
-            self._trials[trial.uid] = trace.get_tracer("ansible_env").start_span(name, attributes=_attributes(values))
+            self._trials[trial.uid] = _start_span(f"trial {trial.environment}", values)
 
     def on_phase_started(self, trial: Trial, phase: str, playbook: str, hosts: Sequence[str]) -> None:
         """Begin the span of a phase."""
         if (parent := self._trials.get(trial.uid)) is not None:
-            attributes = _attributes({"environment": trial.environment, "phase": phase})
             begun = time.time_ns()
-            self._phases[trial.uid] = (_start_span(phase, parent, attributes, begun), begun)
+            values = {"environment": trial.environment, "phase": phase}
+            self._phases[trial.uid] = (_start_span(phase, values, parent, begun), begun)
 
     def on_phase_finished(self, trial: Trial, result: PhaseResult) -> None:
         """End the span of a phase, with the spans of its hosts."""
@@ -54,12 +53,10 @@ class TracingObserver(TrialObserver):
         if span is None:
             return
         span.set_attributes(_attributes({"status": result.status.name, "hosts": len(result.hosts)}))
-        if reason := _failure(result):
-            span.set_status(StatusCode.ERROR, reason)
         now = time.time_ns()
         for host in result.hosts.values():
             _host_span(span, host, begun, now)
-        span.end()
+        _end_span(span, _failure(result))
 
     def on_trial_finished(self, trial: Trial) -> None:
         """End the span of a trial, and that of a phase which has no result."""
@@ -73,14 +70,18 @@ class TracingObserver(TrialObserver):
         if (result := trial.deciding) is not None:
             values = {"status": result.status.name, **{f"metric.{n}": value for n, value in result.metrics.items()}}
             span.set_attributes(_attributes(values))
-        if reason := trial.error or (_failure(result) if result is not None else ""):
-            span.set_status(StatusCode.ERROR, reason)
-        span.end()
+        _end_span(span, trial.error or (_failure(result) if result is not None else ""))
 
 
-def _start_span(name: str, parent: Span, attributes: Mapping[str, Any], begun: int) -> Span:
-    context = set_span_in_context(parent)
-    return trace.get_tracer("ansible_env").start_span(name, context, attributes=attributes, start_time=begun)
+def _start_span(name: str, values: Mapping[str, Any], parent: Span | None = None, begun: int | None = None) -> Span:
+    context = None if parent is None else set_span_in_context(parent)
+    return trace.get_tracer("ansible_env").start_span(name, context, attributes=_attributes(values), start_time=begun)
+
+
+def _end_span(span: Span, error: str, end: int | None = None) -> None:
+    if error:
+        span.set_status(StatusCode.ERROR, error)
+    span.end(end)
 
 
 def _host_span(phase: Span, host: HostResult, phase_begun: int, phase_ended: int) -> None:
@@ -100,10 +101,8 @@ def _host_span(phase: Span, host: HostResult, phase_begun: int, phase_ended: int
         "clock_shift_s": shift / 1e9 if shift else None,
         **{f"metric.{name}": value for name, value in host.metrics.items()},
     }
-    span = _start_span(f"host {host.host}", phase, _attributes(values), begin + shift)
-    if not host.status.is_succeeded():
-        span.set_status(StatusCode.ERROR, f"{host.kind}: {host.message}")
-    span.end(end + shift)
+    span = _start_span(f"host {host.host}", values, phase, begin + shift)
+    _end_span(span, "" if host.status.is_succeeded() else f"{host.kind}: {host.message}", end + shift)
 
 
 def _failure(result: PhaseResult) -> str:

@@ -55,8 +55,8 @@ def verdict(ending: Ending, script: Script, *, may_reboot: bool = False, attache
 
 def unreachable(text: str) -> tuple[Kind, str]:
     """Return the outcome of a host that could not be reached at all."""
-    kind = connection_kind(text)
-    return kind, f"{_first_line(text)} ({connection_hint(text)})"
+    first_line = next((line.strip() for line in text.splitlines() if line.strip()), "no connection")
+    return connection_kind(text), f"{first_line} ({connection_hint(text)})"
 
 
 def _done(ending: Ending, script: Script) -> tuple[Kind, str]:
@@ -101,8 +101,3 @@ def _leash(script: Script) -> str:
     if script.timeout is None:
         return "the script has no deadline and may still be running there"
     return f"if it is still running there, its watchdog ends it {script.timeout:g} s after its start"
-
-
-def _first_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[0] if lines else "no connection"

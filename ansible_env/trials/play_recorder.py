@@ -46,7 +46,7 @@ class PlayRecorder:
     _events: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     _role_results: dict[str, dict[str, HostResult]] = field(default_factory=dict)
     """The results that the role reports, by phase and host."""
-    _begun: tuple[Trial, BundleWriter] | None = None
+    _begun: tuple[Trial, BundleWriter, Path] | None = None
 
     @property
     def has_begun(self) -> bool:
@@ -59,9 +59,8 @@ class PlayRecorder:
         Raise ConfigError if the environment file is gone, OSError if a directory cannot be made.
         """
         self._events.setdefault(phase, [])
-        trial, _ = self._begin()
-        assert trial.directory is not None  # noqa: S101 - for mypy
-        path = trial.directory / "logs" / phase
+        *_, directory = self._begin()
+        path = directory / "logs" / phase
         make_private(path)
         return path
 
@@ -84,17 +83,16 @@ class PlayRecorder:
         phases = {
             phase: phase_result(phase, self._hosts(phase), policy=policy) for phase in PHASES if phase in self._events
         }
-        trial, writer = self._begin()
+        trial, writer, directory = self._begin()
         trial = replace(trial, phases=phases).finish()
         writer.on_trial_finished(trial)
-        assert trial.directory is not None  # noqa: S101 - for mypy
         if "run" in phases:
             try:
                 with Store() as store:
                     store.add_trial(trial)
             except (StoreError, ConfigError) as error:
-                return trial.directory, str(error)
-        return trial.directory, ""
+                return directory, str(error)
+        return directory, ""
 
     def _hosts(self, phase: str) -> Iterator[HostResult]:
         """Yield the result of each host: the role's, or else that of the events."""
@@ -107,7 +105,7 @@ class PlayRecorder:
             if result.kind is not Kind.NOT_RUN:
                 yield result
 
-    def _begin(self) -> tuple[Trial, BundleWriter]:
+    def _begin(self) -> tuple[Trial, BundleWriter, Path]:
         if self._begun is None:
             experiment = str(self.params.get("experiment_id") or self.name)
             directory = new_call(experiment).absolute() / "trial-1"
@@ -123,7 +121,7 @@ class PlayRecorder:
                 versions=versions(),
             )
             writer = BundleWriter(self._origin())
-            self._begun = trial, writer
+            self._begun = trial, writer, directory
             writer.on_trial_started(trial)
             for phase, role in self.roles.items():
                 tasks = Path(str(role["role"]), "tasks/main.yml")

@@ -97,7 +97,7 @@ class LookupModule(LookupBase):
         try:
             environment = RoleEnvironment.load(path, params)
             if self.get_option("secrets"):
-                return environment.secrets()
+                return environment.parameters.secrets
             description = environment.describe()
             token = self.get_option("token")
             if token is not None:

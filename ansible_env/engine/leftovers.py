@@ -1,4 +1,4 @@
-"""Ends processes and removes directories that controllers left behind when they were killed."""
+"""Ends processes and removes directories of controllers that were killed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PREFIX = "ae-"
 
 
 def make_base(parent: str | None) -> Path:
-    """Make the directory of an engine, with its owner's name in it."""
+    """Create the directory of an engine, with the name of its owner in it."""
     base = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
     (base / "owner").write_text(Owner.this().to_text(), encoding="utf-8")
     return base

@@ -63,9 +63,9 @@ def send(pids: Iterable[int], number: signal.Signals) -> None:
 
 
 def unblocking() -> Callable[[], None] | None:
-    """Return what a new process has to do first, if this thread blocks signals: the new one would block them, too.
+    """Return the first action of a new process if this thread blocks signals, because the process would inherit that.
 
-    Without SIGCHLD Ansible waits for its workers for ever, and without SIGUSR1 and SIGTERM nobody can end it.
+    Without SIGCHLD Ansible waits for its workers forever, and without SIGUSR1 and SIGTERM it cannot be ended.
     """
     return unblock if signal.pthread_sigmask(signal.SIG_BLOCK, ()) else None
 

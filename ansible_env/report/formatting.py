@@ -1,4 +1,4 @@
-"""Text for people: host output that cannot act on a terminal, and readable numbers."""
+"""Text for users: host output that cannot act on a terminal, and readable numbers."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ class Bands:
         return self.start + (value + 0.5) / max(1, len(self.names)) * (self.end - self.start)
 
     def ticks(self) -> list[tuple[float, str]]:
-        """Return as many of the names as there is room for."""
+        """Return as many of the names as fit."""
         every = math.ceil(max(map(len, self.names), default=1) * _CHARACTER / self.step) if len(self.names) > 8 else 1
         return [(index, name) for index, name in enumerate(self.names) if index % every == 0]
 

@@ -1,4 +1,4 @@
-"""The round trips about one script: what is asked, how much output has come, what a broken connection leads to."""
+"""The round trips about one script: their payloads, the output so far, and broken connections."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ansible_env.supervisor.transport import ANSWER, Disconnected, NeverConnecte
 
 CLOCK_QUESTIONS = 3
 ON_ITS_WAY = 1.5
-"""Seconds in which a script that was sent must have arrived, if it ever will."""
+"""Seconds after which a script that was sent has arrived or will not arrive."""
 
 Write = Callable[[bytes, bytes], None]
 """Takes new bytes of stdout and of stderr."""
@@ -39,7 +39,7 @@ class Conversation:
     ) -> None:
         self.ending = Ending(Reply(State.RUNNING))  # for all we know
         self.stop_deadline = math.inf
-        """When a script that is being ended is given up, by `time.monotonic()`."""
+        """When the wait for a script that is being ended stops, by `time.monotonic()`."""
         self.may_have_arrived = False
         """Whether the script was sent over a connection that broke."""
         self.nonce = uuid.uuid4().hex
@@ -63,7 +63,7 @@ class Conversation:
             raise
 
     def poll(self, wait: int = 0) -> Reply | None:
-        """Wait up to `wait` seconds for news; None if the host stays away."""
+        """Wait up to `wait` seconds for news; None if the host does not answer."""
         left = max(0.0, self.stop_deadline - time.monotonic())  # after a cancel; else there is no limit
         try:
             return self._exchange(self._poll_payload(int(min(wait, left))), min(wait + ANSWER, left + 1))
@@ -71,7 +71,7 @@ class Conversation:
             return self.reconnect(broken)
 
     def ask_whether_started(self, silent: NoAnswer) -> Reply | None:
-        """Look for a script whose start gave no answer: somebody killed the shell, or there is none."""
+        """Look for a script whose start gave no answer: the shell was killed, or does not exist."""
         try:
             return self._exchange(self._poll_payload(0), ANSWER)
         except (NoAnswer, NeverConnected):
@@ -80,7 +80,7 @@ class Conversation:
             return self.reconnect(broken)
 
     def reconnect(self, broken: AnsibleEnvError) -> Reply | None:
-        """Try again, less often each time, until the target answers or its time is up."""
+        """Retry at growing intervals until the target answers or its time is over."""
         give_up = min(time.monotonic() + self._pace.reconnect, self.stop_deadline)
         pause = 0.1
         while True:
@@ -101,7 +101,7 @@ class Conversation:
     def stop(self, reason: str) -> Reply | None:
         """Have the target end the script, and wait for its result.
 
-        The target keeps a deadline itself. If we have to ask, its time has passed already.
+        The target itself enforces a deadline. A request for that comes only after the deadline has passed.
         """
         allowed = self._script.grace + 3 if reason != "timeout" else 1
         self.ending.stopped = reason
@@ -153,7 +153,7 @@ class Conversation:
         return best
 
     def fetch_samples(self) -> None:
-        """Fetch the telemetry; what cannot be fetched is missing, and changes nothing about the script's end."""
+        """Fetch the telemetry. Samples that cannot be fetched are missing; the result of the script does not change."""
         more = True
         while more:
             payload = samples_payload(self._script.directory, self.nonce, offset=len(self.ending.samples))
@@ -165,7 +165,7 @@ class Conversation:
             more = reply.more and bool(reply.out)
 
     def drop(self) -> None:
-        """Remove the run directory. We have the result by then, so a failure costs no more than the directory."""
+        """Remove the run directory. The result is known, so a failure leaves only the directory behind."""
         payload = drop_payload(self._script.directory, self.nonce)
         with contextlib.suppress(Disconnected, Stop):
             begun = time.monotonic()

@@ -1,4 +1,4 @@
-"""How closely a script is followed, and how it ended."""
+"""The intervals for following a script, and its ending."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ansible_env.supervisor.protocol import NOT_STARTED, Reply, State
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How closely a script is followed."""
+    """The intervals and limits for following a script."""
 
     tick: int = 1
     """Seconds after which the target checks again for new output."""
@@ -27,7 +27,7 @@ class Ending:
     started: bool = True
     """False if the script cannot have been started."""
     broken: str = ""
-    """The error of a transport that stayed broken until we gave up; else empty."""
+    """The error of a transport that stayed broken until the retries ended; else empty."""
     reconnects: int = 0
     """How often the connection was retried."""
     first_boot_id: str = ""
@@ -35,7 +35,7 @@ class Ending:
     samples: bytes = b""
     """Telemetry, as the target wrote it."""
     stopped: str = ""
-    """The reason if we ended the script or had to leave that to the target, such as `canceled`; else empty."""
+    """The reason if the script was ended, or the target was left to end it, such as `canceled`; else empty."""
 
     @property
     def rebooted(self) -> bool:
@@ -45,7 +45,7 @@ class Ending:
 
     @property
     def may_run(self) -> bool:
-        """Whether the script may still be running, as far as the host has not confirmed its end."""
+        """Whether the script may still be running because the host has not confirmed its end."""
         reply = self.reply
         if reply.state in NOT_STARTED or self.rebooted:
             return False

@@ -32,7 +32,7 @@ class Follower:
         pace: Pace | None = None,
         on_boot_id: Callable[[str], None] = lambda boot_id: None,
     ) -> None:
-        """Take what carries the payloads, the script, and what takes its output and, once, the host's boot id."""
+        """Use a transport, a script, and functions that receive its output and, once, the host's boot id."""
         self._transport = transport
         self._script = script
         self._pace = pace or Pace()
@@ -49,12 +49,12 @@ class Follower:
     def start(self) -> Ending:
         """Start the script and follow it.
 
-        Raise NeverConnected if the target could not be reached, or has no shell for us; nothing was started.
+        Raise NeverConnected if the target could not be reached, or has no usable shell; nothing was started.
         """
         return self._begin(self._first)
 
     def launch(self) -> Ending:
-        """Start the script and leave it to somebody who follows it later. Raise NeverConnected as `start` does."""
+        """Start the script for another task that follows it later. Raise NeverConnected as `start` does."""
         with self._responsible():
             try:
                 reply = self._first(leave=True)
@@ -126,7 +126,7 @@ class Follower:
         raise NeverConnected("the connection broke twice before the script could be started")
 
     def _follow(self, reply: Reply | None, stop: Stop | None = None) -> Ending:
-        """Poll until the script has ended, cannot be found any more, or was given up."""
+        """Poll until the script has ended, no longer exists, or is abandoned."""
         while stop is not None or self._unfinished(reply):
             try:
                 if stop is not None:
@@ -141,7 +141,7 @@ class Follower:
         return self._finished(reply)
 
     def _finished(self, reply: Reply | None) -> Ending:
-        """Fetch what is left to fetch, remove the run directory, and return the ending."""
+        """Fetch the remaining output, remove the run directory, and return the ending."""
         ending = self._ending
         if reply is not None:
             ending.reply = replace(reply, out=b"", err=b"")

@@ -1,4 +1,4 @@
-"""Signals and time limits while a process waits for a target. They interrupt it only where nothing is half done."""
+"""Signals and time limits while a process waits for a target. They interrupt it only between two complete steps."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Interrupts:
     """
 
     def __init__(self, deadline: float | None = None, reason: Callable[[], str] = lambda: "canceled") -> None:
-        """Take the seconds after which the script is ended from here, too, and what returns the reason for a signal."""
+        """Use the seconds after which this process ends the script, and a function that returns a signal's reason."""
         self._reason = reason
         self._deadline = math.inf if deadline is None else time.monotonic() + deadline
         self._exposed = False

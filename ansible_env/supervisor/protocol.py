@@ -55,19 +55,19 @@ class Reply:
     why: str = ""
     """`timeout`, `canceled` or `over` where the supervisor ended the script for that reason.
 
-    Where it did not: `output`, if the output could not be written; `collector`, if somebody killed the process that
+    Where it did not: `output`, if the output could not be written; `collector`, if the process was killed that
     writes it; `unstarted`, if the script could not be started; else empty.
     """
     begin: datetime | None = None
     end: datetime | None = None
-    """Both by the target's clock as it was at that time."""
+    """Start and end, each by the target's clock at that time."""
     clock_step: float | None = None
     """Seconds by which the clock was set forward between the two, where that is more than `CLOCK_STEP`."""
     boot_id: str = ""
     uptime: float | None = None
-    """Seconds since the host was started, where there is no run directory."""
+    """Seconds since the host was started, if there is no run directory."""
     clock: float | None = None
-    """The target's clock, in seconds since the epoch, where it was asked for."""
+    """The target's clock, in seconds since the epoch, if it was requested."""
     left: tuple[int, ...] = ()
     """Processes that could not be ended (another user's, or stuck in the kernel)."""
     more: bool = False

@@ -78,7 +78,7 @@ def run_directory(base: str, run_id: str) -> str:
 
 
 def run_id(key: str, step: int | str, host: str) -> str:
-    """Return a name that nobody can guess, but that another controller with the same key finds again."""
+    """Return a name that cannot be guessed, and that another controller with the same key can compute."""
     return hashlib.sha256(f"{key}/{step}/{host}".encode()).hexdigest()[:32]
 
 
@@ -174,7 +174,7 @@ def _conf(script: Script) -> str:
 
 
 def _go(script: Script) -> str:
-    """Return the lines that become the script. They leave no variable of ours to it."""
+    """Return the lines that become the script. They leave it no variable of the supervisor."""
     home = 'cd "${HOME:-/}" 2>/dev/null || cd /'
     start = home if script.chdir is None else f"cd {shlex.quote(script.chdir)} || exit 1"
     env = shlex.quote(f"{script.directory}/env")
@@ -188,7 +188,7 @@ def _go(script: Script) -> str:
 
 
 def _fast(script: Script, nonce: str, poll: str, *, wait: int, tick: int, chunk: int, drop: bool) -> str:
-    """Return the part of a start payload that leaves it all to supervisor.pl, if the target has a Perl that can."""
+    """Return the part of a start payload that uses supervisor.pl if the target has a suitable Perl."""
     if script.hold or script.probes or not script.reap:
         return ""
     numbers = f"{_timeout(script)!r} {math.ceil(script.grace)} {nonce} {wait} {tick} {chunk} {int(drop)}"

@@ -1,4 +1,4 @@
-"""The protocol of what carries payloads to a target, and how it fails."""
+"""The interface of a transport, which carries payloads to a target, and its errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class NeverConnected(Disconnected):
 
 
 class NoAnswer(Disconnected):
-    """The command on the target ended without a reply: there is no shell, or somebody killed it."""
+    """The command on the target ended without a reply: there is no shell, or it was killed."""
 
 
 class Stop(BaseException):
@@ -37,7 +37,7 @@ class Stop(BaseException):
 class Transport(Protocol):
     """Carries one payload to the stdin of the target's `/bin/sh` and brings back its stdout.
 
-    Both methods are the only places where a `Stop` may be raised: between them nothing is half done.
+    A `Stop` may be raised only in these two methods, so it interrupts nothing else.
     """
 
     def exchange(self, payload: str, limit: float) -> bytes:

@@ -1,21 +1,21 @@
-"""Environment variables by which an engine speaks to the processes of its run, and to the phase task among them."""
+"""Environment variables with which an engine passes settings to the processes of its run and to the phase task."""
 
 from __future__ import annotations
 
 ENGINE_RUN = "ANSIBLE_ENV_ENGINE_RUN"
-"""The run: this marks every local process of it."""
+"""The id of the run, which marks every local process of it."""
 OWNER = "ANSIBLE_ENV_OWNER"
 """The process that the run belongs to, as `owner.Owner` writes it."""
 PRIVATE_DIR = "ANSIBLE_ENV_PRIVATE_DIR"
-"""Directory of the run: the files `workers` and `cancel`, and logs/ if somebody follows, are in it."""
+"""Directory of the run: the files `workers` and `cancel`, and logs/ if the output is followed, are in it."""
 RUN_KEY = "ANSIBLE_ENV_RUN_KEY"
-"""What the runs on the targets get their names from."""
+"""The key from which the names of runs on the targets derive."""
 RESULTS_DIR = "ANSIBLE_ENV_RESULTS_DIR"
-"""Directory where results outlive their controller."""
+"""Directory for results that survive their controller."""
 LOG_DIR = "ANSIBLE_ENV_LOG_DIR"
-"""Directory that keeps what scripts print; else logs/ of the private one, if it is there."""
+"""Directory for the output of scripts; by default logs/ of the private directory, if it exists."""
 
 PER_RUN = frozenset(
     (ENGINE_RUN, PRIVATE_DIR, LOG_DIR, RUN_KEY, RESULTS_DIR, "ANSIBLE_LOCAL_TEMP", "JOB_ID", "AWX_ISOLATED_DATA_DIR")
 )
-"""What differs from run to run and is read when it is needed. All else, Ansible may have read at its import."""
+"""Variables that differ between runs and are read when needed. Ansible may read all others at its import."""

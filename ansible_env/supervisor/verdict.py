@@ -77,7 +77,7 @@ def _done(ending: Ending, script: Script) -> tuple[Kind, str]:
 
 
 def _ended(why: str, ending: Ending, script: Script) -> tuple[Kind, str]:
-    """Return the outcome of a script that was ended for a reason of ours."""
+    """Return the outcome of a script that ansible_env ended."""
     if why == "timeout":
         return Kind.TIMEOUT, f"ended at its deadline of {script.timeout:g} s{_rest(ending)}"
     return Kind.CANCELED, f"canceled{_rest(ending)}"

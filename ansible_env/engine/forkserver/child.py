@@ -33,7 +33,7 @@ from ansible_env.engine.forkserver.wire import Request, RequestError, process_na
 from ansible_env.supervisor.variables import ENGINE_RUN
 
 READY = b"+"
-"""What a process sends when it is prepared."""
+"""The message of a process that is prepared."""
 IMPORTS = (
     "ansible.cli.playbook",
     "ansible.executor.playbook_executor",

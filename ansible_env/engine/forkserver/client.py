@@ -9,11 +9,11 @@ import os
 import sys
 
 NOT_STARTED = 213
-"""Exit status that means that nothing was run, so that it may be run in another way."""
+"""Exit status that means that nothing was run, so another way can be tried."""
 NOT_PREPARED = "no processes are prepared"
-"""How a line in the server's log begins that says why the server prepares no processes."""
+"""The beginning of the line in the server's log with the reason why it prepares no processes."""
 NOT_PATCHED = "a patch of Ansible is left out"
-"""How a line in the server's log begins that names such a patch, and why."""
+"""The beginning of the line in the server's log with such a patch and the reason."""
 SCM_RIGHTS, SOL_SOCKET = _socket.SCM_RIGHTS, _socket.SOL_SOCKET
 
 

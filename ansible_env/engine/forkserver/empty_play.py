@@ -58,7 +58,7 @@ WORKER_END = 10.0
 
 
 class UnsuitableError(Exception):
-    """The empty play would have effects, or has left something that a phase could meet."""
+    """The empty play would have effects, or has left state that a phase could find."""
 
 
 def run_empty_play(scratch: str) -> None:
@@ -85,7 +85,7 @@ def run_empty_play(scratch: str) -> None:
 
 
 def refresh_events() -> None:
-    """Have ansible-runner's callback write its events to where the environment says now."""
+    """Make ansible-runner's callback write its events to the directory in the current environment."""
     for name, module in list(sys.modules.items()):
         context: Any = getattr(module, "event_context", None)
         if name.rpartition(".")[2].startswith("awx_display") and context is not None:

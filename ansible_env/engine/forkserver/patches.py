@@ -1,7 +1,7 @@
 # Copyright (c) the ansible_env maintainers
 # GNU General Public License v3.0 or later (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Changes to parts of Ansible that are no public interface: they save much with short tasks and many hosts.
+"""Changes to internal parts of Ansible, which save time with short tasks and many hosts.
 
 PATCHES is the table of all of them. A patch is left out for an ansible-core that it is not known for, or when a part
 that it changes is not as it expects: phases are slower then, never wrong.
@@ -34,7 +34,7 @@ class Patch:
     """`module:attribute` of each part that it changes: the names of a function's first parameters, or the object."""
     saves: str
     test: str
-    """The test in tests/unit/engine/test_patches.py that holds it."""
+    """The test in tests/unit/engine/test_patches.py that covers it."""
     apply: Callable[[], None]
     first: tuple[int, int] = (2, 18)
     last: tuple[int, int] = (2, 21)

@@ -52,7 +52,7 @@ class PreparedProcesses:
         return [process.connection for process in self._processes.values()]
 
     def take(self, request: Request) -> int | None:
-        """Hand a request to a process that is ready for it, and return its pid; None if there is no such one."""
+        """Pass a request to a process that is ready for it, and return its pid; None if there is none."""
         if self._wanted == 0 or Path(request.arguments[0]).name != "ansible-playbook":
             return None
         self._environ = _lasting(request.environ)
@@ -91,7 +91,7 @@ class PreparedProcesses:
         self._processes[pid] = _Prepared(ours, self._environ)
 
     def listen(self, ready: list[socket.socket]) -> None:
-        """Record which of them have become ready."""
+        """Record which processes have become ready."""
         for process in self._processes.values():
             if process.connection in ready:
                 with contextlib.suppress(OSError):
@@ -99,7 +99,7 @@ class PreparedProcesses:
                     self._is_proven = self._is_proven or process.is_ready
 
     def reap(self, pid: int, status: int) -> None:
-        """Record the end of one; if the empty play fails, no more are prepared."""
+        """Record the end of a process. If the empty play fails, no more are prepared."""
         process = self._processes.pop(pid, None)
         if process is not None:
             process.connection.close()

@@ -121,9 +121,9 @@ class Server:
             self._prepared.expect()
 
     def _kill(self, pid: int) -> None:
-        """End a process that nobody waits for, as a killed controller would leave it.
+        """End a process without a client, as a killed controller leaves it.
 
-        Not by SIGTERM: that cancels the scripts, which somebody may yet want to attach to.
+        Not by SIGTERM, which cancels the scripts: `attach` may still resume them.
         """
         self._clients.pop(pid).close()
         with contextlib.suppress(ProcessLookupError, PermissionError):

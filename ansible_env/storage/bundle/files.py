@@ -15,7 +15,7 @@ from ansible_env.errors import ConfigError, Problem
 
 
 def make_private(path: Path) -> None:
-    """Make a directory and those above it, whatever the umask is; only its owner can read what is made here."""
+    """Create a directory and its parents, regardless of the umask. Only the owner can read a directory created here."""
     missing = [path, *itertools.takewhile(lambda parent: not parent.exists(), path.parents)]
     for directory in reversed(missing):
         directory.mkdir(mode=0o700, exist_ok=True)

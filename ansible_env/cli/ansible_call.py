@@ -12,7 +12,7 @@ import yaml
 
 from ansible_env.cli.options import Connection, Place
 from ansible_env.engine.environ import user_config
-from ansible_env.engine.prompts import BECOME, CONNECTION, Prompt, check_prompts
+from ansible_env.engine.prompts import BECOME, CONNECTION, check_prompts
 from ansible_env.engine.protocol import Engine, Options
 from ansible_env.engine.registry import make_engine as make_named_engine
 from ansible_env.errors import ConfigError, Problem
@@ -115,9 +115,10 @@ def _ask_passwords(given: Connection, options: Options) -> Options:
         setting = prompt.asks(config)
         if flag or (setting and not in_file):
             wanted.append((prompt, prompt.flags[-1] if flag or not setting else f"{setting.origin}: {setting.value}"))
-    problems = [_no_terminal(prompt, reason) for prompt, reason in wanted if not sys.stdin.isatty()]
-    if problems:
-        raise ConfigError(problems)
+    if wanted and not sys.stdin.isatty():
+        what = "a password is needed, and there is no terminal to ask for it"
+        hint = "{} FILE names a file with the password, or a program that prints it"
+        raise ConfigError([Problem(what, why, hint=hint.format(prompt.options[0])) for prompt, why in wanted])
     for prompt, _ in wanted:
         if prompt is CONNECTION:
             options = replace(options, connection_password=_ask("SSH password: "))
@@ -127,11 +128,6 @@ def _ask_passwords(given: Connection, options: Options) -> Options:
             options = replace(options, become_password=_ask(f"BECOME password{hint}: ") or default)
     check_prompts(config, options)
     return options
-
-
-def _no_terminal(prompt: Prompt, reason: str) -> Problem:
-    hint = f"{prompt.options[0]} FILE names a file with the password, or a program that prints it"
-    return Problem("a password is needed, and there is no terminal to ask for it", reason, hint=hint)
 
 
 def _ask(prompt: str) -> str:

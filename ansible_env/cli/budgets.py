@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_env.cli.options import Judged
+from ansible_env.cli.tabular import is_number
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.text import nearest
 from ansible_env.errors import ConfigError, Problem
@@ -54,10 +55,8 @@ def open_budgets(config: EnvironmentConfig, options: Judged) -> Budgets:
     if baseline is None and config.baseline is None:
         hint = "--baseline: a JSON file, a bundle, or trials of the store"
         raise ConfigError(Problem("there is no baseline", f"assert.{needing[0].metric}", config.source, hint=hint))
-    if baseline is not None:
-        metrics = read_baseline(baseline, Path(), store)
-    else:
-        metrics = read_baseline(str(config.baseline), config.base_dir, store)
+    reference = (baseline, Path()) if baseline is not None else (str(config.baseline), config.base_dir)
+    metrics = read_baseline(*reference, store)
     for budget in needing:
         if budget.metric not in metrics:
             what = f"the baseline {baseline or config.baseline} has no number for the metric {budget.metric!r}"
@@ -88,7 +87,7 @@ def medians(sets: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     values: dict[str, list[float]] = {}
     for metrics in sets:
         for name, value in metrics.items():
-            if isinstance(value, int | float) and not isinstance(value, bool):
+            if is_number(value):
                 values.setdefault(name, []).append(float(value))
     return {name: statistics.median(numbers) for name, numbers in values.items()}
 

@@ -30,7 +30,7 @@ from ansible_env.report.formatting import some
 from ansible_env.report.trial_file import JUnitFile
 from ansible_env.results.observer import TrialObserver
 from ansible_env.results.trial import TrialRequest
-from ansible_env.storage.bundle.bundle_writer import BundleWriter
+from ansible_env.storage.bundle.bundle import BundleWriter
 from ansible_env.storage.bundle.directories import CALL_FILE, new_call
 from ansible_env.storage.bundle.files import make_private, to_json, write_private
 from ansible_env.storage.bundle.origin import Origin

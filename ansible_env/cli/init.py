@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def _answers(options: InitOptions, directory: Path) -> Answers:
         raise ConfigError(
             Problem("stdin is not a terminal, so no question can be asked", "init", hint="--yes takes the defaults")
         )
-    ask = _given if options.yes else _asked
+    ask = partial(_answer, ask=not options.yes)
     name = ask("Name of the environment", options.name, slug(directory.absolute().name), _name)
     hosts = ask("Hosts over ssh, as a,b,c (none: this machine)", options.hosts, "", _hosts)
     user = ask("User who logs in (none: as ssh decides)", options.user, "", str.strip) if hosts else ""
@@ -103,19 +104,15 @@ def _answers(options: InitOptions, directory: Path) -> Answers:
     return Answers(name, tuple(host for host in hosts.split(",") if host), user, command, metrics)
 
 
-def _given(_question: str, given: str | None, default: str, check: Callable[[str], str]) -> str:
-    return check(default if given is None else given)
-
-
-def _asked(question: str, given: str | None, default: str, check: Callable[[str], str]) -> str:
-    """Ask until the answer can be used."""
-    while given is None:
+def _answer(question: str, given: str | None, default: str, check: Callable[[str], str], *, ask: bool) -> str:
+    """Return what was given, or ask until the answer can be used."""
+    while ask and given is None:
         answer = str(typer.prompt(question, default=default, show_default=bool(default), err=True))
         try:
             return check(answer)
         except ConfigError as error:
             typer.echo(str(error), err=True)
-    return check(given)
+    return check(default if given is None else given)
 
 
 def _name(text: str) -> str:

@@ -59,7 +59,11 @@ def _chosen(store: Store, experiment: str, before: datetime, options: PruneOptio
     if options.keep_best:
         kept |= {trial.id for trial in store.trials(experiment, best=options.keep_best, limit=options.keep)}
     old = [trial for trial in every if trial.started < before and trial.id not in kept]
-    old = [trial for trial in with_status(old, options.status or []) if _has_ended(trial)]
+    old = [
+        trial
+        for trial in with_status(old, options.status or [])
+        if trial.status is not Status.RUNNING or trial.interrupted
+    ]
     here = socket.gethostname()
     chosen = [trial for trial in old if trial.controller == here or not trial.artifacts]
     if len(chosen) < len(old):
@@ -69,7 +73,3 @@ def _chosen(store: Store, experiment: str, before: datetime, options: PruneOptio
             f"{', '.join(elsewhere)}: prune there"
         )
     return chosen
-
-
-def _has_ended(trial: StoredTrial) -> bool:
-    return trial.status is not Status.RUNNING or trial.interrupted

@@ -67,18 +67,13 @@ class Linear:
         return [(value, short_number(value, step, max(map(abs, values), default=0))) for value in values]
 
 
-@dataclass(frozen=True, slots=True)
-class Log:
+class Log(Linear):
     """A logarithmic scale."""
 
-    low: float
-    high: float
-    start: float
-    end: float
-
     @classmethod
-    def over(cls, values: Sequence[float], start: float, end: float) -> Log:
+    def over(cls, values: Iterable[float], start: float, end: float) -> Log:
         """Return the scale for the values, with a margin."""
+        values = list(values)
         room = (max(values) / min(values)) ** 0.05
         return cls(min(values) / room, max(values) * room, start, end)
 
@@ -119,10 +114,10 @@ class Bands:
         return [(index, name) for index, name in enumerate(self.names) if index % every == 0]
 
 
-Scale = Linear | Log | Bands
+Scale = Linear | Bands
 
 
-def scale_for(values: Sequence[float], start: float, end: float) -> Linear | Log:
+def scale_for(values: Sequence[float], start: float, end: float) -> Linear:
     """Return a logarithmic scale if the values differ so much that a linear one would show most in one corner."""
     wide = min(values) > 0 and max(values) / min(values) >= SPREAD
     return Log.over(values, start, end) if wide else Linear.over(values, start, end)

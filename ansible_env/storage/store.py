@@ -41,7 +41,10 @@ def default_url() -> str:
 
 
 class Store:
-    """A database of trials. Threads can share it; other processes open it for themselves."""
+    """A database of trials. Threads can share it; other processes open it for themselves.
+
+    Each method raises StoreError if the database cannot be read or written.
+    """
 
     def __init__(self, url: str | Path | None = None) -> None:
         """Open a store, create it if it does not exist, and migrate its schema.
@@ -79,11 +82,7 @@ class Store:
     # Writing
 
     def begin_trial(self, trial: Trial) -> str:
-        """Write that a trial has begun, and return its uid. Its status is RUNNING until `add_trial`.
-
-        Raises:
-            StoreError: the database cannot be written.
-        """
+        """Write that a trial has begun, and return its uid. Its status is RUNNING until `add_trial`."""
         with self._database.writing() as connection:
             write.trial_row(connection, trial)
         return trial.uid
@@ -93,9 +92,6 @@ class Store:
 
         A trial replaces the one with the same uid, begun or finished. So it may be written again after an error, from
         any process. `telemetry` is stored beside the samples in the results of the hosts.
-
-        Raises:
-            StoreError: the database cannot be written.
         """
         finished = trial.finished or datetime.now(UTC)
         with self._database.writing() as connection:
@@ -124,7 +120,6 @@ class Store:
 
         Raises:
             ConfigError: there is no such trial.
-            StoreError: the database cannot be written.
         """
         with self._database.writing() as connection:
             trial_id = self._id_of(connection, uid)
@@ -136,17 +131,12 @@ class Store:
 
         Raises:
             ConfigError: there is no such trial.
-            StoreError: the database cannot be written.
         """
         with self._database.writing() as connection:
             _replace_assertions(connection, self._id_of(connection, uid), results)
 
     def delete(self, selected: Iterable[StoredTrial]) -> None:
-        """Delete trials with everything that belongs to them: all of them or none. Their bundles remain.
-
-        Raises:
-            StoreError: the database cannot be written.
-        """
+        """Delete trials with everything that belongs to them: all of them or none. Their bundles remain."""
         ids = [trial.id for trial in selected]
         with self._database.writing() as connection:
             for part in read.chunks(ids):

@@ -19,7 +19,7 @@ from ansible_env.results.outcomes import Kind
 from ansible_env.results.phase_result import phase_result
 from ansible_env.results.policies import EVERY_HOST
 from ansible_env.results.trial import Trial, TrialRequest
-from ansible_env.storage.bundle.bundle_writer import BundleWriter
+from ansible_env.storage.bundle.bundle import BundleWriter
 from ansible_env.storage.bundle.directories import new_call
 from ansible_env.storage.bundle.files import make_private
 from ansible_env.storage.bundle.origin import Origin, versions

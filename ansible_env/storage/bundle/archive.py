@@ -17,14 +17,9 @@ LEFT_OUT = frozenset({"state.json"})
 """Files that only a controller needs: the key with which it finds its scripts on the hosts."""
 
 
-def archive_name(bundle: Bundle) -> str:
-    """Return a file name that identifies the bundle."""
-    return f"{slug(bundle.experiment)}-trial-{bundle.manifest['trial']}-{bundle.uid[:8]}"
-
-
 def export(bundle: Bundle, file: Path | None = None) -> Path:
     """Write a bundle to a .tar.gz for its owner only, and return the path. Raise ConfigError if that fails."""
-    name = archive_name(bundle)
+    name = f"{slug(bundle.experiment)}-trial-{bundle.manifest['trial']}-{bundle.uid[:8]}"
     file = file or Path(f"{name}.tar.gz")
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -14,15 +14,16 @@ state.json results/ what another controller needs to resume the trial, see `ansi
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
 from ansible_env.errors import ConfigError, Problem
+from ansible_env.results.observer import TrialObserver
 from ansible_env.results.trial import Trial
-from ansible_env.storage.bundle.files import to_json, write_private
+from ansible_env.storage.bundle.files import make_private, to_json, write_private
 from ansible_env.storage.bundle.origin import Origin
 
 FORMAT = 1
@@ -117,3 +118,29 @@ class Bundle:
 
     def _save(self) -> None:
         write_private(self.directory / MANIFEST, to_json(self.manifest, indent=2) + "\n")
+
+
+class BundleWriter(TrialObserver):
+    """Writes the bundle of each trial of one environment that has a directory."""
+
+    def __init__(self, origin: Origin) -> None:
+        self._origin = origin
+
+    def on_trial_started(self, trial: Trial) -> None:
+        """Begin the bundle; a trial that is resumed has one."""
+        if trial.directory is not None and not (trial.directory / MANIFEST).exists():
+            make_private(trial.directory)
+            Bundle.create(self._origin, trial)
+
+    def on_phase_started(self, trial: Trial, phase: str, playbook: str, hosts: Sequence[str]) -> None:
+        """Write the playbook. A phase that is resumed keeps the one that started it."""
+        if trial.directory is not None and not (path := trial.directory / f"{phase}.yml").exists():
+            write_private(path, playbook)
+
+    def on_trial_finished(self, trial: Trial) -> None:
+        """Write the result, and the facts about the hosts."""
+        if trial.directory is None:
+            return
+        if trial.fingerprints:
+            write_private(trial.directory / "fingerprints.json", to_json(trial.fingerprints, indent=2) + "\n")
+        Bundle.open(trial.directory).write_result(trial.to_dict(output=True))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ansible_env import HostResult, Kind, LifecycleError, PhaseResult, RemoteEnv, Status, Trial, TrialObserver
-from ansible_env.storage.bundle.bundle_writer import BundleWriter
+from ansible_env.storage.bundle.bundle import BundleWriter
 from ansible_env.storage.bundle.origin import Origin
 from ansible_env.storage.journal import Journal
 from ansible_env.storage.store import Store

@@ -213,9 +213,9 @@ def test_every_value_is_inside_and_ticks_are_few(values):
 
 
 def test_a_logarithmic_scale_for_what_lies_far_apart():
-    assert isinstance(scale_for([1, 100], 0, 100), Log)
-    assert isinstance(scale_for([0, 100], 0, 100), Linear)
-    assert isinstance(scale_for([10, 100], 0, 100), Linear)
+    assert type(scale_for([1, 100], 0, 100)) is Log
+    assert type(scale_for([0, 100], 0, 100)) is Linear
+    assert type(scale_for([10, 100], 0, 100)) is Linear
     assert [name for _, name in Log.over([16, 4096], 0, 100).ticks()] == ["16", "64", "256", "1024", "4096"]
     assert [name for _, name in Log.over([1, 1e6], 0, 100).ticks()][:3] == ["1", "10", "100"]
     places = [Log.over([1, 10_000], 0, 90).at(value) for value in (1, 100, 10_000)]
@@ -304,7 +304,7 @@ def test_a_report_on_stdout(store):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["bench", "-o", "report.pdf"], "call it .html, .xml or .md"),
+        (["bench", "-o", "report.pdf"], "use a name with .html, .xml or .md"),
         (["bench", "-o", "nowhere/r.html"], "nowhere/r.html: -o: cannot be written: No such file"),
         (["other"], "has no experiment 'other'"),
         (["bench", "--best", "score"], "'score' is not METRIC:max or METRIC:min"),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ansible_env import EngineError, RemoteEnv, Status, Trial, TrialObserver, TrialRequest
-from ansible_env.storage.bundle.bundle_writer import BundleWriter
+from ansible_env.storage.bundle.bundle import BundleWriter
 from ansible_env.storage.bundle.origin import Origin
 from ansible_env.storage.journal import Journal
 from ansible_env.testing import FakeEngine

@@ -28,7 +28,9 @@ _LANGUAGES = {".yml": "yaml", ".yaml": "yaml", ".py": "python", ".jsonc": "json"
 _CODE = re.compile(r"^(?:```.*?^```|~~~.*?^~~~)|`[^`\n]+`", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(?<=\]\()(?!\w+:|#|/)([^)#\s]*)(#[^)\s]*)?(?=\))")
 _KEYS = re.compile(
-    r"<table>\s*<thead>\s*<tr>\s*<th>Key</th>\s*<th>Value</th>\s*(<th>Default</th>)?.*?</table>", re.DOTALL
+    r"<table>\s*<thead>\s*<tr>\s*<th>K(?:ey</th>\s*<th>Value|ind</th>\s*<th>Status)</th>\s*"
+    r"<?(?:th>(Default|Infrastructure)\??</th>)?.*?</table>",
+    re.DOTALL,
 )
 _LOADED = re.compile(r"<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=[\"']?(?:https?:)?//[^>]*>")
 _GENERATED = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
@@ -57,8 +59,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Mark the tables of keys, which docs/assets/extra.css shows as lists on a phone."""
-    return _KEYS.sub(lambda match: f'<div class="keys{" with-defaults" if match[1] else ""}">{match[0]}</div>', content)
+    """Mark the tables of keys and of outcome kinds, which docs/assets/extra.css shows as lists on a phone."""
+    return _KEYS.sub(lambda match: f'<div class="keys with-{str(match[1]).lower()}">{match[0]}</div>', content)
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:

@@ -170,8 +170,5 @@ def ambiguous_faults(document: Document, root: KeyPath) -> Iterator[Fault]:
                     value = value[part]
             except (KeyError, IndexError, TypeError):
                 continue  # under a merge key
-            yield where, f"YAML reads {text} as {value!r}", f"write {text!r} in quotes, or {_unambiguous(value)}"
-
-
-def _unambiguous(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+            plain = str(value).lower() if isinstance(value, bool) else str(value)
+            yield where, f"YAML reads {text} as {value!r}", f"write {text!r} in quotes, or {plain}"

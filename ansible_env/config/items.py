@@ -108,11 +108,8 @@ def path_faults(fields: Mapping[str, Any], phases: tuple[str, ...], base_dir: Pa
 
 def _is_elsewhere(key: str, name: str) -> bool:
     """Whether only Ansible can locate the file: the name is a template or is in a collection."""
-    return "{{" in name or (key != "tasks" and _in_collection(name))
-
-
-def _in_collection(name: str) -> bool:
-    return bool(_COLLECTION_PLAYBOOK.match(name)) and not name.endswith((".yml", ".yaml"))
+    in_collection = _COLLECTION_PLAYBOOK.match(name) and not name.endswith((".yml", ".yaml"))
+    return "{{" in name or (key != "tasks" and bool(in_collection))
 
 
 def import_dirs(items: tuple[Any, ...], base_dir: Path) -> tuple[Path, ...]:

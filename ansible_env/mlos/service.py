@@ -81,7 +81,13 @@ class AnsibleService(
         env = operations.checked_env(env_params, self._settings.secret_params)
         work = self.ansible_work(config, name=name, phase=suffix if suffix in PHASES else "run", env=env)
         environment = work.config(lines)
-        return self._submit(work, lambda cancel: _executed(work, work.run(environment, cancel)))
+
+        def execute(cancel: Cancellation) -> Answer:
+            result = work.run(environment, cancel)
+            log_failure(work.name, result)
+            return answer(result)
+
+        return self._submit(work, execute)
 
     def get_remote_exec_results(self, config: dict[str, Any]) -> Answer:
         """Wait for a script and return its result, or PENDING for an unknown dictionary. It may be called again."""
@@ -246,8 +252,3 @@ class AnsibleService(
     def pprint(self) -> str:
         """Return the names of the methods only: values of the configuration may be secret."""
         return f"{self} :: {json.dumps(sorted(self._service_methods))}"
-
-
-def _executed(work: Work, result: Any) -> Answer:
-    log_failure(work.name, result)
-    return answer(result)

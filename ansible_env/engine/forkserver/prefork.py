@@ -55,7 +55,7 @@ class PreparedProcesses:
         """Pass a request to a process that is ready for it, and return its pid; None if there is none."""
         if self._wanted == 0 or Path(request.arguments[0]).name != "ansible-playbook":
             return None
-        self._environ = _lasting(request.environ)
+        self._environ = {name: value for name, value in request.environ.items() if name not in PER_RUN}
         for pid, process in self._processes.items():
             if process.is_ready and process.environ == self._environ:
                 del self._processes[pid]
@@ -131,7 +131,3 @@ class PreparedProcesses:
             status = child.prepare_and_wait(connection, self._environ or {}, 1 if self._is_proven else 2)
         finally:
             os._exit(status)
-
-
-def _lasting(environ: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environ.items() if name not in PER_RUN}

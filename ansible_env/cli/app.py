@@ -1,4 +1,4 @@
-"""The commands of `ansible-env`, each in a module of its own."""
+"""The commands of `ansible-env`, each in its own module."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`sweep`: many trials in parallel, each on hosts of its own."""
+"""`sweep`: many trials in parallel, each on its own hosts."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ class _Sweep:
         return Exit.CANCELED if interrupts.count else worst_exit(map(exit_of_trial, self._trials))
 
     def _run_trial(self, env: RemoteEnv, request: TrialRequest, complete: Complete) -> Trial:
-        """Run an attempt at a trial. Called in a thread of its own."""
+        """Run an attempt at a trial. Called in its own thread."""
 
         def checked(trial: Trial) -> Trial:
             good = trial.status.is_succeeded() and trial.deciding is not None

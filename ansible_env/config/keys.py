@@ -80,7 +80,7 @@ class EnvironmentKeys(BaseModel):
     )
     host_params: HostParams = Field(
         default={},
-        description="Parameters that have a value of their own for each host: parameter to the host's variable in the "
+        description="Parameters that have their own value for each host: parameter to the host's variable in the "
         "inventory. Scripts get them like any other, by `shell_env_params`.",
     )
     shell_env_params: Names = Field(
@@ -89,7 +89,7 @@ class EnvironmentKeys(BaseModel):
         "digits and `_` become `_` in the variable's name.",
     )
     shell_env_params_rename: Renames = Field(
-        default={}, description="More exports, under names of your own: environment variable to parameter."
+        default={}, description="More exports, under your own names: environment variable to parameter."
     )
     vars_params: Names = Field(
         default=(),

@@ -113,7 +113,7 @@ def _placed_task_faults(item: Mapping[Any, Any]) -> Iterator[Fault]:
     if not task:
         yield (), "has neither a script nor a task", None
     elif is_import(task):
-        yield ("hosts",), "an imported playbook has hosts of its own", None
+        yield ("hosts",), "an imported playbook has its own hosts", None
     else:
         yield from item_faults(task)
 

@@ -123,7 +123,7 @@ class ContainerEngine(ColdEngine):
 
 
 class _ContainerRun(Run):
-    """One job in a container of its own."""
+    """One job in a separate container."""
 
     def __init__(
         self,
@@ -169,7 +169,7 @@ class _ContainerRun(Run):
 
 
 class Container:
-    """A running container, to be signaled. Its processes have pids of their own in it."""
+    """A running container, to be signaled. Its processes have their own pids in it."""
 
     def __init__(self, program: str, name: str) -> None:
         self.name = name

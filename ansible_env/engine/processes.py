@@ -14,9 +14,9 @@ from ansible_env.supervisor.variables import ENGINE_RUN
 
 
 def marked(run: str) -> list[int]:
-    """Return the pids of the processes that belong to a run; only where /proc is, elsewhere none."""
+    """Return the pids of the processes that belong to a run; none without /proc."""
     name = process_name(run)
-    # A process of the warm engine has the environment of its server in /proc, but a name of its own.
+    # A process of the warm engine has the environment of its server in /proc, but its own name.
     return sorted(int(entry.name) for entry in _entries() if _comm(entry) == name or _value(entry, ENGINE_RUN) == run)
 
 

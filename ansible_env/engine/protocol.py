@@ -84,7 +84,7 @@ class Cancellation:
     """A request to end a run, from any thread. It cannot be taken back."""
 
     def __init__(self, event: threading.Event | None = None) -> None:
-        """Use an event of its own, or one that the caller sets."""
+        """Use a new event, or one that the caller sets."""
         self._event = event or threading.Event()
         self.reason = "canceled"
 

@@ -82,7 +82,7 @@ class Run:
         self._runner.config.env = {**own, **env, "JOB_ID": str(self._events.job_id)}
 
     def run(self) -> EngineRun:
-        """Run the job to its end, in a thread of its own, so that Ctrl-C interrupts only the wait for it."""
+        """Run the job to its end, in its own thread, so that Ctrl-C interrupts only the wait for it."""
         drive = functools.partial(copy_context().run, self._drive)  # its log records are about the same
         thread = threading.Thread(target=drive, name=f"ansible_env-{self.id[:8]}", daemon=True)
         thread.start()

@@ -153,7 +153,7 @@ class _RemoteRun:
         return EngineRun(events, None, self._stopped, self._message(status), unfinished_hosts(events))
 
     def _prepare(self) -> dict[str, Any]:
-        """Put all that the worker needs into the private directory, and return the arguments of the transmitter."""
+        """Write everything that the worker needs to the private directory, and return the transmitter's arguments."""
         job, options = self._job, self._job.options
         self._write_project()
         for number, path in enumerate(options.extra_vars_files):

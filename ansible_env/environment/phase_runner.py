@@ -49,7 +49,7 @@ class _Phase:
     """Ends the phase when a host fails, if the environment requests that."""
     expected: Expected
     due: Mapping[str, int]
-    """How many phase tasks each host must complete, if steps have hosts of their own."""
+    """How many phase tasks each host must complete, if steps have their own hosts."""
     swept: list[str] = field(default_factory=list)
     """Hosts on which scripts in the background had to be ended."""
     added: list[AddedHost] = field(default_factory=list)

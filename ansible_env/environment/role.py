@@ -89,7 +89,7 @@ class RoleEnvironment:
         exports = [each for name in earlier for each in exports_of(name, tuple(steps_of(getattr(self.config, name))))]
         playbook = render(self.config, phase, self.parameters.params, self.parameters.env, exports=exports)
         if len(playbook.plays) != 1 or "tasks" not in playbook.plays[0]:
-            what = f"{phase!r} has plays of its own, which cannot be in a role"
+            what = f"{phase!r} has its own plays, which cannot be in a role"
             hint = "run it with ansible-env, or import the playbook before the role"
             raise ConfigError(Problem(what, phase, self.config.source, hint=hint))
         (play,) = playbook.plays

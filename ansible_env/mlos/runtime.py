@@ -25,7 +25,7 @@ CANCEL_TIMEOUT = 20.0
 
 
 class Execution(Future[T]):
-    """Work in progress in a thread of its own."""
+    """Work in progress in its own thread."""
 
     def __init__(self, work: Callable[[Cancellation], T]) -> None:
         super().__init__()

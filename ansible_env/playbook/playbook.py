@@ -33,7 +33,7 @@ class Playbook:
     scripts: int
     """How many phase tasks each host must complete, besides those of `host_tasks`."""
     host_tasks: tuple[HostTasks, ...] = ()
-    """The phase tasks of steps that have hosts of their own."""
+    """The phase tasks of steps that have their own hosts."""
     started: int = 0
     """How many of `scripts` only start a script in the background."""
     measured: str | None = None

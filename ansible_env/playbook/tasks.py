@@ -92,7 +92,7 @@ def finish(phase: str) -> str:
 
 
 class _Placed(dict[str, Any]):
-    """A task of a step with hosts of its own."""
+    """A task of a step with its own hosts."""
 
     hosts: str
 

@@ -1,6 +1,6 @@
-"""`Pool`: runs many trials at once, each on hosts of its own, all through one engine.
+"""`Pool`: runs many trials at once, each on its own hosts, all through one engine.
 
-Every trial has an environment of its own on some of the hosts, in a thread of its own. An idle host gets the next trial
+Every trial has its own environment on some of the hosts, in its own thread. An idle host gets the next trial
 of the source, so a slow host gets fewer.
 """
 
@@ -48,7 +48,7 @@ class Pool:
             env: the environment, which must be entered. `cancel()` ends the running trials, and no other starts.
             hosts: some of its hosts; all of them otherwise.
             hosts_per_trial: how many hosts each trial needs.
-            run: runs a trial, in a thread of its own, with an environment on the hosts of the trial.
+            run: runs a trial, in its own thread, with an environment on the hosts of the trial.
 
         Raise LifecycleError outside the context; ConfigError if a host is not the environment's, or there are too few.
         """

@@ -21,7 +21,7 @@ logger = get_logger(__name__)
 class HostFacts:
     """The facts about the hosts of many trials; see `ansible_env.storage.fingerprint`.
 
-    Several threads may ask at once, each for hosts of its own: a host has one trial at a time.
+    Several threads may ask at once, each for its own hosts: a host has one trial at a time.
     """
 
     def __init__(self) -> None:

@@ -27,7 +27,7 @@ def run_trials(  # noqa: PLR0913 - the public arguments, by keyword only
     artifacts: Path | None = None,
     on_result: Callable[[Trial], None] | None = None,
 ) -> Iterator[Trial]:
-    """Run trials on many hosts at once, each on hosts of its own, and yield them as they end.
+    """Run trials on many hosts at once, each on its own hosts, and yield them as they end.
 
     An idle host gets the next trial. A trial whose host is lost is started again on another host. `env.cancel()` ends
     the running trials, and so does leaving the loop. The observers of the environment follow every attempt, from

@@ -35,7 +35,7 @@ class LiveProgress(Progress):
     """What all live views have in common.
 
     `_lock` of the base class keeps lines in order and is held while they are written, which waits for the drawing. So
-    `_parts`, which a thread of its own calls, must not take it.
+    `_parts`, which its own thread calls, must not take it.
     """
 
     def __init__(self, stream: TextIO, **options: Any) -> None:

@@ -144,7 +144,7 @@ def prepare_and_wait(connection: socket.socket, environ: Mapping[str, str], play
 
 def run(request: Request) -> int:
     """Run the program that a client requested, and return its exit status."""
-    with contextlib.suppress(PermissionError):  # a prepared process is in a session of its own already
+    with contextlib.suppress(PermissionError):  # a prepared process is in its own session already
         os.setsid()
     for number, fd in enumerate(request.fds):
         os.dup2(fd, number)

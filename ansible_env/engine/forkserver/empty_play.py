@@ -62,7 +62,7 @@ class UnsuitableError(Exception):
 
 
 def run_empty_play(scratch: str) -> None:
-    """Run it, with a directory of its own below `scratch`, and undo what it has left.
+    """Run it, with its own directory below `scratch`, and undo what it has left.
 
     Raises:
         UnsuitableError: with this configuration it would leave a trace.

@@ -118,7 +118,7 @@ class PreparedProcesses:
 
     def _end(self, pid: int) -> None:
         self._processes.pop(pid).connection.close()
-        for end in (os.kill, os.killpg):  # it has no group of its own at once
+        for end in (os.kill, os.killpg):  # it has no its own group at once
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 end(pid, signal.SIGKILL)
 

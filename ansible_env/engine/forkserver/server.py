@@ -1,11 +1,11 @@
 # Copyright (c) the ansible_env maintainers
 # GNU General Public License v3.0 or later (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The fork server: a process of its own that has ansible-core loaded and forks an ansible-playbook on request.
+"""The fork server: a separate process that has ansible-core loaded and forks an ansible-playbook on request.
 
 Run as `python -m ansible_env.engine.forkserver.server SOCKET_FD OWNER_FD PREPARED`. It ends when its owner writes to
 the other end of OWNER_FD, or closes it, which also happens when the owner is killed. Each request is one process in a
-session of its own, which reads its inventory, playbook and variables afresh: what is shared is code, plugin classes and
+its own session, which reads its inventory, playbook and variables afresh: what is shared is code, plugin classes and
 their documentation.
 """
 

@@ -88,7 +88,7 @@ def controller_message(hosts: Iterable[HostResult], message: str) -> str:
 
 
 def _unexpected(events: Events, hosts: Container[str]) -> Iterator[HostResult]:
-    """Yield the results of other hosts that failed: an imported playbook has hosts of its own."""
+    """Yield the results of other hosts that failed: an imported playbook has its own hosts."""
     stats = [event for event in events if event.get("event") == "playbook_on_stats"]
     data = stats[-1].get("event_data") if stats else None
     if not isinstance(data, Mapping):

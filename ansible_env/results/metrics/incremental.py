@@ -18,7 +18,7 @@ LONGEST_METRIC = 200
 
 
 class IncrementalReader:
-    """Collects the lines of several hosts, and reads metrics when it is asked to. Not safe for threads."""
+    """Collects the lines of several hosts, and reads metrics on request. Not safe for threads."""
 
     def __init__(self, pattern: str | None, *, json_line: bool) -> None:
         """Take `results_stdout_pattern` and `results_json` of the environment."""

@@ -250,7 +250,7 @@ def test_a_hosts_own_variable_is_a_parameter():
         ({"run": [{"hosts": "db", "script": "x", "backgruond": True}]}, "did you mean 'background'"),
         ({"run": [{"hosts": "db", "script": "x", "background": "yes"}]}, "must be true, false or until_end"),
         ({"run": [{"hosts": "db", "background": True, "ansible.builtin.ping": {}}]}, "goes with a script"),
-        ({"run": [{"hosts": "db", "import_playbook": "x.yml"}]}, "an imported playbook has hosts of its own"),
+        ({"run": [{"hosts": "db", "import_playbook": "x.yml"}]}, "an imported playbook has its own hosts"),
         ({"setup": [{"script": "x", "exports": {"a-b": "(.)"}}]}, r"setup\[0\].exports.a-b"),
         ({"setup": [{"script": "x", "exports": {"a": "no"}}]}, "must have one group"),
         ({"setup": [{"script": "x", "exports": {"a": "(.)"}, "background": True}]}, "ends too late"),

@@ -53,7 +53,7 @@ def test_phases_become_roles_with_registered_results(tmp_path: Path) -> None:
 
 
 def test_plays_of_their_own_cannot_be_a_role(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="'setup' has plays of its own"):
+    with pytest.raises(ConfigError, match="'setup' has its own plays"):
         load(tmp_path, setup=[{"import_playbook": "a.b.c"}]).roles(tmp_path, "1")
 
 

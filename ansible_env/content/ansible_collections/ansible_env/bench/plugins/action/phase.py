@@ -292,7 +292,7 @@ def _launched(ending, script, capture):
 
 
 def _staged(follower):
-    """Return what is needed to let scripts start together: the clock of the host, and when the script was staged."""
+    """Return the data for a common start: the clock of the host, and the time of staging."""
     offset, error = follower.clock() or (0.0, 0.0)
     return {"clock_offset": offset, "clock_error": error, "staged": time.time()}
 

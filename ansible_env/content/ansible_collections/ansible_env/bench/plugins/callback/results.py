@@ -18,7 +18,7 @@ description:
     does with its own trials.
   - A play without the role is a trial with the name of the play. A phase task with the tag V(setup) or V(teardown)
     belongs to that phase, any other phase task to V(run).
-  - Each batch of a play with C(serial) is a trial of its own.
+  - Each batch of a play with C(serial) is a separate trial.
   - Does nothing in the plays that the C(ansible_env) library runs itself.
 options:
   artifacts:

@@ -98,7 +98,7 @@ def _brief(results):
 
 
 def _result_of(host, variables, phase):
-    """Return the result of a host, also of one that Ansible lost on the way; that of setup, if it had failed."""
+    """Return the last result of a host, also if Ansible lost the host; that of setup if setup failed."""
     results = variables.get("environment_results", {})
     for name in dict.fromkeys(["setup" if phase == "run" else phase, phase]):
         if name in results:

@@ -1,7 +1,7 @@
 # Copyright (c) the ansible_env maintainers
 # GNU General Public License v3.0 or later (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads an environment file, for the role ansible_env.bench.environment and for plays of your own."""
+"""Reads an environment file, for the role ansible_env.bench.environment and for your own plays."""
 
 from __future__ import annotations
 

@@ -11,6 +11,17 @@ from ansible_env.engine.protocol import Job, Options
 from ansible_env.playbook.scripts import SECRETS_VAR
 
 MAX_FORKS = 50
+_WITHOUT_INPUT = """\
+! command -v python3 >/dev/null || exec python3 -c '
+import fcntl, os, signal, sys, termios
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+try:
+    fcntl.ioctl(0, termios.TIOCNOTTY)
+except OSError:
+    pass
+os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+os.execvp(sys.argv[1], sys.argv[1:])' "$0" "$@"
+exec "$0" "$@" </dev/null"""
 
 
 def playbook_arguments(job: Job, sources: Iterable[str], variables: Iterable[str | Path]) -> list[str]:
@@ -26,8 +37,11 @@ def playbook_arguments(job: Job, sources: Iterable[str], variables: Iterable[str
 
 
 def without_input(program: str) -> tuple[str, list[str]]:
-    """Return a command that runs a program with nothing to read, on a terminal of another program."""
-    return "/bin/sh", ["-c", 'exec "$0" "$@" </dev/null', program]
+    """Return a command that runs a program with nothing to read, on a terminal of another program.
+
+    Where there is a Python, it gives up the controlling terminal, too: before ansible-core 2.19, ssh would ask there.
+    """
+    return "/bin/sh", ["-c", _WITHOUT_INPUT, program]
 
 
 def limit_files(limit: str | None) -> list[Path]:

@@ -114,12 +114,8 @@ def judge(
 ) -> dict[str, Any]:
     """Return the result of a phase on a host, as `HostResult.to_dict` returns it.
 
-    Args:
-        host: its name in the inventory.
-        results: the results of the phase tasks that were run, in order.
-        failure: `task`, `action` and `result` of the task that failed, if one did.
-        phase: the phase's item of `RoleEnvironment.roles`.
-        required_metrics: metrics without which the host has failed.
+    `results` are those of the phase tasks that were run, in order; `failure` has `task`, `action` and `result` of the
+    task that failed, if one did; `phase` is the phase's item of `RoleEnvironment.roles`.
     """
     names = [""] * (len(phase["registers"]) - 1) + [str(phase["finish"])]
     tasks = zip(names, phase["registers"], results, strict=False)

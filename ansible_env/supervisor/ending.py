@@ -24,8 +24,6 @@ class Ending:
     """What is known about the end of a script."""
 
     reply: Reply
-    started: bool = True
-    """False if the script cannot have been started."""
     broken: str = ""
     """The error of a transport that stayed broken until the retries ended; else empty."""
     reconnects: int = 0
@@ -38,6 +36,11 @@ class Ending:
     """The reason if the script was ended, or the target was left to end it, such as `canceled`; else empty."""
 
     @property
+    def started(self) -> bool:
+        """Whether the script was started, or may have been."""
+        return self.reply.state not in NOT_STARTED
+
+    @property
     def rebooted(self) -> bool:
         """Whether the host was restarted since the script was started."""
         now = self.reply.boot_id
@@ -47,7 +50,7 @@ class Ending:
     def may_run(self) -> bool:
         """Whether the script may still be running because the host has not confirmed its end."""
         reply = self.reply
-        if reply.state in NOT_STARTED or self.rebooted:
+        if not self.started or self.rebooted:
             return False
         if reply.state is State.DONE:  # what a script leaves when it ends by itself may be meant to stay
             return bool(reply.why and reply.left)

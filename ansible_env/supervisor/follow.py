@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ansible_env.supervisor.conversation import Conversation, Write
 from ansible_env.supervisor.ending import Ending, Pace
-from ansible_env.supervisor.protocol import NOT_STARTED, Reply, ReplyError, State
+from ansible_env.supervisor.protocol import Reply, ReplyError, State
 from ansible_env.supervisor.script import Script
 from ansible_env.supervisor.transport import Disconnected, NeverConnected, NoAnswer, Stop, Transport
 
@@ -145,7 +145,6 @@ class Follower:
         ending = self._ending
         if reply is not None:
             ending.reply = replace(reply, out=b"", err=b"")
-        ending.started = ending.reply.state not in NOT_STARTED
         # What could not be ended is looked for again by the run directory.
         is_over = reply is not None and reply.state in (State.DONE, State.LOST) and not ending.may_run
         if is_over and not self._dropped:

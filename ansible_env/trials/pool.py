@@ -18,7 +18,7 @@ from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import AnsibleEnvError, ConfigError
 from ansible_env.results.observer import notify
 from ansible_env.results.trial import Trial, TrialRequest
-from ansible_env.trials.run_trial import RunTrial, run_in
+from ansible_env.trials.run_trial import RunTrial
 from ansible_env.trials.schedule import Source
 
 logger = get_logger(__name__)
@@ -35,12 +35,7 @@ class Pool:
     """Runs the trials of a source on hosts."""
 
     def __init__(
-        self,
-        env: RemoteEnv,
-        hosts: Sequence[str] | None = None,
-        *,
-        hosts_per_trial: int = 1,
-        run: RunTrial | None = None,
+        self, env: RemoteEnv, hosts: Sequence[str] | None = None, *, hosts_per_trial: int = 1, run: RunTrial
     ) -> None:
         """Take an environment that is entered.
 
@@ -61,7 +56,7 @@ class Pool:
         self._env = env
         self._idle = list(wanted)
         self._per_trial = hosts_per_trial
-        self._run = run or run_in(None)
+        self._run = run
         self._done: queue.SimpleQueue[tuple[Trial, BaseException | None]] = queue.SimpleQueue()
         self._running: dict[int, RemoteEnv | None] = {}
         self._threads: dict[int, threading.Thread] = {}

@@ -84,18 +84,11 @@ def run_trial(
     Teardown always runs, unless it is canceled itself. An error of Ansible, of the engine or of a file is in the
     trial. An interrupt finishes the trial, and is raised again.
 
-    Args:
-        env: the environment.
-        request: the values, and the number of the trial.
-        directory: for its logs and its journal; by default those of the environment.
-        phases: the phases to run.
-        facts: takes the fingerprints of the hosts after a successful run.
-        complete: adds to the finished trial before the observers see it.
+    `directory` is for its logs and its journal; by default those of the environment. `facts` takes the fingerprints of
+    the hosts after a successful run; `complete` adds to the finished trial before the observers see it.
 
-    Raises:
-        LifecycleError: the environment is not entered.
-        ParameterError: a value cannot be used; no host has been touched.
-        InventoryError: there is no host.
+    Raise LifecycleError if the environment is not entered, InventoryError if there is no host, and ParameterError if a
+    value cannot be used; no host has been touched then.
     """
     if directory is not None:
         env.logs, env.journal = directory / "logs", Journal(directory)

@@ -21,6 +21,7 @@ from ansible_env.storage.journal import Journal
 from ansible_env.testing import FakeEngine
 from ansible_env.trials import pool as pool_module
 from ansible_env.trials.pool import Pool
+from ansible_env.trials.run_trial import run_in
 from ansible_env.trials.run_trials import Runner, run_trials, values_of
 from ansible_env.trials.schedule import PlannedTrials, grid, plan, plan_calibration
 
@@ -239,7 +240,7 @@ def test_nothing_is_forgotten_whoever_comes(configurations, repeat, free):
 def test_a_calibration_is_the_same_on_every_host():
     with env() as bench:
         requests = list(plan_calibration(bench.hosts, {"x": 3}, repeat=2))
-        results = list(Pool(bench).run(PlannedTrials(requests)))
+        results = list(Pool(bench, run=run_in(None)).run(PlannedTrials(requests)))
     assert Counter(r.hosts for r in results) == Counter({(h,): 2 for h in "abcd"})
     with pytest.raises(ConfigError, match="compares hosts"):
         list(plan_calibration(["a"], {}))

@@ -32,8 +32,11 @@ def _plain(value):
     return json.loads(json.dumps(value, default=str))
 
 
-def _checked(function):
-    """Return a filter that raises Ansible's error for the library's errors."""
+FILTERS = {}
+
+
+def _filter(function):
+    """Make a function a filter, which raises Ansible's error for the library's errors."""
 
     def checked(*arguments, **named):
         if LIBRARY_ERROR is not None:
@@ -43,16 +46,17 @@ def _checked(function):
         except AnsibleEnvError as problem:
             raise AnsibleFilterError(str(problem)) from problem
 
+    FILTERS[function.__name__] = checked
     return checked
 
 
-@_checked
+@_filter
 def metrics(text, pattern=None, json_line=False):
     """Return the metrics in what a script printed."""
     return parse(str(text), compile_pattern(str(pattern)) if pattern else None, json_line=bool(json_line))
 
 
-@_checked
+@_filter
 def aggregate(sets, how=None):
     """Return one set of metrics for those of several hosts or repetitions."""
     how = {"*": how} if isinstance(how, str) else dict(how or {})
@@ -62,14 +66,14 @@ def aggregate(sets, how=None):
     return aggregates.group_metrics([_plain(item) for item in sets], _plain(how))
 
 
-@_checked
+@_filter
 def outcome(results, phase, host, failure=None, file=None):
     """Return the result of a phase on a host."""
     required = EnvironmentConfig.load(Path(str(file))).required_metrics if file else ()
     return judge(str(host), [_plain(item) for item in results], _plain(failure), _plain(phase), required)
 
 
-@_checked
+@_filter
 def group(hosts, hostvars, phase=None):
     """Return the result of a phase, or of the one that decides, on a group of hosts that the role has run on."""
     begun = {host: hostvars[host] for host in hosts if "environment_trial" in hostvars[host]}
@@ -84,7 +88,7 @@ def group(hosts, hostvars, phase=None):
     return groups.get(deciding_phase(groups), {})
 
 
-@_checked
+@_filter
 def deciding_phase(results):
     """Return the name of the phase that decides the status and the metrics of a trial, or None."""
     phases = {name: SimpleNamespace(name=name, status=Status[result["status"]]) for name, result in results.items()}
@@ -116,10 +120,4 @@ class FilterModule:
     """The filters, by name."""
 
     def filters(self):
-        return {
-            "metrics": metrics,
-            "aggregate": aggregate,
-            "outcome": outcome,
-            "group": group,
-            "deciding_phase": deciding_phase,
-        }
+        return FILTERS

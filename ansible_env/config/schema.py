@@ -24,22 +24,13 @@ def json_schema() -> dict[str, Any]:
     fields["tunables"] = {"$ref": "#/$defs/Tunables", "description": fields["tunables"]["description"]}
     _strip_titles(flat, definitions)
     beside = ("name", "description")
-    mlos = {
-        "type": "object",
-        "description": "An environment in mlos_bench's form.",
-        "properties": {
-            "class": {"enum": list(MLOS_CLASSES)},
-            **{key: fields[key] for key in beside},
-            "config": {
-                "type": "object",
-                "properties": {key: value for key, value in fields.items() if key not in beside},
-                "additionalProperties": False,
-            },
-            **_EXTRA,
-        },
-        "required": ["class", "name"],
-        "additionalProperties": False,
+    properties = {
+        "class": {"enum": list(MLOS_CLASSES)},
+        **{key: fields[key] for key in beside},
+        "config": _object({key: value for key, value in fields.items() if key not in beside}),
+        **_EXTRA,
     }
+    mlos = _object(properties, "class", "name") | {"description": "An environment in mlos_bench's form."}
     flat["properties"] = fields | _EXTRA
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -49,6 +40,12 @@ def json_schema() -> dict[str, Any]:
         "anyOf": [{"$ref": "#/$defs/Environment"}, {"$ref": "#/$defs/MlosEnvironment"}],
         "$defs": definitions | {"Environment": flat, "MlosEnvironment": mlos} | _tunables(),
     }
+
+
+def _object(properties: dict[str, Any], *required: str) -> dict[str, Any]:
+    """Return the schema of a mapping that has no other keys."""
+    schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    return schema | ({"required": list(required)} if required else {})
 
 
 def _strip_titles(*schemas: Any) -> None:
@@ -64,6 +61,8 @@ def _strip_titles(*schemas: Any) -> None:
 
 def _tunables() -> dict[str, Any]:
     """Return mlos_bench's tunable-params-schema.json in short. `tunable_rules` checks the same rules."""
+    tunable = {"anyOf": [_numeric("int", "integer"), _numeric("float", "number"), _categorical()]}
+    params = {"type": "object", "minProperties": 1, "additionalProperties": False}
     return {
         "Tunables": {
             "type": "object",
@@ -72,29 +71,21 @@ def _tunables() -> dict[str, Any]:
             "patternProperties": {"^[^$]": {"$ref": "#/$defs/TunableGroup"}},
             "additionalProperties": False,
         },
-        "TunableGroup": {
-            "type": "object",
-            "properties": {
+        "TunableGroup": _object(
+            {
                 "description": {"type": "string"},
                 "cost": {"type": "number", "description": "Cost of changing a value of this group."},
-                "params": {
-                    "type": "object",
-                    "minProperties": 1,
-                    "patternProperties": {
-                        "^[^!]+$": {"anyOf": [_numeric("int", "integer"), _numeric("float", "number"), _categorical()]}
-                    },
-                    "additionalProperties": False,
-                },
+                "params": params | {"patternProperties": {"^[^!]+$": tunable}},
             },
-            "required": ["cost", "params"],
-            "additionalProperties": False,
-        },
+            "cost",
+            "params",
+        ),
         "Weights": {"type": "array", "items": {"type": "number", "minimum": 0}, "minItems": 1},
         "Distribution": _distribution(),
     }
 
 
-def _tunable(kind: str, properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+def _tunable(kind: str, properties: dict[str, Any], required: str) -> dict[str, Any]:
     plain = {"type": ["string", "number", "boolean", "null"]}
     meta = {"anyOf": [plain, {"type": "array", "items": plain}]}
     common = {
@@ -102,12 +93,7 @@ def _tunable(kind: str, properties: dict[str, Any], required: list[str]) -> dict
         "description": {"type": "string"},
         "meta": {"type": "object", "additionalProperties": meta},
     }
-    return {
-        "type": "object",
-        "properties": common | properties,
-        "required": ["type", "default", *required],
-        "additionalProperties": False,
-    }
+    return _object(common | properties, "type", "default", required)
 
 
 def _numeric(kind: str, json_type: str) -> dict[str, Any]:
@@ -123,7 +109,7 @@ def _numeric(kind: str, json_type: str) -> dict[str, Any]:
         "quantization_bins": {"type": "integer", "exclusiveMinimum": 1},
         "distribution": {"$ref": "#/$defs/Distribution"},
     }
-    return _tunable(kind, properties, ["range"])
+    return _tunable(kind, properties, "range")
 
 
 def _categorical() -> dict[str, Any]:
@@ -132,25 +118,20 @@ def _categorical() -> dict[str, Any]:
         "values": {"type": "array", "items": _SCALAR, "minItems": 1, "uniqueItems": True},
         "values_weights": {"$ref": "#/$defs/Weights"},
     }
-    return _tunable("categorical", properties, ["values"])
+    return _tunable("categorical", properties, "values")
 
 
 def _distribution() -> dict[str, Any]:
     above_0 = {"type": "number", "exclusiveMinimum": 0}
 
-    def one(kind: str, params: dict[str, Any]) -> dict[str, Any]:
-        held = {"type": "object", "properties": params, "additionalProperties": False, "required": list(params)}
-        return {
-            "type": "object",
-            "properties": {"type": {"const": kind}, "params": held},
-            "required": ["type", "params"] if params else ["type"],
-            "additionalProperties": False,
-        }
+    def one(kind: str, **params: dict[str, Any]) -> dict[str, Any]:
+        properties = {"type": {"const": kind}, "params": _object(params, *params)}
+        return _object(properties, *(["type", "params"] if params else ["type"]))
 
     return {
         "anyOf": [
-            one("uniform", {}),
-            one("beta", {"alpha": above_0, "beta": above_0}),
-            one("normal", {"mu": {"type": "number"}, "sigma": above_0}),
+            one("uniform"),
+            one("beta", alpha=above_0, beta=above_0),
+            one("normal", mu={"type": "number"}, sigma=above_0),
         ]
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import configparser
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,7 +103,3 @@ class AnsibleConfig:
                 value = self._parser.get(section, key) or ""
                 return Setting(value, f"{key} in {self.file}", self.file.parent)
         return None
-
-    def sets(self, sections: Iterable[str], key: str) -> bool:
-        """Whether the file has a key in one of these sections."""
-        return any(self._parser.has_option(section, key) for section in sections)

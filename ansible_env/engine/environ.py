@@ -113,14 +113,12 @@ def settings(
         env["ANSIBLE_CONFIG"] = str(config.file)
     if len(environ.get("TMPDIR", "")) > LONGEST_TMPDIR:
         env["TMPDIR"] = str(sockets.parent)
-    defaults = {
-        "ANSIBLE_PIPELINING": (("defaults", "connection", "ssh_connection"), "pipelining", "True"),
-        "ANSIBLE_SSH_ARGS": (("ssh_connection",), "ssh_args", SSH_ARGS),
-        "ANSIBLE_SSH_CONTROL_PATH_DIR": (("ssh_connection",), "control_path_dir", str(sockets)),
-        "ANSIBLE_HOST_KEY_CHECKING": (("defaults", "ssh_connection"), "host_key_checking", "True"),
-        "ANSIBLE_INVENTORY_ENABLED": (("inventory",), "enable_plugins", INVENTORY_PLUGINS),
-    }
-    for name, (sections, key, value) in defaults.items():
-        if name not in environ and not config.sets(sections, key):
-            env[name] = value
+    defaults = (
+        ("True", "ANSIBLE_PIPELINING", "defaults.pipelining", "connection.pipelining", "ssh_connection.pipelining"),
+        (SSH_ARGS, "ANSIBLE_SSH_ARGS", "ssh_connection.ssh_args"),
+        (str(sockets), "ANSIBLE_SSH_CONTROL_PATH_DIR", "ssh_connection.control_path_dir"),
+        ("True", "ANSIBLE_HOST_KEY_CHECKING", "defaults.host_key_checking", "ssh_connection.host_key_checking"),
+        (INVENTORY_PLUGINS, "ANSIBLE_INVENTORY_ENABLED", "inventory.enable_plugins"),
+    )
+    env |= {name: value for value, name, *places in defaults if config.get(name, *places) is None}
     return env | overrides(config)

@@ -227,13 +227,13 @@ def test_every_option_is_looked_for_where_ansible_looks(tmp_path):
 def test_a_broken_ansible_cfg_is_left_to_ansible(tmp_path, text):
     file = tmp_path / "a.cfg"
     file.write_bytes(text.encode("latin-1"))
-    assert not AnsibleConfig({}, file, tmp_path).sets(["defaults"], "x")
+    assert not AnsibleConfig({}, file, tmp_path).get("X", "defaults.x")
     assert ours(file=file)["ANSIBLE_CONFIG"] == str(file)
 
 
 def test_an_ansible_cfg_that_is_not_there_configures_nothing(tmp_path):
-    assert not AnsibleConfig({}, tmp_path / "no.cfg", tmp_path).sets(["defaults"], "x")
-    assert not AnsibleConfig({}, None, tmp_path).sets(["defaults"], "x")
+    assert not AnsibleConfig({}, tmp_path / "no.cfg", tmp_path).get("X", "defaults.x")
+    assert not AnsibleConfig({}, None, tmp_path).get("X", "defaults.x")
 
 
 # The programs

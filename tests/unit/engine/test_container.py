@@ -44,9 +44,9 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
 
 def test_nothing_that_runs_containers(programs: Programs) -> None:
     engine = ContainerEngine(IMAGE)
-    with pytest.raises(EngineError, match=r"needs podman or docker, and there is none in the PATH \(apt"):
+    with pytest.raises(EngineError, match=r"needs podman or docker, which is not in the PATH \(apt"):
         engine.hosts(Inventory.of("h1,"), "all", None, Options())
-    with pytest.raises(EngineError, match="needs docker, and"):
+    with pytest.raises(EngineError, match="needs docker, which"):
         programs()
         _ = ContainerEngine(IMAGE, "docker").program
     engine.close()

@@ -46,9 +46,7 @@ EXIT_CODES: dict[Exit, str] = {
 EPILOG = "Exit codes: " + "; ".join(f"{int(code)} {meaning}" for code, meaning in EXIT_CODES.items()) + ". "
 EPILOG += "If there are several trials, the worst one decides."
 
-_WORST_LAST = (
-    *(Exit.SUCCEEDED, Exit.ASSERTION, Exit.UNREACHABLE, Exit.TIMED_OUT, Exit.FAILED, Exit.USAGE, Exit.CANCELED),
-)
+_WORST_LAST = (Exit.SUCCEEDED, Exit.ASSERTION, Exit.UNREACHABLE, Exit.TIMED_OUT, Exit.FAILED, Exit.USAGE, Exit.CANCELED)
 _BY_STATUS = {Status.SUCCEEDED: Exit.SUCCEEDED, Status.CANCELED: Exit.CANCELED, Status.TIMED_OUT: Exit.TIMED_OUT}
 
 

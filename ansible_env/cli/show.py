@@ -76,11 +76,7 @@ def schema() -> None:
 def _checked(options: ValidateOptions, config: EnvironmentConfig, values: Values) -> tuple[str, ...] | None:
     with contextlib.closing(ansible_call.make_engine()) as engine:
         env = RemoteEnv(
-            config=config,
-            global_config=values.globals,
-            inventory=options.inventory,
-            limit=options.limit,
-            engine=engine,
+            config=config, global_config=values.globals, inventory=options.inventory, limit=options.limit, engine=engine
         )
         env.check_values(values.tunables, values.for_trial(0, 1)[1])
         return env.hosts if options.inventory else None

@@ -24,19 +24,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = [
-    "AnsibleEnvError",
-    "ConfigError",
-    "EngineError",
-    "InventoryError",
-    "LifecycleError",
-    "MetricsPatternError",
-    "MetricsTimeoutError",
-    "ParameterError",
-    "Problem",
-    "StoreError",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Problem:

@@ -25,14 +25,14 @@ from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.text import nearest
 from ansible_env.engine.ansible_cfg import working_directory
 from ansible_env.environment.remote_env import RemoteEnv
-from ansible_env.errors import ConfigError, Problem
+from ansible_env.errors import ConfigError, Problem, StoreError
 from ansible_env.report.formatting import some
 from ansible_env.report.trial_file import JUnitFile
 from ansible_env.results.observer import TrialObserver
 from ansible_env.results.trial import TrialRequest
 from ansible_env.storage.bundle.bundle import BundleWriter
 from ansible_env.storage.bundle.directories import CALL_FILE, new_call
-from ansible_env.storage.bundle.files import make_private, to_json, write_private
+from ansible_env.storage.bundle.files import Tolerant, make_private, to_json, write_private
 from ansible_env.storage.bundle.origin import Origin
 from ansible_env.storage.database.connection import without_password
 from ansible_env.storage.store import Store
@@ -81,7 +81,8 @@ class Call:
             make_private(self.directory)
         except OSError as error:
             raise _not_writable(self.directory, error) from error
-        write_private(self.directory / CALL_FILE, to_json(self._saved(), indent=2) + "\n")
+        with Tolerant("`attach` cannot resume a trial of this call", console.say_warning)():
+            write_private(self.directory / CALL_FILE, to_json(self._saved(), indent=2) + "\n")
 
     def _saved(self) -> dict[str, Any]:
         """Return the data that is needed to repeat the call, with absolute paths."""
@@ -144,9 +145,12 @@ def open_call(
 def _recorders(
     options: Running, config: EnvironmentConfig, phases: Sequence[str], stack: ExitStack
 ) -> list[TrialObserver]:
-    recorders: list[TrialObserver] = [BundleWriter(Origin.of(config))]
+    recorders: list[TrialObserver] = [BundleWriter(Origin.of(config), console.say_warning)]
     if "run" in phases and not options.no_store:  # a setup or a teardown alone has no result
-        recorders.append(StoreWriter(stack.enter_context(Store(options.store)), console.say_warning))
+        try:
+            recorders.append(StoreWriter(stack.enter_context(Store(options.store)), console.say_warning))
+        except StoreError as error:  # the bundles have all of it
+            console.say_warning(f"trials are not stored: {error}")
     if options.prometheus is not None:
         recorders.append(_prometheus_file(options.prometheus, console.say_warning))
     if options.junit is not None:

@@ -15,7 +15,7 @@ import typer
 
 from ansible_env.cli import console
 from ansible_env.cli.options import Common
-from ansible_env.errors import AnsibleEnvError, ConfigError
+from ansible_env.errors import AnsibleEnvError, ConfigError, reason
 from ansible_env.results.phase_result import PhaseResult
 from ansible_env.results.status import Status
 from ansible_env.results.trial import Trial
@@ -86,6 +86,11 @@ def guarded(options: Common) -> Iterator[None]:
     except AnsibleEnvError as error:
         console.say_exception(error, debug=options.debug)
         raise typer.Exit(Exit.USAGE if isinstance(error, ConfigError) else Exit.FAILED) from None
+    except OSError as error:
+        refused = AnsibleEnvError(reason(error))
+        refused.__cause__ = error
+        console.say_exception(refused, debug=options.debug)
+        raise typer.Exit(Exit.FAILED) from None
     except (StopWaiting, KeyboardInterrupt):
         console.say_error("canceled")
         raise typer.Exit(Exit.CANCELED) from None

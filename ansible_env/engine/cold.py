@@ -7,18 +7,21 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ansible_env.common import Owner
+from ansible_env.common import Owner, get_logger
 from ansible_env.engine import terminal
 from ansible_env.engine.arguments import inventory_arguments, vault_arguments
 from ansible_env.engine.environ import ansible_program, passed, settings, user_config
 from ansible_env.engine.inventory import Inventory
-from ansible_env.engine.leftovers import make_base, remove_base, remove_leftovers, short_temp
+from ansible_env.engine.leftovers import has_room, make_base, remove_base, remove_leftovers, usable_temp
 from ansible_env.engine.listing import list_hosts
 from ansible_env.engine.private import PrivateDir
 from ansible_env.engine.prompts import check_prompts
 from ansible_env.engine.protocol import Cancellation, Engine, EngineRun, Job, Listener, Options
 from ansible_env.engine.run import Run
+from ansible_env.errors import EngineError, reason
 from ansible_env.supervisor.variables import LOG_DIR, OWNER, RESULTS_DIR, RUN_KEY
+
+logger = get_logger(__name__)
 
 
 class ColdEngine(Engine):
@@ -33,6 +36,7 @@ class ColdEngine(Engine):
         self._lock = threading.RLock()
         self._pid = os.getpid()
         self._base: Path | None = None
+        self._full: list[Path] = []
 
     def hosts(self, inventory: Inventory, pattern: str, limit: str | None, options: Options) -> Sequence[str]:
         """Return the hosts that a pattern selects. See `Engine.hosts`."""
@@ -67,9 +71,10 @@ class ColdEngine(Engine):
         if self._is_forked():
             return
         with self._lock:
-            base, self._base = self._base, None
-        if base is not None:
-            remove_base(base)
+            bases, self._base, self._full = [*self._full, self._base], None, []
+        for base in bases:
+            if base is not None:
+                remove_base(base)
 
     def _new_run(self, job: Job, private: PrivateDir, listener: Listener | None, cancel: Cancellation) -> Run:
         return Run(job, private, listener, cancel)
@@ -90,12 +95,29 @@ class ColdEngine(Engine):
         if self._is_forked():
             self._after_fork()
         with self._lock:
-            if self._base is None or not self._base.is_dir():
-                parent = short_temp()
-                remove_leftovers(parent)
-                self._base = make_base(parent)
+            if self._base is None or not self._base.is_dir() or not has_room(self._base):
+                self._base = self._new_base()
             (self._base / "cp").mkdir(mode=0o700, exist_ok=True)
             return self._base
+
+    def _new_base(self) -> Path:
+        """Return a new directory, if possible where there is room; the one that is full is in use until the end."""
+        places = usable_temp()
+        if self._base is not None and self._base.is_dir():
+            if not has_room(places[0]):
+                return self._base
+            self._full.append(self._base)
+            logger.warning("%s is full: temporary files are in %s", self._base.parent, places[0])
+        for place in places:
+            remove_leftovers(place)
+        refused = None
+        for place in places:
+            try:
+                return make_base(place)
+            except OSError as error:
+                refused = refused or error
+        assert refused is not None  # noqa: S101 - for mypy
+        raise EngineError(f"no directory for temporary files: {reason(refused)}") from refused
 
     def _is_forked(self) -> bool:
         """Whether the engine's directory and processes belong to the process from which this one was forked."""
@@ -105,7 +127,7 @@ class ColdEngine(Engine):
         """Give up what belongs to the process that we were forked from; its locks may be held by threads of that."""
         self._lock = threading.RLock()
         self._pid = os.getpid()
-        self._base = None
+        self._base, self._full = None, []
 
     def _environment(self, options: Options, run: str, private: PrivateDir, job: Job | None = None) -> dict[str, str]:
         env = passed(os.environ, options.pass_env)

@@ -19,6 +19,10 @@ from ansible_env.supervisor.variables import OWNER
 logger = get_logger(__name__)
 
 PREFIX = "ae-"
+SPARE = ("/dev/shm", "/var/tmp", "/tmp")  # noqa: S108 - used as tempfile uses them
+"""Directories for temporary files of runs, if the usual one is full: a teardown must be possible."""
+ROOM, FILES = 4 * 2**20, 200
+"""Bytes and files that a run may need."""
 
 
 def make_base(parent: str | None) -> Path:
@@ -26,6 +30,25 @@ def make_base(parent: str | None) -> Path:
     base = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
     (base / "owner").write_text(Owner.this().to_text(), encoding="utf-8")
     return base
+
+
+def usable_temp() -> list[str]:
+    """Return directories for temporary files, the usual one first, those with too little room last."""
+    try:
+        usual = short_temp()
+    except FileNotFoundError:  # nothing can be written in any of the usual ones
+        usual = SPARE[0]
+    return sorted(dict.fromkeys([usual, *SPARE]), key=lambda place: not has_room(place))
+
+
+def has_room(place: str | Path) -> bool:
+    """Whether a run of Ansible can write its files into a directory."""
+    try:
+        disk = os.statvfs(place)
+    except OSError:
+        return False
+    full = disk.f_blocks and disk.f_bavail * disk.f_frsize < ROOM
+    return not full and not (disk.f_files and disk.f_favail < FILES) and os.access(place, os.W_OK | os.X_OK)
 
 
 def remove_base(base: Path) -> None:
@@ -61,7 +84,7 @@ def _orphans() -> Iterator[int]:
                 yield pid
 
 
-def short_temp() -> str | None:
+def short_temp() -> str:
     """Return the usual directory for temporary files, or /tmp where that one's name cannot be that of a socket's.
 
     It would be too long (a control socket's path may have 104 bytes), or hold what ssh replaces or splits at: `%h`,

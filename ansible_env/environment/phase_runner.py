@@ -16,7 +16,7 @@ from ansible_env.environment.deadlines import SLACK, outer_deadline, rounds
 from ansible_env.environment.phase_events import PhaseCall, PhaseEvents, StopOnFailure
 from ansible_env.environment.settling import PhaseScripts, Settling
 from ansible_env.environment.target import Target, TargetHosts
-from ansible_env.errors import EngineError
+from ansible_env.errors import EngineError, reason
 from ansible_env.playbook.playbook import Playbook
 from ansible_env.playbook.plays import become_of
 from ansible_env.results.fold.added_hosts import AddedHost, added_hosts, is_censored
@@ -221,7 +221,8 @@ class PhaseRunner:
         if (journal := phase.call.journal) is not None:
             hidden = [str(value) for values in phase.call.secrets.values() for value in values.values()]
             hidden += [secret for host in phase.added for secret in host.secrets]
-            append_events(journal.directory / "events" / f"{phase.name}.jsonl", events, hidden)
+            with journal.tolerant():
+                append_events(journal.directory / "events" / f"{phase.name}.jsonl", events, hidden)
         results = fold_hosts(events, hosts, phase.expected, stopped=run.stopped, message=run.message)
         return run, [*refused.values(), *results]
 
@@ -289,7 +290,7 @@ class PhaseRunner:
         """
         try:
             self._settling.settle(hosts, Cancellation())
-        except EngineError as error:
+        except (EngineError, OSError) as error:
             logger.warning("%s: scripts could not be ended: %s", self._config.name, error)
 
     def ask(self, playbook: Playbook, timeout: float) -> dict[str, str]:
@@ -316,7 +317,11 @@ class PhaseRunner:
         logs = None
         if call.logs is not None:
             logs = (call.logs / name).absolute()
-            make_private(logs)
+            try:
+                make_private(logs)
+            except OSError as error:
+                logger.warning("%s: the output of %s is not kept: %s", config.name, name, reason(error))
+                logs = None
         tasks = has_tasks(config.start_host if name == "boot" else getattr(config, name))
         return Job(
             playbook=playbook,

@@ -11,11 +11,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_env.common import Owner
+from ansible_env.common import Owner, get_logger
 from ansible_env.errors import ConfigError, LifecycleError, Problem
-from ansible_env.storage.bundle.files import make_private, write_private
+from ansible_env.storage.bundle.files import Tolerant, make_private, write_private
 
 VERSION = 1
+
+logger = get_logger(__name__)
 
 
 class Journal:
@@ -27,6 +29,8 @@ class Journal:
     def __init__(self, directory: Path) -> None:
         self.directory = directory.absolute()
         self._file = self.directory / "state.json"
+        self.tolerant = Tolerant("the state of the trial cannot be written, and `attach` cannot use it", logger.warning)
+        """For what is written beside the state."""
         self._data: dict[str, Any] = {"version": VERSION, "owner": Owner.this().to_text(), "phases": {}}
 
     @classmethod
@@ -72,7 +76,8 @@ class Journal:
         """Record the start of a phase. Return the key for the names of its runs on the targets."""
         key = secrets.token_hex(16)
         self._data["phases"][phase] = {"key": key, "status": None}
-        make_private(self.results(phase))
+        with self.tolerant():
+            make_private(self.results(phase))
         self._save()
         return key
 
@@ -106,8 +111,9 @@ class Journal:
         return self.directory / "results" / phase
 
     def _save(self) -> None:
-        make_private(self.directory)
-        write_private(self._file, json.dumps(self._data, indent=1, default=_plain), sync=True)
+        with self.tolerant():
+            make_private(self.directory)
+            write_private(self._file, json.dumps(self._data, indent=1, default=_plain), sync=True)
 
 
 @contextlib.contextmanager

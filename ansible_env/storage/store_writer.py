@@ -23,7 +23,11 @@ class StoreWriter(TrialObserver):
     """Writes each trial when it starts and when it ends. What cannot be written is reported and ends no trial."""
 
     def __init__(self, store: Store, report: Callable[[str], object] = logger.warning) -> None:
-        """Take the store, and a function that is called with a message for each trial that cannot be written."""
+        """Take the store, and a function that is called with a message for trials that cannot be written.
+
+        The same error is reported once.
+        """
+        self._reported: set[str] = set()
         self._store = store
         self._report = report
 
@@ -43,6 +47,9 @@ class StoreWriter(TrialObserver):
         try:
             write()
         except (StoreError, ConfigError) as error:
+            if str(error) in self._reported:
+                return
+            self._reported.add(str(error))
             where = f"; the results are in {trial.directory}" if trial.directory else ""
             self._report(f"not in the store: {error}{where}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import hashlib
+import io
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,8 @@ PIECE = 1024 * 1024
 """Bytes read at a time."""
 IN_MEMORY = 256 * 1024
 """Bytes of a stream that stay in memory if no file is requested: creating a file takes up to a millisecond."""
+MOST_IN_MEMORY = 64 * 1024 * 1024
+"""Bytes of a stream that stay in memory if the controller's disk is full."""
 MASK = b"********"
 
 
@@ -70,18 +73,39 @@ class Stream:
         if path is None:
             self._file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - read after the script's end
         else:
-            path.touch(mode=0o600)  # of a file that is there already, the mode stays
-            self._file = path.open("ab+", buffering=0)
+            try:
+                path.touch(mode=0o600)  # of a file that is there already, the mode stays
+                self._file = path.open("ab+", buffering=0)
+            except OSError:
+                self._file, self.path = io.BytesIO(), None
         self._start = self._file.seek(0, 2)
 
     def write(self, data: bytes) -> None:
         """Append what is new."""
-        self._file.write(self._masker.feed(data))
+        self._append(self._masker.feed(data))
+
+    def _append(self, data: bytes) -> None:
+        """Write to the file; if that fails, the rest of the output stays in memory, up to a limit."""
+        while data and self.path is not None:
+            try:
+                data = data[self._file.write(data) :]
+            except OSError:
+                self._keep_in_memory()
+        if data and not (isinstance(self._file, io.BytesIO) and self._file.tell() > MOST_IN_MEMORY):
+            self._file.write(data)
+
+    def _keep_in_memory(self) -> None:
+        memory, left = io.BytesIO(), min(self._file.seek(0, 2) - self._start, MOST_IN_MEMORY)
+        self._file.seek(self._start)
+        while left > 0 and (data := self._file.read(min(left, PIECE))):
+            left -= memory.write(data)
+        self._file.close()
+        self._file, self._start, self.path = memory, 0, None
 
     def close(self) -> None:
         """Write what was held back. The stream can still be read."""
         if not self._file.closed:
-            self._file.write(self._masker.feed(b"", last=True))
+            self._append(self._masker.feed(b"", last=True))
             if self.path is not None:
                 self._file.close()
 

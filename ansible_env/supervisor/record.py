@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -77,6 +78,7 @@ class Record:
     def _write(self, suffix: str, text: str) -> None:
         if self._base is not None:
             new = self._base.with_suffix(f"{suffix}.{os.getpid()}.new")
-            new.touch(mode=0o600)
-            new.write_text(text, encoding="utf-8")
-            new.replace(self._base.with_suffix(suffix))
+            with contextlib.suppress(OSError):  # the controller's disk is full: the script has its result all the same
+                new.touch(mode=0o600)
+                new.write_text(text, encoding="utf-8")
+                new.replace(self._base.with_suffix(suffix))

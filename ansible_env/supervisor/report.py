@@ -84,7 +84,7 @@ def task_result(
         result["may_run"] = True
     if script.probes:
         result["telemetry"] = [[time.isoformat(), name, value] for time, name, value in telemetry]
-    if capture.keep:
+    if capture.keep and capture.out.path and capture.err.path:  # in memory, if the controller's disk is full
         result |= {"stdout_log": str(capture.out.path), "stderr_log": str(capture.err.path)}
     return result
 

@@ -120,7 +120,7 @@ class PlayRecorder:
                 directory=directory,
                 versions=versions(),
             )
-            writer = BundleWriter(self._origin())
+            writer = BundleWriter(self._origin(), _refuse)
             self._begun = trial, writer, directory
             writer.on_trial_started(trial)
             for phase, role in self.roles.items():
@@ -134,6 +134,10 @@ class PlayRecorder:
             return Origin.of(EnvironmentConfig.load(self.source))
         text = self.source.read_text(encoding="utf-8", errors="replace") if self.source else ""
         return Origin(self.name, self.source, "playbook.yml", text, versions(), None)
+
+
+def _refuse(message: str) -> None:
+    raise OSError(message)
 
 
 def _number(value: Any) -> int:

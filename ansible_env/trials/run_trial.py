@@ -10,7 +10,7 @@ from typing import Any
 from ansible_env.common import get_logger
 from ansible_env.config.fields import PHASES
 from ansible_env.environment.remote_env import RemoteEnv
-from ansible_env.errors import AnsibleEnvError
+from ansible_env.errors import AnsibleEnvError, reason
 from ansible_env.results.trial import Trial, TrialRequest
 from ansible_env.storage.bundle.bundle import Bundle
 from ansible_env.storage.journal import Journal
@@ -158,10 +158,11 @@ def _finish(
 
 @contextlib.contextmanager
 def _collected(errors: list[str]) -> Iterator[None]:
-    """Collect an error of Ansible, of the engine or of a file; log it unless it is the first one."""
+    """Collect an error of Ansible or of the controller's system; log it unless it is the first one."""
     try:
         yield
-    except AnsibleEnvError as error:
+    except (AnsibleEnvError, OSError) as error:
+        words = f"controller: {reason(error)}" if isinstance(error, OSError) else str(error)
         if errors:
-            logger.error("%s", error)
-        errors.append(str(error))
+            logger.error("%s", words)
+        errors.append(words)

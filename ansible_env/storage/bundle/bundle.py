@@ -14,17 +14,20 @@ state.json results/ what another controller needs to resume the trial, see `ansi
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
+from ansible_env.common import get_logger
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.results.observer import TrialObserver
 from ansible_env.results.trial import Trial
-from ansible_env.storage.bundle.files import make_private, to_json, write_private
+from ansible_env.storage.bundle.files import Tolerant, make_private, to_json, write_private
 from ansible_env.storage.bundle.origin import Origin
+
+logger = get_logger(__name__)
 
 FORMAT = 1
 MANIFEST = "bundle.json"
@@ -123,24 +126,33 @@ class Bundle:
 class BundleWriter(TrialObserver):
     """Writes the bundle of each trial of one environment that has a directory."""
 
-    def __init__(self, origin: Origin) -> None:
+    def __init__(self, origin: Origin, report: Callable[[str], object] = logger.warning) -> None:
+        """Take what the bundles are about, and a function that is called once if they cannot be written."""
         self._origin = origin
+        self._tolerant = Tolerant("the bundle of a trial cannot be written", report)
 
     def on_trial_started(self, trial: Trial) -> None:
         """Begin the bundle; a trial that is resumed has one."""
-        if trial.directory is not None and not (trial.directory / MANIFEST).exists():
-            make_private(trial.directory)
-            Bundle.create(self._origin, trial)
+        with self._tolerant():
+            self._begin(trial)
 
     def on_phase_started(self, trial: Trial, phase: str, playbook: str, hosts: Sequence[str]) -> None:
         """Write the playbook. A phase that is resumed keeps the one that started it."""
         if trial.directory is not None and not (path := trial.directory / f"{phase}.yml").exists():
-            write_private(path, playbook)
+            with self._tolerant():
+                write_private(path, playbook)
 
     def on_trial_finished(self, trial: Trial) -> None:
         """Write the result, and the facts about the hosts."""
         if trial.directory is None:
             return
-        if trial.fingerprints:
-            write_private(trial.directory / "fingerprints.json", to_json(trial.fingerprints, indent=2) + "\n")
-        Bundle.open(trial.directory).write_result(trial.to_dict(output=True))
+        with self._tolerant():
+            self._begin(trial)  # there may have been no room then
+            if trial.fingerprints:
+                write_private(trial.directory / "fingerprints.json", to_json(trial.fingerprints, indent=2) + "\n")
+            Bundle.open(trial.directory).write_result(trial.to_dict(output=True))
+
+    def _begin(self, trial: Trial) -> None:
+        if trial.directory is not None and not (trial.directory / MANIFEST).exists():
+            make_private(trial.directory)
+            Bundle.create(self._origin, trial)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import math
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_env.errors import ConfigError, Problem
+from ansible_env.errors import ConfigError, Problem, reason
 
 
 def make_private(path: Path) -> None:
@@ -19,6 +20,25 @@ def make_private(path: Path) -> None:
     missing = [path, *itertools.takewhile(lambda parent: not parent.exists(), path.parents)]
     for directory in reversed(missing):
         directory.mkdir(mode=0o700, exist_ok=True)
+
+
+class Tolerant:
+    """Reports once that something cannot be written, and lets the trial go on: `with tolerant(): …`."""
+
+    def __init__(self, what: str, report: Callable[[str], object]) -> None:
+        self._what = what
+        self._report = report
+        self._reported = False
+
+    @contextlib.contextmanager
+    def __call__(self) -> Iterator[None]:
+        """Suppress an error of the system in a block."""
+        try:
+            yield
+        except OSError as error:
+            if not self._reported:
+                self._reported = True
+                self._report(f"{self._what}: {reason(error)}")
 
 
 def write_private(path: Path, text: str, *, sync: bool = False) -> None:

@@ -14,7 +14,7 @@ import uuid
 import pytest
 
 from ansible_env.common import Owner
-from ansible_env.engine import leftovers, processes, watch
+from ansible_env.engine import cold, leftovers, processes, watch
 from ansible_env.engine.events import Events, unfinished_hosts
 from ansible_env.engine.forkserver.client import NOT_STARTED
 from ansible_env.engine.inventory import Inventory
@@ -390,6 +390,29 @@ def test_a_base_is_private_and_names_its_owner(tmp_path):
     assert Owner.of_text((base / "owner").read_text()) == Owner.this()
     leftovers.remove_base(base)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_engine_moves_when_its_directory_has_no_room(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(processes, "environments", lambda variable: iter(()))
+    usual, spare = tmp_path / "usual", tmp_path / "spare"
+    usual.mkdir()
+    spare.mkdir()
+    full = []
+    monkeypatch.setattr(leftovers, "short_temp", lambda: str(usual))
+    monkeypatch.setattr(leftovers, "SPARE", (str(spare),))
+    for module in (leftovers, cold):
+        monkeypatch.setattr(module, "has_room", lambda place: not any(str(place).startswith(str(f)) for f in full))
+    engine = cold.ColdEngine()
+    first = engine._directory()
+    assert first.parent == usual
+    full.append(usual)
+    second = engine._directory()
+    assert (second.parent, engine._directory(), first.is_dir()) == (spare, second, True)
+    assert len(caplog.records) == 1
+    full.append(spare)  # nothing has room: it stays where it is
+    assert engine._directory() == second
+    engine.close()
+    assert [*usual.iterdir(), *spare.iterdir()] == []
 
 
 def test_only_what_the_dead_left_is_removed(tmp_path, monkeypatch):

@@ -85,6 +85,14 @@ def test_an_interrupt_finishes_the_trial_and_passes(stop):
     assert list(last.trial.phases) == ["setup"] + ["teardown"] * (not stop)
 
 
+@pytest.mark.parametrize("phase", ["setup", "run"])
+def test_an_error_of_the_system_is_in_the_trial_and_teardown_runs(phase):
+    with env(raising(OSError(28, "No space left on device", "/tmp/x"), phase)) as bench:
+        trial = run_trial(bench, TrialRequest(1))
+    assert (trial.error, trial.status) == ("controller: No space left on device: /tmp/x", Status.FAILED)
+    assert list(trial.phases)[-1] == "teardown"
+
+
 def test_an_error_in_a_program_ends_the_trial_as_failed():
     last = Last()
     with (

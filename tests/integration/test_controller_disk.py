@@ -1,0 +1,87 @@
+"""A controller whose disk is full, or read-only: teardown runs, and results are printed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system of its own")
+
+UNSHARE = ["unshare", "-m", "--propagation", "private", "sh", "-c"]
+ENVIRONMENT = """
+name: full
+hosts: all
+results_stdout_pattern: '^(\\w+)=(\\S+)$'
+shell_env_params: [DISK, MARK]
+required_args: [DISK, MARK]
+setup: ['true']
+run:
+  - dd if=/dev/zero of="$DISK/fill" bs=64k 2>/dev/null; seq 20000; echo score=5
+teardown: ['echo torn >>"$MARK"']
+"""
+
+
+def call(tmp_path: Path, command: str, variables: dict[str, str], *, options: str = "size=5m", more: str = "") -> tuple:
+    """Run a command with a small disk; return its exit status, its stdout, its stderr, and what teardown wrote."""
+    disk, mark = tmp_path / "disk", tmp_path / "mark"
+    disk.mkdir()
+    mark.touch()
+    (tmp_path / "env.yml").write_text(ENVIRONMENT)
+    env = {**os.environ, "ANSIBLE_ENV_ARTIFACTS": str(tmp_path / "kept"), **variables}
+    script = f"mount -t tmpfs -o {options} none '{disk}' && mkdir '{disk}/home' && {more or 'true'} && exec \"$@\""
+    arguments = [*command.split(), str(tmp_path / "env.yml"), "-i", "h,", "-c", "local", "-q", "-p", f"DISK={disk}"]
+    done = subprocess.run(
+        [*UNSHARE, script, "sh", sys.executable, "-m", "ansible_env", *arguments, "-p", f"MARK={mark}"],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    return done.returncode, done.stdout, done.stderr, mark.read_text()
+
+
+@pytest.mark.parametrize("engine", ["warm", "cold"])
+@pytest.mark.parametrize("command", ["trial", "sweep --repeat 1"])
+def test_the_artifacts_cannot_be_written(tmp_path, command, engine):
+    variables = {"ANSIBLE_ENV_ARTIFACTS": str(tmp_path / "disk/kept")}
+    code, out, err, torn = call(tmp_path, f"{command} --engine {engine}", variables)
+    assert (code, torn) == (0, "torn\n"), err
+    assert "SUCCEEDED" in out or "5" in out
+    assert err.count("the state of the trial cannot be written") == 1
+    assert err.count("the bundle of a trial cannot be written") == 1
+    assert err.count("not in the store") == 1
+    assert len(err.splitlines()) == 3
+
+
+@pytest.mark.parametrize("engine", ["warm", "cold"])
+@pytest.mark.parametrize("command", ["trial", "sweep --repeat 1"])
+def test_no_temporary_file_can_be_written(tmp_path, command, engine):
+    before = set(Path("/dev/shm").iterdir())
+    code, out, err, torn = call(tmp_path, f"{command} --engine {engine}", {"TMPDIR": str(tmp_path / "disk")})
+    assert torn == "torn\n", err
+    assert (code, "5" in out) in ((0, True), (1, False)), out  # whether the run still had to write anything
+    assert ("No space left" in err) == (code == 1)
+    assert "Traceback" not in err
+    assert err.count("temporary files are in /dev/shm") == 1
+    assert len(err.splitlines()) == 1 + code
+    assert set(Path("/dev/shm").iterdir()) <= before
+
+
+def test_a_home_that_is_read_only(tmp_path):
+    variables = {"HOME": str(tmp_path / "disk/home"), "ANSIBLE_ENV_ARTIFACTS": ""}
+    code, out, err, torn = call(tmp_path, "trial", variables, more=f"mount -o remount,ro '{tmp_path / 'disk'}'")
+    assert (code, out, torn) == (2, "", ""), err
+    assert "Traceback" not in err
+    assert "Read-only file system (--artifacts DIR)" in err
+
+
+def test_a_store_that_cannot_be_used_ends_no_trial(tmp_path):
+    (tmp_path / "store").mkdir()
+    code, out, err, torn = call(tmp_path, f"trial --trials 2 --store {tmp_path / 'store'}", {})
+    assert (code, torn) == (0, "torn\n" * 2), err
+    assert out.count("SUCCEEDED") >= 2
+    assert err.count("trials are not stored") == len(err.splitlines()) == 1

@@ -167,9 +167,9 @@ class ActionModule(ActionBase):
 
     def _run_script(self, arguments, script, capture, record, host):
         """Start or follow the script, and return the result of the task."""
-        follower = None
+        engine, follower = EngineDirectory(), None
         try:
-            with self._channel(script, host, bool(arguments["secret_env"])) as channel:
+            with self._channel(script, host, engine, bool(arguments["secret_env"])) as channel:
                 if arguments["wait_boot"]:
                     wait_for_host(channel, arguments["wait_boot"])
                 if arguments["script"] is None:
@@ -183,6 +183,8 @@ class ActionModule(ActionBase):
                     launched = _launched(follower.launch(), script, capture)
                     return {**launched, **_staged(follower)} if arguments["hold"] else launched
                 ending = _follow(follower, arguments, record)
+                # Ansible sends a second signal soon, after which nobody waits until the host confirms the end.
+                engine.unfinished = ending.stopped == "canceled" and not engine.is_stopped and _may_run(ending)
         except NeverConnected as never:
             if follower and follower.may_run:
                 return {**_never(str(never)), "run_id": script.run_id, "may_run": True}
@@ -198,15 +200,11 @@ class ActionModule(ActionBase):
         return _judged(arguments, script, ending, capture, begun=record.has_begun)
 
     @contextlib.contextmanager
-    def _channel(self, script, host, secret):
+    def _channel(self, script, host, engine, secret):
         """Yield the connection to the host, while signals and the script's deadline can interrupt it."""
-        engine = EngineDirectory()
         deadline = None if script.timeout is None else script.timeout + script.grace + 1
-        with (
-            Interrupts(deadline, engine.reason) as interrupts,
-            engine.waiting(host),
-            _not_shown(secret),
-        ):
+        # Signals are handled before the engine knows whom to send them, and its request is checked after that.
+        with Interrupts(deadline, engine.reason) as interrupts, engine.waiting(host), _not_shown(secret):
             if engine.is_stopped:
                 raise Stop(engine.reason())
             yield Channel(self, interrupts)
@@ -254,6 +252,11 @@ def _follow(follower, arguments, record):
     if arguments["end"]:
         return follower.end(arguments["end"], record.boot_id())
     return follower.resume(record.boot_id())
+
+
+def _may_run(ending):
+    """Whether the script may run on, for all that is known of how it ended."""
+    return bool(ending.broken) or ending.reply.state is State.RUNNING
 
 
 def _judged(arguments, script, ending, capture, *, begun):

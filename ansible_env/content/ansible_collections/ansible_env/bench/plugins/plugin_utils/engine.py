@@ -19,6 +19,8 @@ class EngineDirectory:
     def __init__(self):
         directory = os.environ.get(PRIVATE_DIR)
         self._path = Path(directory) if directory else None
+        self.unfinished = False
+        """Whether the script may run on although nobody follows it: the engine has to end it."""
 
     def __bool__(self):
         return self._path is not None
@@ -52,8 +54,9 @@ class EngineDirectory:
         try:
             yield
         finally:
-            with contextlib.suppress(FileNotFoundError):  # the run has been given up
-                self._record(f"-{os.getpid()} {host}\n")
+            if not self.unfinished:
+                with contextlib.suppress(FileNotFoundError):  # the run has been given up
+                    self._record(f"-{os.getpid()} {host}\n")
 
     def _record(self, line):
         if self._path is not None:

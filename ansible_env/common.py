@@ -46,7 +46,7 @@ def get_logger(name: str) -> logging.Logger:
 
 @contextlib.contextmanager
 def about(**fields: object) -> Iterator[None]:
-    """Say what the log records of a block are about, by some of FIELDS."""
+    """Set some of FIELDS in the log records of a block."""
     before = _about.get()
     token = _about.set({**before, **{name: str(value) for name, value in fields.items()}})
     try:

@@ -119,7 +119,7 @@ class StopSignals:
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
-                # Ignored by whoever started us (nohup, `&` in a script): leave it so.
+                # Ignored by the parent process (nohup, `&` in a script): keep that.
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     self._former[number] = signal.signal(number, self._handle)
         return self

@@ -83,7 +83,7 @@ def _checked(options: ValidateOptions, config: EnvironmentConfig, values: Values
 
 
 def _missing(config: EnvironmentConfig) -> list[str]:
-    """Return the parameters that a trial requires, as far as the file says."""
+    """Return the parameters that a trial requires, that the file names."""
     with contextlib.suppress(ConfigError):
         tunables = selected_groups(config).tunables
         return [name for name in config.required_args if name not in tunables and name not in config.const_args]

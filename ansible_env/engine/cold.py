@@ -124,7 +124,7 @@ class ColdEngine(Engine):
         return self._pid != os.getpid()
 
     def _after_fork(self) -> None:
-        """Give up what belongs to the process that we were forked from; its locks may be held by threads of that."""
+        """Drop the objects of the process from which this one was forked; its threads may hold their locks."""
         self._lock = threading.RLock()
         self._pid = os.getpid()
         self._base, self._full = None, []

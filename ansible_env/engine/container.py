@@ -210,7 +210,7 @@ class _ContainerWatch(Watch):
 def shared_directory(*own: Path) -> list[Path]:
     """Return the current directory, which relative paths start from, unless the container has to write into it.
 
-    That is so with directories that are homes in Ansible's images, or contain a directory of our `own`.
+    This applies to home directories in Ansible's images, and to directories that contain one of `own`.
     """
     here = working_directory()
     homes = [Path.home(), Path("/root"), Path("/home/runner")]

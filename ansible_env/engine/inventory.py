@@ -78,7 +78,7 @@ class Inventory:
 
 
 def _with_group(data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Take `{host: {var: value}}` for the group `all`; groups have `hosts`, `vars` or `children`."""
+    """Convert `{host: {var: value}}` to the group `all`; groups have `hosts`, `vars` or `children`."""
     groups = {"hosts", "vars", "children"}
     if data and all(value is None or (isinstance(value, Mapping) and set(value) <= groups) for value in data.values()):
         if all(value is None or value == {} for value in data.values()):

@@ -58,7 +58,7 @@ class PrivateDir:
         return self.write(f"env/{name}.json", json.dumps(variables))
 
     def follow_logs(self) -> Path:
-        """Make the directory in which scripts' output is written to files that can be followed."""
+        """Create the directory of files with the output of scripts, which can be followed."""
         path = self.path / "logs"
         path.mkdir(mode=0o700)
         return path

@@ -39,7 +39,7 @@ def _comm(entry: Path) -> str:
 
 
 def _value(entry: Path, variable: str) -> str | None:
-    """Return a variable of a process, unless it has none, is a shared ssh connection, or somebody else's."""
+    """Return a variable of a process of this user that is not a shared ssh connection, or None."""
     prefix = f"{variable}=".encode()
     with contextlib.suppress(OSError):
         data = (entry / "environ").read_bytes()

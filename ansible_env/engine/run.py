@@ -147,7 +147,7 @@ class Run:
         self._watch.stop()
 
     def _on_event(self, event: dict[str, Any]) -> bool:
-        """Keep a genuine event; False has ansible-runner write no file for it."""
+        """Keep a genuine event. False prevents ansible-runner from writing a file for it."""
         if self._events.add(event):
             self._watch.pid = event.get("pid") or self._watch.pid
             if self._listener is not None:

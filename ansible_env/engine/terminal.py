@@ -1,6 +1,6 @@
 """The pseudo-terminal that ansible-runner reads from.
 
-It differs from pexpect's own in four things. Nobody types there, so what runs on it has an empty standard input and no
+It differs from pexpect's own in four things. It has no user, so a program on it has an empty standard input and no
 controlling terminal, and Ansible takes its defaults instead of asking. It does not sleep for a tenth of a second after
 each run. It sends the request of a client of the fork server itself, which saves starting that client. A process that
 it starts blocks no signals.
@@ -99,7 +99,7 @@ class _Forked(ptyprocess.PtyProcess):  # type: ignore[misc]
 def _give_up_input() -> None:
     """Leave a process a terminal to print to, but none to read from.
 
-    Ansible and ssh ask on the controlling terminal, too. Nobody sees that, and they would wait for ever.
+    Ansible and ssh ask on the controlling terminal, too. The question is invisible, and they would wait forever.
     """
     former = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the kernel sends it to the leader of the session
     fcntl.ioctl(0, termios.TIOCNOTTY)
@@ -134,7 +134,7 @@ def _fork(path: str, arguments: list[str], environ: Mapping[str, str], cwd: str)
 
 
 def install() -> None:
-    """Have ansible-runner, and nobody else who uses pexpect, start its processes with it."""
+    """Make ansible-runner, and no other user of pexpect, start its processes with it."""
     if getattr(ansible_runner.runner.pexpect, "spawn", None) is _Spawn:
         return
     names: dict[str, Any] = {**vars(pexpect), "spawn": _Spawn}

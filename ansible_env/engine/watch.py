@@ -31,13 +31,13 @@ class Watch:
         self._step = 0
         self._ending = False
         self.stopped = ""
-        """`canceled` or `timeout`, once somebody canceled the job or its deadline passed."""
+        """`canceled` or `timeout`, once the job was canceled or its deadline passed."""
         self.pid: int | None = None
         """The process of ansible-playbook, once it is known."""
         self._tail: Tail | None = None
 
     def follow(self, logs: Path | None, listener: Listener | None) -> None:
-        """Hand what scripts write to their logs to a listener."""
+        """Pass the text that scripts write to their logs to a listener."""
         if listener is not None and logs is not None:
             self._tail = Tail(logs, self._job.hosts, listener)
 
@@ -65,7 +65,7 @@ class Watch:
         self._ending = True
 
     def drain(self) -> None:
-        """Hand on what was printed last."""
+        """Pass on the last output."""
         if self._tail is not None:
             self._tail.poll(last=True)
 
@@ -109,7 +109,7 @@ class Tail:
                 followed.offset = path.stat().st_size
 
     def poll(self, *, last: bool = False) -> None:
-        """Hand on what is new."""
+        """Pass on new output."""
         for path, followed in self._files.items():
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_size == followed.offset:

@@ -90,7 +90,7 @@ class WorkerEngine(ColdEngine):
     """
 
     def __init__(self, target: str) -> None:
-        """Take the address of the worker.
+        """Use a worker, given by its address.
 
         Raises:
             ConfigError: it is not one that `worker_command` knows.

@@ -294,7 +294,7 @@ class PhaseRunner:
             logger.warning("%s: scripts could not be ended: %s", self._config.name, error)
 
     def ask(self, playbook: Playbook, timeout: float) -> dict[str, str]:
-        """Run a playbook of one script that nobody follows and nothing is kept of; return its output, by host."""
+        """Run a playbook of one script, without observers and without records; return its output by host."""
         hosts = tuple(host for host in self.hosts if not self._settling.is_open(host))
         if not hosts:
             return {}
@@ -342,7 +342,7 @@ class PhaseRunner:
 
 
 def _pause(cancel: Cancellation, attempt: int) -> bool:
-    """Wait before a retry; return whether nobody has requested the end meanwhile."""
+    """Wait before a retry; return whether the end was not requested meanwhile."""
     until = time.monotonic() + RETRY_PAUSE * attempt
     while time.monotonic() < until and not cancel.requested:
         time.sleep(0.1)

@@ -79,8 +79,8 @@ class RoleEnvironment:
     def roles(self, directory: Path, token: str) -> dict[str, Any]:
         """Write each phase as a role below a directory; return where it is, and which variables get its results.
 
-        Nobody else may write in that directory. `token` is in the variables' names, and distinguishes the trials of a
-        play. Raise ConfigError if a phase cannot be tasks in somebody else's play.
+        No other user may be able to write in that directory. `token` is in the variables' names, and distinguishes the
+        trials of a play. Raise ConfigError if a phase cannot be a role.
         """
         return {phase: self._role(phase, directory, token) for phase in self.config.phases}
 

@@ -59,7 +59,7 @@ class AnsibleEnv(Environment):
         tunables: TunableGroups | None = None,
         service: Service | None = None,
     ) -> None:
-        """Make an environment and check it as far as possible without a host.
+        """Make an environment and check it without a host.
 
         Raises:
             ConfigError: the configuration is not valid, or no AnsibleService is among the services.

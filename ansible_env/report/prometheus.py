@@ -24,7 +24,7 @@ class PrometheusFile(TrialFile):
     """The last trial, for the textfile collector. The file is written whole, or not at all."""
 
     def __init__(self, path: Path, report: Callable[[str], object] = logger.warning) -> None:
-        """Take a path, and a function that is called with a message if the file cannot be written.
+        """Use a path; a function receives a message if the file cannot be written.
 
         Raises:
             ConfigError: the path does not end with .prom, or there is no such directory.

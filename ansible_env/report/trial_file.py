@@ -23,7 +23,7 @@ class TrialFile(TrialObserver):
     """A file that is rewritten after each trial. If it cannot be written, that is reported, and ends no trial."""
 
     def __init__(self, path: Path, report: Callable[[str], object], option: str) -> None:
-        """Take a path, and a function that is called with a message if the file cannot be written.
+        """Use a path; a function receives a message if the file cannot be written.
 
         Raises:
             ConfigError: there is no such directory.

@@ -75,9 +75,9 @@ class Trial:
     repeated: bool = False
     """Whether another attempt follows, because a host of this one was lost."""
     begun: float | None = field(default=None, repr=False, compare=False)
-    """Its start by the monotonic clock of the process that runs it, so that nobody can set it."""
+    """Start by the monotonic clock of the process that runs the trial."""
     duration: float | None = None
-    """Seconds from its start to its end, where they are known by such a clock."""
+    """Seconds from start to end by a monotonic clock; None if they are not known."""
 
     @property
     def number(self) -> int:

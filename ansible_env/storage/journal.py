@@ -35,7 +35,7 @@ class Journal:
 
     @classmethod
     def open(cls, directory: Path) -> Journal:
-        """Take over the journal of a controller that is gone.
+        """Take over the journal of a controller that has ended.
 
         Raises:
             ConfigError: there is none, or it cannot be read.
@@ -121,7 +121,7 @@ def _locked(directory: Path) -> Iterator[None]:
     """Let one process at a time take over the journal in a directory."""
     try:
         descriptor = os.open(directory, os.O_RDONLY)
-    except OSError:  # whoever reads the journal reports it
+    except OSError:  # the reader of the journal reports it
         yield
         return
     try:

@@ -99,7 +99,7 @@ class Conversation:
                 return reply
 
     def stop(self, reason: str) -> Reply | None:
-        """Have the target end the script, and wait for its result.
+        """Request the end of the script from the target, and wait for its result.
 
         The target itself enforces a deadline. A request for that comes only after the deadline has passed.
         """
@@ -128,7 +128,7 @@ class Conversation:
             self.drop()
 
     def release(self, at: float) -> Reply | None:
-        """Let a staged script start at a time of the target's clock, in seconds since the epoch."""
+        """Release a staged script at a time of the target's clock, in seconds since the epoch."""
         try:
             return self._exchange(release_payload(self._script.directory, self.nonce, at), ANSWER)
         except (Disconnected, ReplyError) as broken:

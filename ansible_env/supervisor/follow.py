@@ -14,8 +14,8 @@ from ansible_env.supervisor.script import Script
 from ansible_env.supervisor.transport import Disconnected, NeverConnected, NoAnswer, Stop, Transport
 
 FIRST_WAIT = 1
-"""Seconds that the first round trip may last: a shorter script costs one. A longer one is known to have been started
-early, and on which boot of the host, so that a connection or host lost later leaves no doubt about that."""
+"""Seconds that the first round trip may last. A shorter script needs only one. After it, the start of a longer script and
+the boot of the host are known, even if the connection or the host is lost later."""
 LONG_WAIT, LONGEST_WAIT = 20, 50
 """Seconds that a quiet round trip may last, growing to the latter with the time for which the script has been followed;
 below the idle limits of usual firewalls and load balancers. A connection that hangs is detected `ANSWER` later."""
@@ -69,7 +69,7 @@ class Follower:
         return self._talk.clock()
 
     def release(self, at: float) -> Reply | None:
-        """Let a staged script start at a time of the target's clock, in seconds since the epoch."""
+        """Release a staged script at a time of the target's clock, in seconds since the epoch."""
         return self._talk.release(at)
 
     def end(self, reason: str, boot_id: str = "") -> Ending:
@@ -117,7 +117,7 @@ class Follower:
             except (Disconnected, ReplyError) as broken:
                 reply = self._talk.reconnect(broken)
             # A run directory is removed only once its output was written: none there means that nothing arrived,
-            # unless the host was restarted since. Then nobody knows what the script had done by that time.
+            # unless the host was restarted since. Then it is unknown what the script had done by that time.
             if reply is None or reply.state is not State.GONE:
                 return reply
             if reply.uptime is not None and reply.uptime < time.monotonic() - begun:

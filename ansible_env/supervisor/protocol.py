@@ -133,7 +133,7 @@ def _time(text: str) -> datetime | None:
 def _end(
     begin: datetime | None, end: datetime | None, begin_up: str, end_up: str
 ) -> tuple[datetime | None, float | None]:
-    """Return the end, and by how much the clock was set since the beginning, by another clock that nobody sets."""
+    """Return the end, and by how much the clock was set since the beginning, by another clock that is never set."""
     if begin is None or end is None or not begin_up or not end_up:
         return end, None
     lasted = float(end_up) - float(begin_up)

@@ -38,7 +38,7 @@ class Record:
             self._write(".json", json.dumps(result))
 
     def begin(self) -> None:
-        """Record that the script is about to be sent to the host, with room for the boot id on a full disk.
+        """Record that the script is about to be sent to the host, and reserve space for the boot id.
 
         Raise RecordError if that cannot be written; nothing may be started then.
         """

@@ -198,7 +198,7 @@ def _fast(script: Script, nonce: str, poll: str, *, wait: int, tick: int, chunk:
         'if [ -z "${PERL5OPT-}${PERL_UNICODE-}" ] && command -v perl >/dev/null 2>&1; then\n'
         f'{_write(FAST_SUPERVISOR, "supervisor.pl", "")} {_unset(script)}perl "$d/supervisor.pl" {arguments}'
         " </dev/null 2>/dev/null && exit 0\n"
-        # Somebody has killed it; the script runs all the same.
+        # It was killed; the script runs nevertheless.
         f'[ ! -e "$d/begun" ] || exec /bin/sh "$d/supervisor" {poll}\nfi'
     )
 
@@ -259,7 +259,7 @@ exit 0
 }}
 """
 
-# A script without its run directory, which somebody has removed: its processes have its name in their environment.
+# A script whose run directory was removed: its processes have its name in their environment.
 _END_PROCESSES = """i=0 k=TERM
 while
 l= q=

@@ -46,7 +46,7 @@ def verdict(ending: Ending, script: Script, *, may_reboot: bool = False, attache
     if reply.state is State.GONE and not ending.first_boot_id:
         return (
             Kind.LOST_RESULT,
-            "the script is not on the host, and nobody knows whether it had been started",
+            "the script is not on the host, and it is unknown whether it was started",
         )
     if reply.state is State.GONE:
         return Kind.LOST_RESULT, "the run directory on the host was removed, and with it the script's result"

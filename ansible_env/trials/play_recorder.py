@@ -65,7 +65,7 @@ class PlayRecorder:
         return path
 
     def take(self, phase: str, event: dict[str, Any]) -> None:
-        """Take the result of a task, in the form of an event of ansible-runner."""
+        """Record the result of a task, in the form of an event of ansible-runner."""
         facts = event["event_data"]["res"].get("ansible_facts")
         if isinstance(facts, Mapping) and isinstance(results := facts.get(_FACT), Mapping):
             for name, host in results.items():

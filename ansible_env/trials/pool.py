@@ -37,7 +37,7 @@ class Pool:
     def __init__(
         self, env: RemoteEnv, hosts: Sequence[str] | None = None, *, hosts_per_trial: int = 1, run: RunTrial
     ) -> None:
-        """Take an environment that is entered.
+        """Use an environment that is entered.
 
         Args:
             env: the environment, which must be entered. `cancel()` ends the running trials, and no other starts.

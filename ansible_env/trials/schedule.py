@@ -27,7 +27,7 @@ class Source(ABC):
         """Return a trial and the `count` idle hosts that it gets; None if there is none for them now."""
 
     def put_back(self, request: TrialRequest) -> None:
-        """Put back a trial whose hosts were lost. It is the next one."""
+        """Put back a trial whose hosts were lost. It becomes the next one."""
         self._queue.insert(0, request)
 
     @property

@@ -95,7 +95,7 @@ class LineProgress(Progress):
     """
 
     def __init__(self, stream: TextIO, *, verbosity: int = 0, follow: Sequence[str] = (), **options: Any) -> None:
-        """Take a stream. `follow` has patterns of the hosts whose lines are shown; without any, all are."""
+        """Use a stream. `follow` has patterns of the hosts whose lines are shown; without a pattern, all are shown."""
         super().__init__(stream, **options)
         self._verbosity = verbosity
         self._follow = tuple(follow)
@@ -151,7 +151,7 @@ class LineProgress(Progress):
         return any(fnmatchcase(host, pattern) for pattern in self._follow) if self._follow else default
 
     def on_lines(self, host: str, stream: str, lines: Sequence[str], rest: str) -> None:
-        """Take complete lines, and the incomplete one."""
+        """Receive complete lines, and the incomplete one."""
 
     def on_output(self, trial: Trial, host: str, stream: str, text: str) -> None:
         """Show the lines that are complete now."""

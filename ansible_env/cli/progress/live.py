@@ -190,7 +190,7 @@ class LiveSweep(LiveProgress):
     """Shows a bar, and a line for each trial that runs. Trials call it from several threads."""
 
     def __init__(self, stream: TextIO, axes: Sequence[str] = (), **options: Any) -> None:
-        """Take a stream, and the parameters that differ between the trials."""
+        """Use a stream; `axes` are the parameters that differ between the trials."""
         super().__init__(stream, **options)
         self._axes = axes
         self._running: dict[str, RunningTrial] = {}

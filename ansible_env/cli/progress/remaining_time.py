@@ -15,7 +15,7 @@ class RemainingTime:
     """
 
     def __init__(self, total: int, now: float) -> None:
-        """Take the number of trials; moments are seconds of any one clock."""
+        """Estimate the end of a number of trials. Moments are seconds of one clock."""
         self.total = total
         self.ended = 0
         self._ends: deque[float] = deque([now], maxlen=WINDOW + 1)

@@ -71,7 +71,7 @@ class PhaseView:
     """The hosts of one phase. Not safe for threads: its owner holds a lock."""
 
     def __init__(self, title: str, phase: str, hosts: Sequence[str], timeout: float | None = None) -> None:
-        """Take the hosts; `timeout` is the seconds that each has for the phase, None without a deadline."""
+        """Begin with the hosts; `timeout` is the deadline of each for the phase in seconds, or None."""
         self.title = title
         self.phase = phase
         self.timeout = timeout
@@ -79,18 +79,18 @@ class PhaseView:
         self.hosts = {host: HostView(host) for host in hosts}
 
     def on_task_started(self, host: str, task: str) -> None:
-        """Take the start of an Ansible task; the name is empty for a script. A host may get several, or a retry."""
+        """Record the start of an Ansible task. The name is empty for a script. A host may have several, or a retry."""
         if (view := self.hosts.get(host)) is not None:
             view.task = task
             self._start(view)
 
     def on_task_ended(self, host: str) -> None:
-        """Take the end of a task, whatever its result."""
+        """Record the end of a task, with any result."""
         if (view := self.hosts.get(host)) is not None and view.state is not HostState.FAILED:
             self._end(view, HostState.DONE)
 
     def on_result(self, result: HostResult) -> None:
-        """Take the result of a host."""
+        """Record the result of a host."""
         if (view := self.hosts.get(result.host)) is not None:
             ok = result.status.is_succeeded()
             self._end(view, HostState.DONE if ok else HostState.FAILED)
@@ -98,7 +98,7 @@ class PhaseView:
             view.metrics |= result.metrics
 
     def on_output(self, host: str, lines: Sequence[str], is_metric: Callable[[str], bool] = lambda _: False) -> None:
-        """Take lines of a host. A line that is only a metric is shown as a metric, not as the latest line."""
+        """Record lines of a host. A line that is only a metric is shown as a metric, not as the latest line."""
         texts = [(line, text) for line in lines if (text := visible_line(line)).strip()]
         if (view := self.hosts.get(host)) is not None and texts:
             view.line = next((text for line, text in reversed(texts) if not is_metric(line)), view.line)

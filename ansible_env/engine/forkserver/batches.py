@@ -20,7 +20,7 @@ from typing import Any
 SHORTEST, LONGEST = 0.001, 0.1
 """Seconds between two checks of Ansible's strategy whether a worker has ended."""
 CHECK = 0.5
-"""Seconds between two checks, while the strategy waits for results, for what wakes nobody: a worker that was killed.
+"""Seconds between two checks, while the strategy waits for results, for an event without a wake-up: a killed worker.
 Ansible's own 0.001 costs 3 % of a core."""
 PHASE = "ansible_env.bench.phase"
 BATCH = 8
@@ -47,7 +47,7 @@ class Waiting:
     def sleep(self, seconds: float) -> None:
         """Sleep until there is a result.
 
-        Who asks for less than 0.001 s waits for a worker to end, which wakes nobody. That sleep lasts a fiftieth of
+        A caller with less than 0.001 s waits for the end of a worker, which wakes nothing. That sleep lasts a fiftieth of
         the time waited so far, within bounds: a short wait is over at once, and a long one costs next to nothing.
         """
         if seconds >= SHORTEST:

@@ -69,7 +69,7 @@ def _place(target: str) -> tuple[Any, str]:
 
 
 def uncopied(load: Any) -> Any:
-    """Return `DataLoader.load_from_file` without the copy of what nobody else has, which takes longer than to read."""
+    """Return `DataLoader.load_from_file` without a needless copy, which takes longer than reading."""
 
     def load_from_file(self: Any, file_name: str, cache: str = "all", unsafe: bool = False, **options: Any) -> Any:
         return load(self, file_name, cache=cache, unsafe=unsafe or cache == "none", **options)

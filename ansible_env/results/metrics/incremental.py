@@ -21,13 +21,13 @@ class IncrementalReader:
     """Collects the lines of several hosts, and reads metrics on request. Not safe for threads."""
 
     def __init__(self, pattern: str | None, *, json_line: bool) -> None:
-        """Take `results_stdout_pattern` and `results_json` of the environment."""
+        """Use `results_stdout_pattern` and `results_json` of the environment."""
         self._pattern = compile_pattern(pattern) if pattern else None
         self._json = json_line
         self._unread: dict[str, str] = {}
 
     def add(self, host: str, lines: Iterable[str]) -> None:
-        """Take complete lines of stdout."""
+        """Receive complete lines of stdout."""
         if self._pattern is not None or self._json:
             text = self._unread.get(host, "") + "".join(f"{line}\n" for line in lines)
             self._unread[host] = text[-MAX_UNREAD:]
@@ -38,7 +38,7 @@ class IncrementalReader:
         return taken
 
     def give_back(self, host: str, text: str) -> None:
-        """Put text back that was not searched after all, before what was added since."""
+        """Put back text that was not searched, before newer text."""
         self._unread[host] = (text + self._unread.get(host, ""))[-MAX_UNREAD:]
 
     def is_metric(self, line: str) -> bool:

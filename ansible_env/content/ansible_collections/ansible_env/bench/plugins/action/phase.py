@@ -210,7 +210,7 @@ class ActionModule(ActionBase):
             yield Channel(self, interrupts)
 
     def _release(self, arguments):
-        """Let a script that was staged start."""
+        """Release a staged script."""
         with Interrupts(None, lambda: "canceled") as interrupts:
             script = Script(text="", run_id=arguments["run_id"] or "", base=arguments["run_dir"])
             try:

@@ -62,7 +62,7 @@ tar -xpf %(payload)s -C "$p" || fail 5 'tar could not write all of it'
 printf 'ansible_env:done made=%%s\\n' "$made"
 """
 )
-# A copy for another user to read lies in a directory that nobody can list, under a name that nobody can guess.
+# A copy for another user is in a directory that cannot be listed, under a name that cannot be guessed.
 DOWNLOAD = (
     PATH
     + """\
@@ -163,7 +163,7 @@ class ActionModule(ActionBase):
         return _answer(done)
 
     def _run(self, script):
-        """Have the host's shell run a script, without a terminal if the connection carries stdin."""
+        """Run a script in the host's shell, without a terminal if the connection carries stdin."""
         if takes_stdin(self):
             return feed(self, script)
         return self._low_level_execute_command(script, executable="/bin/sh")

@@ -14,7 +14,7 @@ with contextlib.suppress(ImportError):  # without the library: the action plugin
 
 
 class EngineDirectory:
-    """The private directory of the engine's run; in a play that nobody's engine runs there is none."""
+    """The private directory of the engine's run; None in a play that no engine runs."""
 
     def __init__(self):
         directory = os.environ.get(PRIVATE_DIR)
@@ -31,7 +31,7 @@ class EngineDirectory:
         return self._path is not None and (self._path / "cancel").exists()
 
     def reason(self):
-        """Return why the engine ends the run. A signal from elsewhere is somebody's Ctrl-C."""
+        """Return why the engine ends the run. A signal from elsewhere is a Ctrl-C of the user."""
         text = ""
         if self._path is not None:
             with contextlib.suppress(FileNotFoundError):
@@ -39,7 +39,7 @@ class EngineDirectory:
         return text or "canceled"
 
     def logs(self):
-        """Return the directory for what the script prints, if somebody keeps or follows it."""
+        """Return the directory for what the script prints, if it is kept or followed."""
         kept = os.environ.get(LOG_DIR)
         if kept:
             Path(kept).mkdir(mode=0o700, exist_ok=True)

@@ -13,7 +13,7 @@ def takes_stdin(action):
 
 
 def feed(action, script):
-    """Have the target's shell run a script, and return what Ansible makes of it."""
+    """Run a script in the target's shell, and return Ansible's result."""
     # No executable: it would be a shell more, and Ansible adds `sleep 0` to the default one.
     return action._low_level_execute_command(
         "exec /bin/sh -s", in_data=script.encode("utf-8", "surrogateescape"), executable=""

@@ -14,7 +14,7 @@ from ansible_env.supervisor.script import Script
 from ansible_env.supervisor.transport import Disconnected, NeverConnected, NoAnswer, Stop, Transport
 
 FIRST_WAIT = 1
-"""Seconds that the first round trip may last. A shorter script needs only one. After it, the start of a longer script and
+"""Seconds that the first round trip may last. A shorter script needs only one. After it, the start of a longer one and
 the boot of the host are known, even if the connection or the host is lost later."""
 LONG_WAIT, LONGEST_WAIT = 20, 50
 """Seconds that a quiet round trip may last, growing to the latter with the time for which the script has been followed;

@@ -47,7 +47,7 @@ class Waiting:
     def sleep(self, seconds: float) -> None:
         """Sleep until there is a result.
 
-        A caller with less than 0.001 s waits for the end of a worker, which wakes nothing. That sleep lasts a fiftieth of
+        Less than 0.001 s is the wait for the end of a worker, which wakes nothing. That sleep lasts a fiftieth of
         the time waited so far, within bounds: a short wait is over at once, and a long one costs next to nothing.
         """
         if seconds >= SHORTEST:

@@ -66,7 +66,7 @@ class TargetHosts:
 
     @property
     def limit(self) -> str | None:
-        """The limit of patterns. Hosts that were chosen for a trial may add others to it."""
+        """The limit of patterns. Tasks on the selected hosts of a trial may add hosts to it."""
         if self._chosen is None:
             return self._target.limit
         return ",".join(dict.fromkeys([*self._chosen, *(host.name for host in self.added)]))

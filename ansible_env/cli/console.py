@@ -68,6 +68,7 @@ def errors_console() -> Console:
 
 def show_log_records(verbosity: int) -> None:
     """Show the library's log records from now on: warnings, or with a verbosity also information."""
+    sys.unraisablehook = _unraisable
     logger = logging.getLogger("ansible_env")
     handler = _Handler()
     handler.setFormatter(_Formatter(f"{PROGRAM}: %(levelname)s: %(about)s%(message)s"))
@@ -75,6 +76,12 @@ def show_log_records(verbosity: int) -> None:
         logger.removeHandler(former)
     logger.addHandler(handler)
     logger.setLevel(logging.INFO if verbosity else logging.WARNING)
+
+
+def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+    """Show no traceback for a file that is closed on a full disk: who wrote it has reported that."""
+    if not isinstance(unraisable.exc_value, OSError):
+        sys.__unraisablehook__(unraisable)
 
 
 class _Handler(logging.Handler):

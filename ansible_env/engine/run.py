@@ -124,6 +124,8 @@ class Run:
                 # A worker that was killed ends ansible-playbook, which sends SIGTERM to the other ones and goes.
                 self._end_scripts(asked=self._runner.rc is not None)
         except BaseException as error:
+            if isinstance(error, OSError) and self._events.complete and self._runner.rc in ENDED_BY_ITSELF:
+                return  # ansible-runner cannot write how the run ended, and every event has arrived
             self._failure = error
             if isinstance(error, AnsibleRunnerException):
                 self._failure = EngineError(f"ansible-runner failed: {error}")

@@ -15,6 +15,9 @@ from tests.hosts import Host, Hosts, MissingProgram, NeedsRoot, namespace_proble
 
 MakeHosts = Callable[..., Hosts]
 
+# Tests that run at the same time share this machine. Those of leases remove it.
+os.environ["ANSIBLE_ENV_EXCLUSIVE"] = "false"
+
 for _number in (signal.SIGINT, signal.SIGQUIT):  # ignored by what is started with `&`, and so by every local script
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)

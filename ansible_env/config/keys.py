@@ -144,6 +144,11 @@ class EnvironmentKeys(BaseModel):
     serial: Serial = Field(default=(), description="Ansible's `serial`: handle the hosts in batches.")
     order: Order | None = Field(default=None, description="Ansible's `order`: the order of the hosts.")
 
+    exclusive: bool = Field(
+        default=True,
+        description="Whether a host is used by one trial at a time. A host that another trial uses has the outcome "
+        "kind `busy`; `false` shares the hosts.",
+    )
     start: Literal["when_ready", "together"] = Field(
         default="when_ready",
         description="`together`: the last script of run is staged on every host and starts on all of them at the same "

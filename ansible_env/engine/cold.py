@@ -19,7 +19,7 @@ from ansible_env.engine.prompts import check_prompts
 from ansible_env.engine.protocol import Cancellation, Engine, EngineRun, Job, Listener, Options
 from ansible_env.engine.run import Run
 from ansible_env.errors import EngineError, reason
-from ansible_env.supervisor.variables import LOG_DIR, OWNER, RESULTS_DIR, RUN_KEY
+from ansible_env.supervisor.variables import LEASE, LOG_DIR, OWNER, RESULTS_DIR, RUN_KEY
 
 logger = get_logger(__name__)
 
@@ -139,4 +139,6 @@ class ColdEngine(Engine):
             env[LOG_DIR] = str(job.logs)
         if job is not None and job.key is not None:
             env |= {RUN_KEY: job.key, RESULTS_DIR: str(job.results or "")}
+        if job is not None and job.lease is not None:
+            env[LEASE] = job.lease
         return env

@@ -49,6 +49,8 @@ class Job:
     secrets: Mapping[str, Any] = field(default_factory=dict, repr=False)
     key: str | None = None
     """The names of the scripts on the targets are derived from it, so that another run finds the scripts."""
+    lease: str | None = None
+    """The lease that scripts take on their hosts, as the phase task reads it from `ANSIBLE_ENV_LEASE`."""
     results: Path | None = None
     """Directory to which the phase task writes the result of each script."""
     timeout: float | None = None

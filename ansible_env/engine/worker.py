@@ -40,7 +40,7 @@ from ansible_env.engine.prompts import check_prompts
 from ansible_env.engine.protocol import Cancellation, EngineRun, Job, Listener
 from ansible_env.engine.run import POLL
 from ansible_env.errors import ConfigError, EngineError
-from ansible_env.supervisor.variables import LOG_DIR, RUN_KEY
+from ansible_env.supervisor.variables import LEASE, LOG_DIR, RUN_KEY
 
 UNSEEN = {"ANSIBLE_STRATEGY": STRATEGY, "ANSIBLE_RUN_TAGS": "all", "ANSIBLE_SKIP_TAGS": ""}
 """What overrides an ansible.cfg that we cannot read."""
@@ -167,6 +167,8 @@ class _RemoteRun:
         env = {**OVERRIDES, **UNSEEN, **SETTINGS, "JOB_ID": str(self._events.job_id)}
         if job.key is not None:
             env[RUN_KEY] = job.key
+        if job.lease is not None:
+            env[LEASE] = job.lease
         return {
             "private_data_dir": str(self._private.path),
             "binary": program,

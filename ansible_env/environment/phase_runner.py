@@ -13,6 +13,7 @@ from ansible_env.common import about, get_logger
 from ansible_env.config.steps import has_tasks
 from ansible_env.engine.protocol import Cancellation, EngineRun, Job, Listener
 from ansible_env.environment.deadlines import SLACK, outer_deadline, rounds
+from ansible_env.environment.leases import Leases
 from ansible_env.environment.phase_events import PhaseCall, PhaseEvents, StopOnFailure
 from ansible_env.environment.settling import PhaseScripts, Settling
 from ansible_env.environment.target import Target, TargetHosts
@@ -73,6 +74,7 @@ class PhaseRunner:
         self._config = target.config
         self._hosts = TargetHosts(self._target)
         self._settling = Settling(self._target, self._hosts)
+        self._leases = Leases(self._target, self._hosts, self._settling)
         self._dropped: dict[str, dict[str, HostResult]] = {}
 
     @property
@@ -97,6 +99,11 @@ class PhaseRunner:
         lost = {host: HostResult(host, Kind.NOT_RUN, "dropped out in setup") for host in dropped}
         self._dropped = {"setup": lost} if lost else {}
         self._settling.restore(journal.recall("unsettled") or {})
+        self._leases.token = journal.recall("lease") or self._leases.token
+
+    def close(self) -> None:
+        """Give the hosts back that are still held."""
+        self._leases.release()
 
     def run(self, playbook: Playbook, call: PhaseCall) -> PhaseResult:
         """Run a playbook and return its result; with a key in the call, resume what was started under it.
@@ -125,6 +132,7 @@ class PhaseRunner:
         name, config, key = playbook.phase, self._config, call.key
         due = self._due(playbook)
         if call.journal is not None and key is None:
+            call.journal.remember("lease", self._leases.token)
             key = call.journal.begin_phase(name)
         # By the key a script that runs on is found again: it is not started twice, and ended before another starts.
         scripts = self._scripts(name, key or random.token_hex(16), playbook.steps)
@@ -236,6 +244,7 @@ class PhaseRunner:
             self._settling.note(scripts, job.hosts, (), unfinished=job.hosts)
             raise
         self._settling.note(scripts, job.hosts, run.events, run.unfinished)
+        self._leases.note(run.events)
         return run
 
     def _settle(self, phase: _Phase, hosts: tuple[str, ...]) -> dict[str, HostResult]:
@@ -323,6 +332,11 @@ class PhaseRunner:
                 logger.warning("%s: the output of %s is not kept: %s", config.name, name, reason(error))
                 logs = None
         tasks = has_tasks(config.start_host if name == "boot" else getattr(config, name))
+        timeout = outer_deadline(config, name, len(hosts), options.forks, tasks=tasks)
+        number = call.trial.number if call.trial is not None else 0
+        # With several scripts, another trial could take the host between two of them.
+        alone = phase.playbook.steps == 1 and not phase.playbook.has_background
+        lease = self._leases.lease(number, timeout, release=alone and name == config.phases[-1])
         return Job(
             playbook=playbook,
             inventory=self._hosts.inventory,
@@ -330,8 +344,9 @@ class PhaseRunner:
             limit=limit,
             secrets=call.secrets,
             key=phase.scripts.key,
+            lease=lease.to_text() if lease is not None else None,
             results=call.journal.results(name) if call.journal is not None else None,
-            timeout=outer_deadline(config, name, len(hosts), options.forks, tasks=tasks),
+            timeout=timeout,
             grace=config.timeouts.grace,
             base_dir=config.source.parent.absolute() if config.source else None,
             beside=phase.playbook.import_dirs,

@@ -163,6 +163,7 @@ class RemoteEnv:
         self._ready = False
         if self._trial is not None:
             self.finish_trial(error=str(value) if self._explicit and value is not None else "")
+        self._runner.close()
         if self._own_engine:
             self._target.engine.close()
 

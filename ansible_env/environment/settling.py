@@ -57,6 +57,7 @@ class _Hosts:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._open: dict[str, _Open] = {}
+        self.former: set[str] = set()
 
     def get(self, host: str) -> _Open | None:
         return self._open.get(host)
@@ -91,6 +92,11 @@ class Settling:
         self._target = target
         self._hosts = hosts
         self._open = _shared(target.engine, target.inventory)
+
+    @property
+    def former(self) -> set[str]:
+        """The tokens of leases of trials that are over; a trial may take their hosts."""
+        return self._open.former
 
     def note(
         self, scripts: PhaseScripts, hosts: Sequence[str], events: Iterable[Event], unfinished: Collection[str] = ()

@@ -160,3 +160,9 @@ def _ending_task(number: int, grace: float) -> dict[str, Any]:
         "when": f"{RUNS_VAR}[inventory_hostname] | default([]) | length > {number}",
         "ignore_errors": True,  # the next one has to be ended, too
     }
+
+
+def render_release(config: EnvironmentConfig, token: str) -> Playbook:
+    """Render what gives leases back."""
+    task = {"name": "Give the host back", PHASE_TASK: {"release_lease": token}}
+    return Playbook("release", (_play(config, "Release", **become_of(config), tasks=[task]),), 1)

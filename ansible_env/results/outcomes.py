@@ -94,8 +94,8 @@ OUTCOMES: dict[Kind, Outcome] = {
         infrastructure=True,
     ),
     Kind.BUSY: Outcome(
-        "the host is in use: an earlier script may still run there; nothing was started",
-        "wait for the end that the message names, or end what runs there",
+        "another trial uses the host, or processes of an earlier one cannot be ended; nothing was started",
+        "wait until the time that the message names, or share the host with `exclusive: false`",
         infrastructure=True,
     ),
     Kind.LOST_RESULT: Outcome(

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from ansible_env.errors import AnsibleEnvError
 from ansible_env.supervisor.ending import Ending, Pace
+from ansible_env.supervisor.lease import release_payload as release_payload_of
 from ansible_env.supervisor.protocol import Reply, ReplyError, State, parse_reply
 from ansible_env.supervisor.script import (
     Script,
@@ -164,8 +165,11 @@ class Conversation:
             self.ending.samples += reply.out
             more = reply.more and bool(reply.out)
 
-    def drop(self) -> None:
-        """Remove the run directory. The result is known, so a failure leaves only the directory behind."""
+    def drop(self) -> bool:
+        """Remove the run directory, and return whether the host has confirmed that.
+
+        The result is known, so a failure leaves only the directory behind.
+        """
         payload = drop_payload(self._script.directory, self.nonce)
         with contextlib.suppress(Disconnected, Stop):
             begun = time.monotonic()
@@ -175,6 +179,16 @@ class Conversation:
                 if time.monotonic() > begun + ON_ITS_WAY:  # a host that did not answer now will not answer again
                     raise
                 self._transport.exchange(payload, ANSWER)
+            return True
+        return False
+
+    def release_lease(self, token: str) -> None:
+        """Give back a lease.
+
+        Raises:
+            Disconnected: the target cannot be reached.
+        """
+        self._transport.exchange(release_payload_of(self._script.base, [token], self.nonce), ANSWER)
 
     def _ask_to_stop(self, reason: str) -> Reply | None:
         allowed = max(0.5, self.stop_deadline - time.monotonic())

@@ -32,6 +32,8 @@ class Ending:
     """The boot of the host on which the script was started; empty if that is not known."""
     samples: bytes = b""
     """Telemetry, as the target wrote it."""
+    dropped: bool = False
+    """Whether the run directory was removed."""
     stopped: str = ""
     """The reason if the script was ended, or the target was left to end it, such as `canceled`; else empty."""
 

@@ -72,6 +72,14 @@ class Follower:
         """Release a staged script at a time of the target's clock, in seconds since the epoch."""
         return self._talk.release(at)
 
+    def release_lease(self, token: str) -> None:
+        """Give back a lease.
+
+        Raises:
+            Disconnected: the target cannot be reached.
+        """
+        self._talk.release_lease(token)
+
     def end(self, reason: str, boot_id: str = "") -> Ending:
         """End a script that was started before, unless it has ended, and fetch all that it printed."""
         self._ending.first_boot_id = boot_id
@@ -150,7 +158,8 @@ class Follower:
         if is_over and not self._dropped:
             if self._script.probes:
                 self._talk.fetch_samples()
-            self._talk.drop()
+            self._dropped = self._talk.drop()
+        ending.dropped = self._dropped
         if ending.reply.state is State.DONE and not ending.stopped:
             self._settle()
         return ending

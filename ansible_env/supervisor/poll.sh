@@ -108,7 +108,8 @@ poll() {
 }
 
 drop() { # again, should a poll come at this moment: it makes a file of its own
-  cd / && { rm -rf -- "$dir" || rm -rf -- "$dir"; } 2>/dev/null
+  { read -r t l <lease && read -r u x <"$l" && [ "$t" = "$u" ]; } 2>/dev/null || l= # given back with the directory
+  cd / && { rm -rf -- "$dir" ${l:+"$l"} || rm -rf -- "$dir"; } 2>/dev/null
 }
 
 case $1 in

@@ -26,6 +26,8 @@ class State(enum.Enum):
     """Neither `setsid` nor perl is installed, so the script could not be detached."""
     ERROR = "error"
     """The run directory could not be created or written."""
+    BUSY = "busy"
+    """Another trial has a lease on the target; nothing was started."""
     NO_SPACE = "nospace"
     """The file system of the run directory is full; nothing was started."""
 
@@ -35,7 +37,7 @@ CLOCK_STEP, CLOCK_JITTER = 2.0, 0.05
 second, the uptime counts: not every `date` knows fractions, and a busy target reads the two at different times."""
 
 
-NOT_STARTED = frozenset({State.NO_SHELL, State.NO_SETSID, State.ERROR, State.NO_SPACE})
+NOT_STARTED = frozenset({State.NO_SHELL, State.NO_SETSID, State.ERROR, State.NO_SPACE, State.BUSY})
 """States of a target on which nothing was started."""
 
 
@@ -70,6 +72,10 @@ class Reply:
     """The target's clock, in seconds since the epoch, if it was requested."""
     left: tuple[int, ...] = ()
     """Processes that could not be ended (another user's, or stuck in the kernel)."""
+    holder: str = ""
+    """Who has the lease, if the target is busy."""
+    busy_for: int | None = None
+    """Seconds until that lease expires, if that is known."""
     more: bool = False
     """Whether there is more output than fits into one reply."""
     dropped: bool = False
@@ -113,6 +119,8 @@ def _reply(fields: Mapping[str, str], out: bytes, err: bytes) -> Reply:
         uptime=float(fields["up"]) if fields.get("up") else None,
         clock=_clock(fields.get("clock", "")),
         left=tuple(int(pid) for pid in re.findall(r"\d+", fields.get("left", ""))),
+        holder=re.sub(r"[^\w@.:/+-]", "?", fields.get("holder", ""), flags=re.ASCII)[:200],
+        busy_for=int(fields["until"]) if fields.get("until") else None,
         more=fields.get("more") == "1",
         dropped=fields.get("drop") == "1",
         out=out,

@@ -14,6 +14,7 @@ from ansible_env.results.metrics.pattern import compile_pattern
 from ansible_env.results.outcomes import OUTCOMES, Kind
 from ansible_env.supervisor.capture import Capture
 from ansible_env.supervisor.ending import Ending
+from ansible_env.supervisor.protocol import State
 from ansible_env.supervisor.script import Script
 from ansible_env.supervisor.telemetry import Sample
 
@@ -80,6 +81,8 @@ def task_result(
         result["elapsed"] = (reply.end - reply.begin).total_seconds() - (reply.clock_step or 0)
     if reply.clock_step:
         result["clock_step"] = reply.clock_step
+    if script.lease is not None and ending.reply.state is not State.BUSY:
+        result["leased"] = not (script.lease.release and ending.dropped)
     if ending.may_run:
         result["may_run"] = True
     if script.probes:

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 
+from ansible_env.supervisor.lease import Lease, take
 from ansible_env.supervisor.telemetry import Probe, sampler
 
 
@@ -64,6 +65,8 @@ class Script:
     """Variables of the controller that a script must not inherit over the `local` connection."""
     probes: Sequence[Probe] = ()
     """What is sampled while the script runs."""
+    lease: Lease | None = None
+    """The lease of the trial on the target."""
     base: str = "/tmp"  # noqa: S108 - the directory made in it has a random name and mode 0700
 
     @property
@@ -93,6 +96,7 @@ def start_payload(script: Script, nonce: str, *, wait: int, tick: int, chunk: in
     samples = sampler(script.probes, exports=exports, shell=script.shell, mark=script.run_id)
     poll = f"poll {nonce} 0 0 {wait} {tick} {chunk} {int(drop)}"
     return _START.format(
+        lease=take(script.lease) if script.lease is not None else "",
         reserve=_RESERVE,
         nonce=nonce,
         dir=shlex.quote(script.directory),
@@ -145,7 +149,8 @@ def clock_payload(nonce: str) -> str:
 def drop_payload(directory: str, nonce: str) -> str:
     """Return the payload that removes a run directory."""
     # Again, should another one whose connection broke have been at it: one's `keep` is in the other's way.
-    remove = 'cd / && { rm -rf -- "$d" || rm -rf -- "$d"; }'
+    lease = '{ read -r t l <"$d/lease" && read -r u x <"$l" && [ "$t" = "$u" ]; } 2>/dev/null || l='
+    remove = f'{lease}\ncd / && {{ rm -rf -- "$d" ${{l:+"$l"}} || rm -rf -- "$d"; }}'
     return _guarded(directory, nonce, f"{remove} 2>/dev/null; printf 'ansible_env:{nonce} state=gone\\n'")
 
 
@@ -263,7 +268,11 @@ exit 0
 _END_PROCESSES = """i=0 k=TERM
 while
 l= q=
-for p in $(grep -lsF {mark} /proc/[0-9]*/environ); do p=${{p%/environ}}; p=${{p#/proc/}}; l=$l,$p q="$q $p"; done
+if cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | grep -qxF {mark}; then
+for p in /proc/[0-9]*; do
+tr '\\0' '\\n' 2>/dev/null <"$p/environ" | grep -qxF {mark} && p=${{p#/proc/}} && l=$l,$p q="$q $p"
+done 2>/dev/null
+fi
 [ -n "$l" ] && [ "$i" -lt {wait} ]
 do
 [ "$i" -lt {kill} ] || k=KILL
@@ -295,7 +304,7 @@ fi
 # What is run out of it has to be ours: anybody may make a directory, or a link, of this name in /tmp.
 [ -O "$d" ] && [ ! -L "$d" ] || say error
 if [ "$o" = 1 ]; then
-# By way of a file, as $(umask) would be another process.
+{lease}# By way of a file, as $(umask) would be another process.
 {{ umask >"$d/mask" && read -r m <"$d/mask" && umask 077 && {reserve}
 printf "%smask=%s\\nboot=%s\\nsetsid='%s'\\n" {conf} "$m" "$b" "$s" >"$d/conf" &&
 {supervisor}

@@ -58,7 +58,9 @@ sub names { # of the files in a directory that a pattern fits; `glob` would load
   grep { /$pattern/ } readdir $files;
 }
 
-sub drop { # the directory
+sub drop { # the directory, and the lease that is given back with it
+  my ($token, $lease) = split ' ', line('lease'), 2;
+  unlink $lease if $lease && line($lease) =~ /^\Q$token\E /;
   for (1 .. 3) { # should a poll come at this moment, it makes a file of its own
     unlink names('.', '^[^.]');
     last if rmdir $dir;

@@ -10,12 +10,17 @@ PRIVATE_DIR = "ANSIBLE_ENV_PRIVATE_DIR"
 """Directory of the run: the files `workers` and `cancel`, and logs/ if the output is followed, are in it."""
 RUN_KEY = "ANSIBLE_ENV_RUN_KEY"
 """The key from which the names of runs on the targets derive."""
+LEASE = "ANSIBLE_ENV_LEASE"
+"""The lease that scripts take on their targets, as `Lease.to_text` writes it."""
 RESULTS_DIR = "ANSIBLE_ENV_RESULTS_DIR"
 """Directory for results that survive their controller."""
 LOG_DIR = "ANSIBLE_ENV_LOG_DIR"
 """Directory for the output of scripts; by default logs/ of the private directory, if it exists."""
 
 PER_RUN = frozenset(
-    (ENGINE_RUN, PRIVATE_DIR, LOG_DIR, RUN_KEY, RESULTS_DIR, "ANSIBLE_LOCAL_TEMP", "JOB_ID", "AWX_ISOLATED_DATA_DIR")
+    (
+        *(ENGINE_RUN, PRIVATE_DIR, LOG_DIR, RUN_KEY, LEASE, RESULTS_DIR),
+        *("ANSIBLE_LOCAL_TEMP", "JOB_ID", "AWX_ISOLATED_DATA_DIR"),
+    )
 )
 """Variables that differ between runs and are read when needed. Ansible may read all others at its import."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ansible_env.results.outcomes import Kind, connection_hint, connection_kind, signal_name
 from ansible_env.supervisor.ending import Ending
-from ansible_env.supervisor.protocol import State
+from ansible_env.supervisor.protocol import Reply, State
 from ansible_env.supervisor.script import Script
 
 _FAULTS: dict[str | State, tuple[Kind, str]] = {
@@ -28,6 +28,8 @@ _FAULTS: dict[str | State, tuple[Kind, str]] = {
 def verdict(ending: Ending, script: Script, *, may_reboot: bool = False, attached: bool = False) -> tuple[Kind, str]:
     """Return the outcome of an ending. A reason to end the script, given in time, precedes its exit status."""
     reply = ending.reply
+    if reply.state is State.BUSY:
+        return Kind.BUSY, _busy(reply)
     if reply.state in _FAULTS:
         return _fault(reply.state, script)
     if reply.state is State.DONE:
@@ -41,15 +43,8 @@ def verdict(ending: Ending, script: Script, *, may_reboot: bool = False, attache
     if ending.broken:
         kind = connection_kind(ending.broken)
         return kind, f"lost the host while the script ran ({ending.broken}): {_leash(script)}"
-    if reply.state is State.GONE and attached and not ending.first_boot_id:
-        return Kind.NOT_RUN, "the script had not been started when its controller was killed"
-    if reply.state is State.GONE and not ending.first_boot_id:
-        return (
-            Kind.LOST_RESULT,
-            "the script is not on the host, and it is unknown whether it was started",
-        )
     if reply.state is State.GONE:
-        return Kind.LOST_RESULT, "the run directory on the host was removed, and with it the script's result"
+        return _gone(ending, attached=attached)
     return Kind.LOST_RESULT, "the script's supervisor on the host was ended, and the result was lost"
 
 
@@ -57,6 +52,15 @@ def unreachable(text: str) -> tuple[Kind, str]:
     """Return the outcome of a host that could not be reached at all."""
     first_line = next((line.strip() for line in text.splitlines() if line.strip()), "no connection")
     return connection_kind(text), f"{first_line} ({connection_hint(text)})"
+
+
+def _gone(ending: Ending, *, attached: bool) -> tuple[Kind, str]:
+    """Return the outcome of a script that the host does not know."""
+    if ending.first_boot_id:
+        return Kind.LOST_RESULT, "the run directory on the host was removed, and with it the script's result"
+    if attached:
+        return Kind.NOT_RUN, "the script had not been started when its controller was killed"
+    return Kind.LOST_RESULT, "the script is not on the host, and it is unknown whether it was started"
 
 
 def _done(ending: Ending, script: Script) -> tuple[Kind, str]:
@@ -81,6 +85,13 @@ def _ended(why: str, ending: Ending, script: Script) -> tuple[Kind, str]:
     if why == "timeout":
         return Kind.TIMEOUT, f"ended at its deadline of {script.timeout:g} s{_rest(ending)}"
     return Kind.CANCELED, f"canceled{_rest(ending)}"
+
+
+def _busy(reply: Reply) -> str:
+    if not reply.holder:
+        return "nothing was started: something beside the run directories on the host is not a lease of a trial"
+    until = f"; its lease expires in {reply.busy_for} s" if reply.busy_for else ""
+    return f"nothing was started: the trial {reply.holder} uses the host{until}"
 
 
 def _fault(fault: str | State, script: Script) -> tuple[Kind, str]:

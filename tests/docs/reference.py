@@ -22,7 +22,18 @@ GROUPS = {
         *("telemetry", "assert", "baseline"),
     ),
     "Groups of hosts": (
-        *("success", "max_unreachable", "on_host_failure", "retries", "retry_on", "forks", "serial", "order", "start"),
+        *(
+            "success",
+            "max_unreachable",
+            "on_host_failure",
+            "retries",
+            "retry_on",
+            "forks",
+            "serial",
+            "order",
+            "start",
+            "exclusive",
+        ),
     ),
     "Logging in, and starting hosts": (
         *("become", "become_user", "become_method", "gather_facts"),

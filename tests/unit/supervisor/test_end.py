@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -49,6 +50,19 @@ def test_deadline(target: Target) -> None:
     assert 1.9 < (reply.end - reply.begin).total_seconds() < 10
     assert time.monotonic() - start < 15
     target.assert_gone(script)
+
+
+def test_a_script_without_its_directory(target: Target) -> None:
+    """It is found by the name in the environment of its processes; setsid does not hide them."""
+    script = target.script("setsid sleep 300 & trap '' TERM; while :; do sleep 0.1; done")
+    assert target.start(script, wait=0).state is State.RUNNING
+    assert eventually(lambda: len(processes(f"{MARKER}={script.run_id}")) >= 3)
+    shutil.rmtree(target.directory(script))
+    reply = target.stop(script, wait=4)
+    assert (reply.state, reply.left) == (State.GONE, ())
+    assert not processes(f"{MARKER}={script.run_id}")
+    assert eventually(lambda: not processes(script.run_id), 5), processes(script.run_id)
+    assert target.stop(script, wait=4).left == ()
 
 
 STUBBORN = [

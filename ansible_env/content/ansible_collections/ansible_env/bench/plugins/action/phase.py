@@ -38,7 +38,7 @@ try:
     )
     from ansible_env.supervisor.script import Script
     from ansible_env.supervisor.telemetry import read_samples
-    from ansible_env.supervisor.transport import NeverConnected, Stop, wait_for_host
+    from ansible_env.supervisor.transport import Disconnected, NeverConnected, Stop, wait_for_host
     from ansible_env.supervisor.variables import LOG_DIR, RESULTS_DIR
     from ansible_env.supervisor.verdict import unreachable, verdict
 except ImportError as error:  # the collection was installed without the library
@@ -72,6 +72,7 @@ ARGUMENTS = {
     "background": {"type": "bool", "default": False},
     "hold": {"type": "int", "default": 0},
     "release_at": {"type": "float"},
+    "release_lease": {"type": "str"},
     "clock_offset": {"type": "float", "default": 0.0},
     "run_id": {"type": "str"},
     "end": {"type": "str", "choices": ["over", "canceled"]},
@@ -141,6 +142,8 @@ class ActionModule(ActionBase):
             return refused(Kind.REJECTED, problem)
         if arguments["release_at"] is not None:
             return self._release(arguments)
+        if arguments["release_lease"] is not None:
+            return self._release_lease(arguments)
         if arguments["script"] is None and not arguments["wait_boot"]:
             return nothing_to_run()
         arguments["env"] = {**arguments["env"], **exported(arguments, task_vars)}
@@ -208,6 +211,20 @@ class ActionModule(ActionBase):
             if engine.is_stopped:
                 raise Stop(engine.reason())
             yield Channel(self, interrupts)
+
+    def _release_lease(self, arguments):
+        """Give back the lease of a trial."""
+        with Interrupts(None, lambda: "canceled") as interrupts:
+            script = Script(text="", run_id="", base=arguments["run_dir"])
+            try:
+                Follower(Channel(self, interrupts), script, lambda out, err: None).release_lease(
+                    arguments["release_lease"]
+                )
+            except Disconnected as broken:
+                return _never(str(broken))
+            except Stop:
+                return refused(Kind.CANCELED, "the phase was ended before the lease was given back")
+        return nothing_to_run()
 
     def _release(self, arguments):
         """Release a staged script."""
@@ -291,7 +308,7 @@ def _launched(ending, script, capture):
         kind, message = verdict(ending, script)
         return task_result(kind, message, script, ending, capture, metrics={})
     started = {**nothing_to_run(), "changed": True, "msg": "started in the background", "run_id": script.run_id}
-    return {**started, "background": True}
+    return {**started, "background": True, **({"leased": True} if script.lease is not None else {})}
 
 
 def _staged(follower):

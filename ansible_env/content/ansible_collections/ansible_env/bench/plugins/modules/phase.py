@@ -174,6 +174,11 @@ options:
     description:
       - Start the staged script O(run_id) at this time, in seconds since the epoch by the controller's clock.
     type: float
+  release_lease:
+    description:
+      - Give back the lease of this name, which scripts of a trial took on the host. The C(ansible_env) library sets
+        this at the end of a trial that has not given it back with its last script.
+    type: str
   clock_offset:
     description:
       - Seconds by which the host's clock is ahead of the controller's; RV(clock_offset) of the task that staged it.
@@ -401,6 +406,13 @@ left_running:
   type: list
   elements: int
   sample: []
+leased:
+  description:
+    - Whether the trial still has its lease on the host. A task takes one if the C(ansible_env) library runs it in an
+      environment with C(exclusive), which is the default there. A task in a play of your own takes none.
+  returned: when the script took a lease
+  type: bool
+  sample: false
 may_run:
   description:
     - That the script, or processes of it, may still be running, as the host did not confirm their end. Follow or end it

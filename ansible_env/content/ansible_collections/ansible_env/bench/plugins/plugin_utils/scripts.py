@@ -13,9 +13,10 @@ from collections.abc import Mapping
 
 with contextlib.suppress(ImportError):  # without the library: the action plugin reports that
     from ansible_env.results.exports import join_exports
+    from ansible_env.supervisor.lease import Lease
     from ansible_env.supervisor.script import Script, run_id
     from ansible_env.supervisor.telemetry import probes_of
-    from ansible_env.supervisor.variables import RUN_KEY
+    from ansible_env.supervisor.variables import LEASE, RUN_KEY
 
 ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 NOT_FOR_SCRIPTS = re.compile(r"(ANSIBLE|AWX|RUNNER)_\w+\Z|(JOB_ID|PROJECT_UPDATE_ID|AD_HOC_COMMAND_ID|MAX_EVENT_RES)\Z")
@@ -38,6 +39,7 @@ def script_of(arguments, host):
         probes=probes_of(arguments["telemetry"]),
         unset=sorted(name for name in os.environ if NOT_FOR_SCRIPTS.match(name)),
         base=arguments["run_dir"],
+        lease=Lease.of_text(os.environ[LEASE]) if os.environ.get(LEASE) else None,
     )
 
 

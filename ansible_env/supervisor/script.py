@@ -268,10 +268,11 @@ exit 0
 _END_PROCESSES = """i=0 k=TERM
 while
 l= q=
-if cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | grep -qxF {mark}; then
+if [ ! -e "$d" ] && cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | grep -qxF {mark}; then
 for p in /proc/[0-9]*; do
 tr '\\0' '\\n' 2>/dev/null <"$p/environ" | grep -qxF {mark} && p=${{p#/proc/}} && l=$l,$p q="$q $p"
 done 2>/dev/null
+[ ! -e "$d" ] || l= # it was just being started
 fi
 [ -n "$l" ] && [ "$i" -lt {wait} ]
 do

@@ -63,6 +63,11 @@ def join_surrogates(text: str, *, lone: str = "surrogatepass") -> str:
     return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", lone)
 
 
+def reason(error: OSError) -> str:
+    """Return why the system refused something, and for which file."""
+    return f"{error.strerror or error}: {error.filename}" if error.filename else str(error.strerror or error)
+
+
 @dataclass(frozen=True, slots=True)
 class Owner:
     """A process and when it was started, in the kernel's own count (boot id and ticks) where /proc tells."""

@@ -89,8 +89,3 @@ class StoreError(AnsibleEnvError):
 
 class MetricsTimeoutError(AnsibleEnvError, TimeoutError):
     """A results pattern took longer than its time limit."""
-
-
-def reason(error: OSError) -> str:
-    """Return why the system refused something, and for which file."""
-    return f"{error.strerror or error}: {error.filename}" if error.filename else str(error.strerror or error)

@@ -15,7 +15,8 @@ import typer
 
 from ansible_env.cli import console
 from ansible_env.cli.options import Common
-from ansible_env.errors import AnsibleEnvError, ConfigError, reason
+from ansible_env.common import reason
+from ansible_env.errors import AnsibleEnvError, ConfigError
 from ansible_env.results.phase_result import PhaseResult
 from ansible_env.results.status import Status
 from ansible_env.results.trial import Trial

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ansible_env.common import Owner, get_logger
+from ansible_env.common import Owner, get_logger, reason
 from ansible_env.engine import terminal
 from ansible_env.engine.arguments import inventory_arguments, vault_arguments
 from ansible_env.engine.environ import ansible_program, passed, settings, user_config
@@ -18,7 +18,7 @@ from ansible_env.engine.private import PrivateDir
 from ansible_env.engine.prompts import check_prompts
 from ansible_env.engine.protocol import Cancellation, Engine, EngineRun, Job, Listener, Options
 from ansible_env.engine.run import Run
-from ansible_env.errors import EngineError, reason
+from ansible_env.errors import EngineError
 from ansible_env.supervisor.variables import LEASE, LOG_DIR, OWNER, RESULTS_DIR, RUN_KEY
 
 logger = get_logger(__name__)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_env.common import about, get_logger
+from ansible_env.common import about, get_logger, reason
 from ansible_env.config.steps import has_tasks
 from ansible_env.engine.protocol import Cancellation, EngineRun, Job, Listener
 from ansible_env.environment.deadlines import SLACK, outer_deadline, rounds
@@ -17,7 +17,7 @@ from ansible_env.environment.leases import Leases
 from ansible_env.environment.phase_events import PhaseCall, PhaseEvents, StopOnFailure
 from ansible_env.environment.settling import PhaseScripts, Settling
 from ansible_env.environment.target import Target, TargetHosts
-from ansible_env.errors import EngineError, reason
+from ansible_env.errors import EngineError
 from ansible_env.playbook.playbook import Playbook
 from ansible_env.playbook.plays import become_of
 from ansible_env.results.fold.added_hosts import AddedHost, added_hosts, is_censored

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible_env.common import get_logger
+from ansible_env.common import get_logger, reason
 from ansible_env.config.fields import PHASES
 from ansible_env.environment.remote_env import RemoteEnv
-from ansible_env.errors import AnsibleEnvError, reason
+from ansible_env.errors import AnsibleEnvError
 from ansible_env.results.trial import Trial, TrialRequest
 from ansible_env.storage.bundle.bundle import Bundle
 from ansible_env.storage.journal import Journal

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_env.errors import ConfigError, Problem, reason
+from ansible_env.common import reason
+from ansible_env.errors import ConfigError, Problem
 
 
 def make_private(path: Path) -> None:

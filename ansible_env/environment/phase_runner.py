@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_env.common import about, get_logger, reason
 from ansible_env.config.steps import has_tasks
+from ansible_env.engine.events import unfinished_hosts
 from ansible_env.engine.protocol import Cancellation, EngineRun, Job, Listener
 from ansible_env.environment.deadlines import SLACK, outer_deadline, rounds
 from ansible_env.environment.leases import Leases
@@ -243,7 +244,8 @@ class PhaseRunner:
         except BaseException:
             self._settling.note(scripts, job.hosts, (), unfinished=job.hosts)
             raise
-        self._settling.note(scripts, job.hosts, run.events, run.unfinished)
+        # A worker that was asked to end has reported that it waits no more, but not how the script ended.
+        self._settling.note(scripts, job.hosts, run.events, {*run.unfinished, *unfinished_hosts(run.events)})
         self._leases.note(run.events)
         return run
 

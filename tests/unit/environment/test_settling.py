@@ -15,7 +15,7 @@ from ansible_env.results.outcomes import Kind
 from ansible_env.results.status import Status
 from ansible_env.storage.journal import Journal
 from ansible_env.supervisor.script import run_id
-from ansible_env.testing import FakeEngine, phase_event, unreachable_event
+from ansible_env.testing import FakeEngine, phase_event, task_event, unreachable_event
 
 CONFIG = {"name": "bench", "setup": ["prepare"], "run": ["measure"], "teardown": ["clean"]}
 TWO = ["a", {"ansible.builtin.ping": {}}, "b"]
@@ -173,6 +173,23 @@ def test_a_worker_that_was_killed():
     assert engine.phases == ["setup", "run", "end", "end"]
     key = engine.jobs[1].key
     assert sorted(ended(engine)) == sorted(run_id(str(key), step, "h") for step in (1, 2))
+
+
+def test_a_worker_that_was_asked_to_end():
+    """It reports no result, and that it waits no more: the host did not answer when the phase was canceled."""
+
+    class Canceled(Engine):
+        def run(self, job: Any, **more: Any) -> EngineRun:
+            run = super().run(job, **more)
+            start = task_event("h", "runner_on_start", action=PHASE_TASK)
+            return EngineRun((start,), None, "canceled") if self.phases[-1] == "run" else run
+
+    engine = Canceled()
+    with env(engine) as bench:
+        bench.setup()
+        bench.run()
+        bench.teardown()
+    assert engine.phases == ["setup", "run", "end", "teardown"]
 
 
 def test_another_controller_reads_it_from_the_journal(tmp_path):

@@ -15,7 +15,7 @@ import pytest
 
 from ansible_env import Kind, RemoteEnv, run_trials
 from ansible_env.storage.journal import Journal
-from tests.faults.bench import Bench, until
+from tests.faults.bench import Bench
 from tests.hosts import Host
 
 pytestmark = [pytest.mark.ssh, pytest.mark.root]
@@ -144,26 +144,5 @@ def test_the_journal_knows_the_script(remote: Bench, host, tmp_path, shared_engi
     assert remote.scripts()
     with RemoteEnv(**common, engine=shared_engine("cold"), journal=Journal.open(tmp_path / "trial")) as env:
         assert env.attach() is None
-        (result,) = env.run_phase("teardown").hosts.values()
-        assert (result.kind, result.stdout) == (Kind.OK, "clean\n")
-
-
-def test_processes_of_another_user(remote: Bench, host):
-    """What the host cannot end keeps it from being used, for as long as it lives."""
-    script = f"{ALONE}sudo -n true; sudo -n sh -c 'echo $$ >/tmp/other.pid; exec sleep 60'"
-    rules = "Defaults !use_pty\\nALL ALL=(ALL) NOPASSWD: ALL\\n"
-    host.exec(f"printf '{rules}' >/etc/sudoers.d/all; chmod 440 /etc/sudoers.d/all")
-    inventory = remote.hosts.inventory(user="bench")
-    timeouts = {"run": 2, "grace": 1}
-    with remote.env(run=script, teardown="echo clean", timeouts=timeouts, inventory=inventory) as env:
-        assert env.setup()
-        (result,) = env.run_phase("run").hosts.values()
-        pid = int(host.path("/tmp/other.pid").read_text())
-        assert (result.kind, bool(result.left_running)) == (Kind.TIMEOUT, True)
-        left = " ".join(map(str, result.left_running))
-        (result,) = env.run_phase("teardown").hosts.values()
-        assert (result.kind, "these processes could not be ended" in result.message) == (Kind.BUSY, True)
-        host.exec(f"kill {pid}; kill {left}; rm -f /etc/sudoers.d/all", check=False)
-        until(lambda: not host.path(f"/proc/{pid}").exists(), "the process to end")
         (result,) = env.run_phase("teardown").hosts.values()
         assert (result.kind, result.stdout) == (Kind.OK, "clean\n")

@@ -74,9 +74,9 @@ def test_patterns_and_limits(engine: Engine, lab: Path, pattern: str, limit: str
 
 
 def test_what_no_host_matches(engine: Engine, lab: Path) -> None:
-    with RemoteEnv(config=CONFIG | {"hosts": "db:&web"}, inventory=lab, engine=engine) as env:
-        with pytest.raises(InventoryError, match="no host matches 'db:&web'"):
-            env.setup()  # it has no script, but a trial needs hosts
+    env = RemoteEnv(config=CONFIG | {"hosts": "db:&web"}, inventory=lab, engine=engine)
+    with env, pytest.raises(InventoryError, match="no host matches 'db:&web'"):
+        env.setup()  # it has no script, but a trial needs hosts
 
 
 def test_parameters_of_hosts(engine: Engine, lab: Path) -> None:

@@ -48,6 +48,8 @@ def tests(session: nox.Session, ansible: str) -> None:
     _install(session, "dev" if with_molecule else "test", ansible)
     skipped = [] if with_molecule else ["--ignore=tests/integration/test_molecule.py"]
     session.run("pytest", "-n", "2", *skipped, *session.posargs)
+    if not session.posargs:
+        session.run("pytest", "-n", "2", "-m", "settings", "tests/integration/settings")
 
 
 def _tested_on_newest() -> bool:

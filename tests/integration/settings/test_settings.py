@@ -122,6 +122,7 @@ def test_what_matters_is_tried() -> None:
     assert [name for name, row in rows.items() if row["do"] in ("overridden", "refused") and "try" not in row] == []
 
 
+@pytest.mark.settings
 @pytest.mark.parametrize("setting", ALONE, ids=lambda setting: setting.name)
 @pytest.mark.parametrize("engine", ["warm"], indirect=True)
 def test_a_setting_in_ansible_cfg(engine: Engine, ssh_hosts: Hosts, place: Path, setting: Setting) -> None:
@@ -134,6 +135,7 @@ def test_a_setting_in_ansible_cfg(engine: Engine, ssh_hosts: Hosts, place: Path,
         check_phase(engine, ssh_hosts, options, setting)
 
 
+@pytest.mark.settings
 @pytest.mark.parametrize("setting", ALONE, ids=lambda setting: setting.name)
 @pytest.mark.parametrize("engine", ["cold"], indirect=True)
 def test_a_setting_in_the_environment(

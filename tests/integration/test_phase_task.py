@@ -56,10 +56,21 @@ def run(engine: WarmEngine, script: str, inventory: Any, *, limit: str = "h1", *
     return result
 
 
+EARLIER: set[Any] = set()
+"""Run directories that were on the hosts before the test: only one test is to fail for each of them."""
+
+
+@pytest.fixture(autouse=True)
+def note_earlier(request: pytest.FixtureRequest) -> None:
+    for name in {"ssh_hosts", "odd_hosts"} & set(request.fixturenames):
+        for host in request.getfixturevalue(name):
+            EARLIER.update(host.path("/tmp").glob("ansible_env.*"))
+
+
 def left(host: Host) -> list[Any]:
-    """What is left of our scripts on a host."""
+    """What the test has left of our scripts on a host."""
     found = [process.argv for mark in ("ANSIBLE_ENV_RUN_ID=", "/ansible_env.") for process in host.processes(mark)]
-    return [*found, *host.path("/tmp").glob("ansible_env.*")]
+    return [*found, *(path for path in host.path("/tmp").glob("ansible_env.*") if path not in EARLIER)]
 
 
 def assert_clean(*hosts: Host) -> None:

@@ -56,28 +56,23 @@ def run(engine: WarmEngine, script: str, inventory: Any, *, limit: str = "h1", *
     return result
 
 
-EARLIER: set[Any] = set()
-"""Run directories that were on the hosts before the test: only one test is to fail for each of them."""
-
-
-@pytest.fixture(autouse=True)
-def note_earlier(request: pytest.FixtureRequest) -> None:
-    for name in {"ssh_hosts", "odd_hosts"} & set(request.fixturenames):
-        for host in request.getfixturevalue(name):
-            EARLIER.update(host.path("/tmp").glob("ansible_env.*"))
+REPORTED: set[Any] = set()
+"""Run directories that have failed a test: each fails the first test that sees it, and no other."""
 
 
 def left(host: Host) -> list[Any]:
-    """What the test has left of our scripts on a host."""
+    """What is left of our scripts on a host."""
     found = [process.argv for mark in ("ANSIBLE_ENV_RUN_ID=", "/ansible_env.") for process in host.processes(mark)]
-    return [*found, *(path for path in host.path("/tmp").glob("ansible_env.*") if path not in EARLIER)]
+    return [*found, *(path for path in host.path("/tmp").glob("ansible_env.*") if path not in REPORTED)]
 
 
 def assert_clean(*hosts: Host) -> None:
     end = time.monotonic() + 5
     while any(map(left, hosts)) and time.monotonic() < end:
         time.sleep(0.05)
-    assert not list(filter(None, map(left, hosts)))
+    remaining = [item for host in hosts for item in left(host)]
+    REPORTED.update(item for item in remaining if isinstance(item, Path))
+    assert not remaining
 
 
 # -- hosts of all kinds --------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import contextlib
 import fnmatch
 import json
 import os
+import shlex
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +27,7 @@ from ansible_env.config.text import nearest
 from ansible_env.engine.ansible_cfg import working_directory
 from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ConfigError, Problem, StoreError
-from ansible_env.report.formatting import some
+from ansible_env.report.formatting import plural, some
 from ansible_env.report.trial_file import JUnitFile
 from ansible_env.results.observer import TrialObserver
 from ansible_env.results.trial import TrialRequest
@@ -181,6 +182,17 @@ def _not_writable(path: Path, error: OSError) -> ConfigError:
 
 
 # The file of a call
+
+_SHOWN = 8
+"""So many commands are shown in a message."""
+
+
+def attach_commands(directories: Sequence[Path]) -> list[str]:
+    """Return the lines that say how to finish trials that nobody waits for any more."""
+    commands = [f"  {console.PROGRAM} attach {shlex.quote(str(directory))}" for directory in directories[:_SHOWN]]
+    more = len(directories) - len(commands)
+    rest = [f"  and {plural(more, 'trial')} more in {directories[0].parent}"] if more else []
+    return [f"to finish {'the trial' if len(directories) == 1 else 'the trials'}, teardown included:", *commands, *rest]
 
 
 def _absolute(path: Path) -> Path:

@@ -7,12 +7,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from ansible_env.cli import console
-from ansible_env.cli.call import Call, open_call
+from ansible_env.cli.call import Call, attach_commands, open_call
 from ansible_env.cli.exits import Exit, StopWaiting, exit_of_trial, worst_exit
 from ansible_env.cli.failures import report_failure
 from ansible_env.cli.options import HOSTS, PARAMETERS, Judged, Output, option
@@ -26,6 +27,7 @@ from ansible_env.config.model import EnvironmentConfig
 from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ConfigError, ParameterError, Problem
 from ansible_env.report.formatting import duration, plural, visible
+from ansible_env.results.observer import TrialObserver
 from ansible_env.results.trial import Trial, TrialRequest
 from ansible_env.trials.pool import Pool
 from ansible_env.trials.run_trial import Complete, run_trial
@@ -115,7 +117,7 @@ def _point(config: EnvironmentConfig, values: Values, texts: Mapping[str, str]) 
     return Values({**values.tunables, **given.tunables}, {**values.globals, **given.globals})
 
 
-class _Sweep:
+class _Sweep(TrialObserver):
     """The trials of a sweep."""
 
     def __init__(self, options: SweepOptions, call: Call, requests: Sequence[TrialRequest], progress: Progress) -> None:
@@ -125,7 +127,9 @@ class _Sweep:
         self._progress = progress
         self._pool = Pool(call.env, hosts_per_trial=options.hosts_per_trial, run=self._run_trial)
         self._trials: list[Trial] = []
-        call.env.observers = (progress, *call.recorders)
+        self._running: dict[str, Path] = {}
+        """The directory of each running attempt, by the uid of the trial."""
+        call.env.observers = (progress, *call.recorders, self)
 
     def run(self) -> Exit:
         """Run the trials, and return the exit code. Trials that have a result are always printed."""
@@ -179,6 +183,15 @@ class _Sweep:
             write(text_of(console_for(sys.stdout), table) + missed_budgets(self._trials))
         self._call.close()
 
+    def on_trial_started(self, trial: Trial) -> None:
+        """Note the directory of a trial."""
+        if trial.directory is not None:
+            self._running[trial.uid] = trial.directory
+
+    def on_trial_finished(self, trial: Trial) -> None:
+        """Forget a trial that has ended."""
+        self._running.pop(trial.uid, None)
+
     # StopSignals: called from a signal handler
 
     def _first_interrupt(self) -> str:
@@ -187,4 +200,7 @@ class _Sweep:
 
     def _second_interrupt(self) -> str:
         self._pool.abandon()
-        return "stopped waiting: watchdogs on the hosts end the remaining scripts"
+        lines = ["stopped waiting: watchdogs on the hosts end the remaining scripts"]
+        if self._running:
+            lines += attach_commands(list(self._running.values()))
+        return "\n".join(lines)

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from ansible_env.cli import console
-from ansible_env.cli.call import Call, open_call
+from ansible_env.cli.call import Call, attach_commands, open_call
 from ansible_env.cli.exits import Exit, StopWaiting, exit_of_trial, worst_exit
 from ansible_env.cli.failures import report_failure
 from ansible_env.cli.options import PARAMETERS, Judged, Running, option
@@ -67,6 +67,7 @@ class Trials(TrialObserver):
         stack.callback(self._progress.stop)
         self._env.observers = (self._progress, *call.recorders, self)
         self._finished: list[Trial] = []
+        self._started: Trial | None = None
         self._printed = 0
 
     def run(self) -> Exit:
@@ -123,6 +124,10 @@ class Trials(TrialObserver):
             notify(self._call.recorders, lambda recorder: recorder.on_assertions(good[-1], results))
         return Exit.SUCCEEDED if all(result.passed for result in results) else Exit.ASSERTION
 
+    def on_trial_started(self, trial: Trial) -> None:
+        """Note the trial that is running."""
+        self._started = trial
+
     def on_phase_finished(self, trial: Trial, result: PhaseResult) -> None:
         """Report a failure."""
         if not result.status.is_succeeded() and not result.status.is_canceled():
@@ -130,6 +135,7 @@ class Trials(TrialObserver):
 
     def on_trial_finished(self, trial: Trial) -> None:
         """Keep a trial for printing."""
+        self._started = None
         self._finished.append(trial)
         if trial.error:
             console.say_problem(trial.error)
@@ -162,6 +168,8 @@ class Trials(TrialObserver):
                 lines.append(f"{timeout:g} s after its start at the latest")
         if self._has_teardown:
             lines.append("teardown was not finished")
+        if self._started is not None and self._started.directory is not None:
+            lines += attach_commands([self._started.directory])
         return "\n".join(lines)
 
     @property

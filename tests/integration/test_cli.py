@@ -138,6 +138,7 @@ def test_a_signal_ends_the_script_and_tears_down(command, ssh_hosts, number):
 
 def test_a_second_signal_leaves_the_rest_to_the_watchdog(command, ssh_hosts):
     host = ssh_hosts["h1"]
+    before = directories(host)
     script = "trap '' TERM; echo begun; while :; do sleep 0.2; done"
     path = command.environment(run=[script], teardown=["echo clean"], timeouts={"run": "9s", "grace": "8s"})
     with command.start("trial", path, "-i", ssh_hosts.inventory(), "-l", "h1", "-o", "jsonl") as process:
@@ -154,6 +155,44 @@ def test_a_second_signal_leaves_the_rest_to_the_watchdog(command, ssh_hosts):
     assert "clean" not in err
     assert json.loads(out)["status"] == "CANCELED"
     until(lambda: not host.processes(command.marker), timeout=40)
+    # The run directory stays for the command that finishes the trial.
+    assert directories(host) - before
+    finished = subprocess.run(*attach_commands(err), env=command.env, capture_output=True, text=True, check=False)
+    assert "teardown h1 | clean" in finished.stderr
+    assert "kind      canceled" in finished.stdout
+    until(lambda: not directories(host) - before)
+
+
+def test_a_second_signal_names_the_trials_of_a_sweep(command, ssh_hosts):
+    hosts = [ssh_hosts[name] for name in ("h1", "h2")]
+    before = [directories(host) for host in hosts]
+    path = command.environment(run=["trap '' TERM; sleep 60"], teardown=["echo clean"], timeouts={"grace": "6s"})
+    inventory = ("-i", ssh_hosts.inventory(), "-l", "h1,h2")
+    with command.start("sweep", path, *inventory, "--repeat", "2") as process:
+        until(lambda: all(host.processes(command.marker) for host in hosts))
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    commands = attach_commands(err)
+    assert len(commands) == 2, err
+    for words in commands:
+        finished = subprocess.run(words, env=command.env, capture_output=True, text=True, check=False)
+        assert "| clean" in finished.stderr
+    assert not any(host.processes(command.marker) for host in hosts)
+    until(lambda: [directories(host) for host in hosts] == before)
+
+
+def attach_commands(err):
+    """Return the commands that a message names, with the interpreter of the test."""
+    lines = [line.split(": ", 1)[-1].split() for line in err.splitlines() if " attach " in line]
+    return [[sys.executable, "-m", "ansible_env", *words[1:]] for words in lines]
+
+
+def directories(host):
+    """Return the run directories on a host."""
+    return set(host.path("/tmp").glob("ansible_env.*"))
 
 
 def test_a_rendered_playbook_runs_by_hand(command, ssh_hosts):

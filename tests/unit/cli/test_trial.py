@@ -320,6 +320,8 @@ def test_the_second_signal_stops_waiting_and_says_who_is_in_charge(call, capfd):
     assert "watchdogs on the hosts end the scripts of run" in said
     assert "3600 s after its start" in said
     assert "teardown was not finished" in said
+    (command,) = [line for line in said.splitlines() if "ansible-env attach " in line]
+    assert (Path(command.split()[-1]) / "state.json").is_file()
     assert call.engine.closed
 
 

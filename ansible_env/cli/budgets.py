@@ -1,4 +1,4 @@
-"""Budgets: what `--assert` and the environment file assert about metrics, and the baseline to compare with."""
+"""Rules and budgets for metrics on the command line, and the baseline to compare with."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ from ansible_env.results.assertions import (
     check_assertions,
     parse_assertion,
 )
+from ansible_env.results.metrics.validity import ANY, FINITE, ValidRule, parse_rule
 from ansible_env.storage.bundle.bundle import MANIFEST, RESULT, Bundle
 from ansible_env.storage.bundle.reading import read_result
 from ansible_env.storage.selection import select
 from ansible_env.storage.store import Store
 
 _TEXT = re.compile(r"\s*(.+?)\s*((?:>=|<=|==|!=|>|<).*)", re.DOTALL)
+_WORD = re.compile(rf"\s*(\S.*?)\s+({ANY}|{FINITE})\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,21 @@ def open_budgets(config: EnvironmentConfig, options: Judged) -> Budgets:
             what = f"the baseline {baseline or config.baseline} has no number for the metric {budget.metric!r}"
             raise ConfigError(Problem(what, f"assert.{budget.metric}", hint=nearest(budget.metric, metrics)))
     return Budgets(budgets, metrics)
+
+
+def with_rules(config: EnvironmentConfig, texts: Sequence[str]) -> EnvironmentConfig:
+    """Return an environment with further rules for metrics, those of `--valid`. Raise ConfigError for a bad one."""
+    return config.model_copy(update={"valid": (*config.valid, *map(_rule, texts))}) if texts else config
+
+
+def _rule(text: str) -> ValidRule:
+    match = _WORD.fullmatch(text) or _TEXT.fullmatch(text)
+    if match is None:
+        raise ConfigError(Problem(f"{text!r} is not METRIC and a rule", "--valid", hint="--valid 'throughput > 0'"))
+    try:
+        return parse_rule(match[1], match[2])
+    except AssertionSyntaxError as error:
+        raise ConfigError(Problem(str(error), f"--valid {match[1]}")) from None
 
 
 def read_baseline(reference: str, base_dir: Path, store: str | None) -> dict[str, float]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_env.cli import ansible_call, console, tracing
-from ansible_env.cli.budgets import Budgets, open_budgets
+from ansible_env.cli.budgets import Budgets, open_budgets, with_rules
 from ansible_env.cli.exits import StopSignals
 from ansible_env.cli.options import Display, Judged, Running
 from ansible_env.cli.parameters import Values, given_values
@@ -113,6 +113,8 @@ def open_call(
     """
     interrupts = stack.enter_context(StopSignals())
     config = EnvironmentConfig.load(options.environment)
+    if isinstance(options, Judged):
+        config = with_rules(config, options.valid or [])
     values = given_values(config, options.params or [], options.params_file or [])
     for problem in values.ignored if not options.quiet else ():
         console.say_warning(str(problem))
@@ -220,10 +222,10 @@ def read_call(path: Path, display: Display) -> tuple[Running, tuple[str, ...]]:
 
 
 def _restored(saved: Mapping[str, Any], display: Display) -> Running:
-    known = {field.name for field in fields(Running)}
+    known = {field.name for field in fields(Judged)}
     values = {name: value for name, value in saved.items() if name in known}
     values |= {name: Path(values[name]) for name in _PATHS if values.get(name)}
     values |= {name: [Path(item) for item in values.get(name) or []] for name in _PATH_LISTS}
     shown = {field.name: getattr(display, field.name) for field in fields(Display)}
     values |= {name: _absolute(value) if isinstance(value, Path) else value for name, value in shown.items()}
-    return Running(**{**values, "artifacts": None})
+    return Judged(**{**values, "artifacts": None})

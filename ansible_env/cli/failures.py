@@ -18,7 +18,15 @@ MAX_FAILURES = 8
 MAX_HOSTS = 8
 COMMAND_LINES = 3
 LAST_LINES = 5
-_OF_A_SCRIPT = (Kind.EXIT, Kind.SIGNAL, Kind.TIMEOUT, Kind.METRICS_MISSING, Kind.LOST_RESULT, Kind.NO_SPACE)
+_OF_A_SCRIPT = (
+    Kind.EXIT,
+    Kind.SIGNAL,
+    Kind.TIMEOUT,
+    Kind.METRICS_MISSING,
+    Kind.METRICS_INVALID,
+    Kind.LOST_RESULT,
+    Kind.NO_SPACE,
+)
 
 
 def report_failure(console: Console, config: EnvironmentConfig, result: PhaseResult) -> None:

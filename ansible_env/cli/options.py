@@ -234,8 +234,13 @@ class Running(Display, Connection, Parameters, Place):
 
 @dataclass(kw_only=True)
 class Judged(Running):
-    """Options of a command that compares metrics with budgets."""
+    """Options of a command that judges metrics."""
 
+    valid: list[str] | None = option(
+        "--valid RULE",
+        "'METRIC > 0', 'METRIC finite', 'METRIC any': a host whose metrics break it has failed. Repeatable.",
+        RESULTS,
+    )
     asserted: list[str] | None = option(
         "--assert BUDGET",
         "'METRIC >= 0.95 * baseline', 'METRIC <= 12 ms': else the exit code is 3. Repeatable.",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, WithJsonSchema
@@ -13,6 +14,7 @@ from ansible_env.config.fields import mapping_schema, one_of, read_list, read_ma
 from ansible_env.config.text import kind_of, nearest
 from ansible_env.results import aggregate
 from ansible_env.results.assertions import Assertion, AssertionSyntaxError, parse_assertion
+from ansible_env.results.metrics.validity import ValidRule, parse_rule
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.policies import Success
 
@@ -140,14 +142,14 @@ def _texts(item: Any) -> Sequence[Any]:
     return item if isinstance(item, list | tuple) else [item]
 
 
-def _faults(metric: str, item: Any) -> Iterator[Fault]:
+def _faults(metric: str, item: Any, parse: Callable[[str, str], object] = parse_assertion) -> Iterator[Fault]:
     for text in _texts(item):
         if not isinstance(text, str):
             what = f"must be a comparison, as '>= 10', not {kind_of(text)}"
             yield (), what, "write '>= …' or '<= …' before it"
             continue
         try:
-            parse_assertion(metric, text)
+            parse(metric, text)
         except AssertionSyntaxError as error:
             yield (), str(error), None
 
@@ -156,6 +158,20 @@ def _data(assertions: tuple[Assertion, ...]) -> dict[str, list[str]]:
     texts: dict[str, list[str]] = {}
     for assertion in assertions:
         texts.setdefault(assertion.metric, []).append(assertion.text)
+    return texts
+
+
+def _valid(value: Any) -> tuple[ValidRule, ...]:
+    if isinstance(value, tuple) and all(isinstance(item, ValidRule) for item in value):
+        return value
+    texts = read_mapping(value, "metrics to rules", partial(_faults, parse=parse_rule))
+    return tuple(parse_rule(metric, text) for metric, item in texts.items() for text in _texts(item))
+
+
+def _rules_data(rules: tuple[ValidRule, ...]) -> dict[str, list[str]]:
+    texts: dict[str, list[str]] = {}
+    for rule in rules:
+        texts.setdefault(rule.pattern, []).append(rule.text)
     return texts
 
 
@@ -168,5 +184,16 @@ AssertionsField = Annotated[
     mapping_schema(
         {"anyOf": [_COMPARISON, {"type": "array", "items": _COMPARISON}]},
         examples=[{"throughput": ">= 0.95 * baseline", "latency_p99": "<= 12 ms"}],
+    ),
+]
+_VALID_RULE = {"type": "string", "pattern": r"^\s*(>=|<=|==|!=|>|<|(finite|any)\s*$)"}
+
+ValidField = Annotated[
+    tuple[InstanceOf[ValidRule], ...],
+    BeforeValidator(_valid),
+    PlainSerializer(_rules_data),
+    mapping_schema(
+        {"anyOf": [_VALID_RULE, {"type": "array", "items": _VALID_RULE}]},
+        examples=[{"score": "> 0", "latency_p99": "finite", "*_errors": "== 0"}],
     ),
 ]

@@ -28,6 +28,7 @@ from ansible_env.config.groups import (
     Serial,
     Share,
     SuccessField,
+    ValidField,
 )
 from ansible_env.config.times import Probes, Timeouts
 from ansible_env.config.tunables import TunableGroups
@@ -114,7 +115,16 @@ class EnvironmentKeys(BaseModel):
         description="Whether the last line of the stdout of `run` is a JSON object of metrics. Together with a "
         "pattern, both are read; JSON overrides equal names.",
     )
-    required_metrics: Names = Field(default=(), description="Metrics without which a run has failed.")
+    required_metrics: Names = Field(
+        default=(), description="Metrics without which a run has failed. Each must be a finite number."
+    )
+    valid: ValidField = Field(
+        default=(),
+        description="What metrics must be: metric, or a pattern as `*_errors`, to one rule or a list. A rule is a "
+        "comparison such as `> 0` or `<= 12 ms`, `finite` or `any`. A host with a metric that breaks a rule has failed "
+        "with the outcome kind `metrics_invalid`. So has a host with a metric that is NaN or infinite, unless a rule "
+        "for it is `any`.",
+    )
 
     aggregate: Aggregate = Field(
         default={},

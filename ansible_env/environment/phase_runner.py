@@ -25,6 +25,7 @@ from ansible_env.results.fold.added_hosts import AddedHost, added_hosts, is_cens
 from ansible_env.results.fold.events import left_in_background
 from ansible_env.results.fold.fold_hosts import Expected, controller_message, fold_hosts
 from ansible_env.results.host_result import HostResult
+from ansible_env.results.metrics.validity import NO_RULES
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.phase_result import PhaseResult, phase_result
 from ansible_env.storage.bundle.event_log import append_events
@@ -140,7 +141,7 @@ class PhaseRunner:
         expected = Expected(
             due or playbook.scripts,
             playbook.finish,
-            config.required_metrics if name == "run" else (),
+            config.metric_rules if name == "run" else NO_RULES,
             None if playbook.measured is None else self._hosts.of(playbook.measured),
         )
         events = PhaseEvents(call, name, expected)

@@ -31,6 +31,7 @@ from ansible_env.playbook.yaml_text import to_yaml
 from ansible_env.results.fold.events import PHASE_TASK
 from ansible_env.results.fold.fold_hosts import Expected, fold_hosts
 from ansible_env.results.host_result import HostResult
+from ansible_env.results.metrics.validity import NO_RULES, MetricRules
 from ansible_env.results.outcomes import OUTCOMES, Kind
 from ansible_env.results.phase_result import phase_result
 
@@ -110,7 +111,7 @@ def judge(
     results: Sequence[Mapping[str, Any]],
     failure: Mapping[str, Any] | None,
     phase: Mapping[str, Any],
-    required_metrics: Sequence[str] = (),
+    rules: MetricRules = NO_RULES,
 ) -> dict[str, Any]:
     """Return the result of a phase on a host, as `HostResult.to_dict` returns it.
 
@@ -124,7 +125,7 @@ def judge(
         name, action = str(failure.get("task") or ""), str(failure.get("action") or "")
         events.append(_event(host, action, name, "failure", {**failure["result"], "failed": True}))
     events = [{**event, "counter": number} for number, event in enumerate(events, 1)]
-    (host_result,) = fold_hosts(events, (host,), Expected(phase["scripts"], phase["finish"], required_metrics))
+    (host_result,) = fold_hosts(events, (host,), Expected(phase["scripts"], phase["finish"], rules))
     return host_result.to_dict()
 
 

@@ -69,6 +69,8 @@ def _metrics_arguments(config: EnvironmentConfig, *, last: bool, alone: bool) ->
         arguments["telemetry"] = unsafe([probe.model_dump(exclude_none=True) for probe in config.telemetry])
     if config.required_metrics and alone:  # several scripts may report some each: checked at the end
         arguments["required_metrics"] = unsafe(list(config.required_metrics))
+    if config.valid:
+        arguments["valid"] = unsafe(config.model_dump(include={"valid"})["valid"])
     return arguments
 
 

@@ -67,6 +67,11 @@ class Assertion:
             return self.offset
         return None if baseline is None else self.factor * baseline + self.offset
 
+    def holds(self, value: float, baseline: float | None = None) -> bool:
+        """Whether a value satisfies the comparison; false if its limit is unknown."""
+        limit = self.limit(baseline)
+        return limit is not None and _COMPARES[self.compare](value, limit)
+
     def __str__(self) -> str:
         return f"{self.metric} {self.text}"
 
@@ -173,7 +178,7 @@ def _check(assertion: Assertion, value: float | None, baseline: float | None) ->
     if limit is None:
         message = f"{assertion}: the baseline has no such metric"
         return AssertionResult(assertion, False, value, None, None, message)
-    passed = _COMPARES[assertion.compare](value, limit)
+    passed = assertion.holds(value, baseline)
     of = f", baseline {_text(baseline)}" if assertion.needs_baseline else ""
     message = f"{assertion}: {_text(value)}, limit {_text(limit)}{of}: {_distance(value, limit)}"
     return AssertionResult(assertion, passed, value, limit, baseline, message)

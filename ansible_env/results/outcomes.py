@@ -21,6 +21,7 @@ class Kind(enum.StrEnum):
     SIGNAL = "signal"
     TASK = "task"
     METRICS_MISSING = "metrics_missing"
+    METRICS_INVALID = "metrics_invalid"
     TIMEOUT = "timeout"
     CANCELED = "canceled"
     NOT_RUN = "not_run"
@@ -57,6 +58,10 @@ OUTCOMES: dict[Kind, Outcome] = {
     Kind.METRICS_MISSING: Outcome(
         "the script ended with exit status 0, but its stdout lacks a required metric",
         "compare results_stdout_pattern with the log",
+    ),
+    Kind.METRICS_INVALID: Outcome(
+        "the script ended with exit status 0, but a metric breaks a rule of `valid`, or is NaN or infinite",
+        "look at the script's output; `valid` has the rules",
     ),
     Kind.TIMEOUT: Outcome(
         "the deadline passed; the target ended the script and all of its processes",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from ansible_env.errors import MetricsPatternError, MetricsTimeoutError
 from ansible_env.results.exports import find_exports
 from ansible_env.results.metrics.parse import MetricsParseError, Value, parse
 from ansible_env.results.metrics.pattern import compile_pattern
+from ansible_env.results.metrics.validity import DECIDED_BY_METRICS, MetricRules, missing
 from ansible_env.results.outcomes import OUTCOMES, Kind
 from ansible_env.supervisor.capture import Capture
 from ansible_env.supervisor.ending import Ending
@@ -63,7 +64,7 @@ def task_result(
         "run_id": script.run_id,
         "rebooted": ending.rebooted,
         "metrics": dict(metrics),
-        "metrics_partial": bool(metrics) and kind not in (Kind.OK, Kind.METRICS_MISSING),
+        "metrics_partial": bool(metrics) and kind not in DECIDED_BY_METRICS,
         "start": _iso(ending.reply.begin),
         "end": _iso(ending.reply.end),
         "stdout": stdout,
@@ -93,14 +94,15 @@ def task_result(
 
 
 def judge_metrics(
-    kind: Kind, message: str, stdout: Iterable[str], *, pattern: str | None, json_line: bool, required: Sequence[str]
+    kind: Kind, message: str, stdout: Iterable[str], *, pattern: str | None, json_line: bool, rules: MetricRules
 ) -> tuple[Kind, str, dict[str, Value]]:
-    """Parse the metrics. Without those that are required, a success becomes `metrics_missing`."""
+    """Parse the metrics. If they break a rule, a success becomes `metrics_missing` or `metrics_invalid`."""
     try:
         metrics = parse(stdout, compile_pattern(str(pattern)) if pattern else None, json_line=json_line)
     except (MetricsParseError, MetricsTimeoutError) as error:
         return (Kind.METRICS_MISSING, str(error), {}) if kind is Kind.OK else (kind, message, {})
-    return *_complete(kind, message, metrics, required), metrics
+    fault = rules.fault(metrics) if kind is Kind.OK else None
+    return *(fault or (kind, message)), metrics
 
 
 def judge_exports(
@@ -111,14 +113,9 @@ def judge_exports(
         exports = find_exports(patterns, stdout)
     except (MetricsPatternError, MetricsParseError, MetricsTimeoutError) as error:
         return (Kind.METRICS_MISSING if kind is Kind.OK else kind), str(error), {}
-    return *_complete(kind, message, exports, patterns), exports
-
-
-def _complete(kind: Kind, message: str, values: Mapping[str, Any], required: Iterable[str]) -> tuple[Kind, str]:
-    missing = [name for name in required if name not in values]
-    if kind is Kind.OK and missing:
-        return Kind.METRICS_MISSING, f"not in the output: {', '.join(missing)}"
-    return kind, message
+    if kind is Kind.OK and (lacking := missing(patterns, exports)):
+        kind, message = Kind.METRICS_MISSING, lacking
+    return kind, message, exports
 
 
 def _base(kind: Kind, message: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ GROUPS = {
         *("shell_env_params", "shell_env_params_rename", "vars_params", "secret_params", "experiment_id"),
     ),
     "Metrics": (
-        *("results_stdout_pattern", "results_json", "required_metrics", "aggregate", "per_host_metrics"),
+        *("results_stdout_pattern", "results_json", "required_metrics", "valid", "aggregate", "per_host_metrics"),
         *("telemetry", "assert", "baseline"),
     ),
     "Groups of hosts": (

@@ -67,6 +67,11 @@ def test_19_patterns_that_give_nothing(remote: Bench):
     result = remote.host("echo nothing", results_stdout_pattern=PATTERN, required_metrics=["score"])
     assert (result.kind, result.status, result.rc) == (Kind.METRICS_MISSING, Status.FAILED, 0)
     assert "score" in result.message
+    rules = {"valid": {"score": "> 0"}, "results_stdout_pattern": PATTERN}
+    result = remote.host(["echo score=-1", "echo lat=nan"], **rules)
+    assert (result.kind, result.status, result.rc) == (Kind.METRICS_INVALID, Status.FAILED, 0)
+    assert result.message == "score is -1, and must be > 0"
+    assert (result.metrics["score"], result.metrics_partial) == (-1, False)
     for pattern in (r"(\w+)", r"(\w+)=(\w+) (\w+)", "("):
         with pytest.raises(ConfigError):
             RemoteEnv(config={"name": "x", "run": "true", "results_stdout_pattern": pattern}, engine=FakeEngine())

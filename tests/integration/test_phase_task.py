@@ -269,6 +269,9 @@ def test_hanging_for_some_seconds(engine: WarmEngine, ssh_host: Host) -> None:
 # -- by hand -------------------------------------------------------------------------------------------
 
 
+MEASURED = {"results_stdout_pattern": r"(\w+)=(\S+)"}
+
+
 def test_arguments_of_the_task(ssh_hosts: Hosts, tmp_path: Path) -> None:
     """In a playbook of one's own, without our engine: every argument that an environment file has no word for."""
     task = {
@@ -286,9 +289,11 @@ def test_arguments_of_the_task(ssh_hosts: Hosts, tmp_path: Path) -> None:
         {"ansible_env.bench.phase": {"script": "echo", "env": {"a b": "1"}}, "register": "five"},
         {"ansible_env.bench.phase": {"script": "echo 1", "timeout": 0}, "register": "six"},
         {"ansible_env.bench.phase": {}, "register": "seven"},
+        {"ansible_env.bench.phase": {"script": "touch no", "valid": {"x": "good"}}, "register": "eight"},
+        {"ansible_env.bench.phase": {"script": "echo x=-1", **MEASURED, "valid": {"x": ["> 0"]}}, "register": "nine"},
         {
             "ansible.builtin.copy": {
-                "content": "{{ [one, two, three, four, five, six, seven] }}",
+                "content": "{{ [one, two, three, four, five, six, seven, eight, nine] }}",
                 "dest": str(tmp_path / "out"),
             }
         },
@@ -301,12 +306,15 @@ def test_arguments_of_the_task(ssh_hosts: Hosts, tmp_path: Path) -> None:
     command = [ansible_program("ansible-playbook"), "-i", str(ssh_hosts.inventory()), str(tmp_path / "play.yml")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path)
     assert (tmp_path / "out").exists(), done.stdout + done.stderr
-    one, two, three, four, five, six, seven = json.loads((tmp_path / "out").read_text())
+    one, two, three, four, five, six, seven, eight, nine = json.loads((tmp_path / "out").read_text())
     lines = one["stdout"].splitlines()
     assert (lines[0], lines[2]) == ("/usr", "a b")
     assert lines[1].startswith("/var/tmp/ansible_env.")
     assert one["kind"] == "ok"
     assert one["changed"] is True
+    assert (eight["kind"], eight["failed"]) == ("rejected", True)
+    assert "'good' does not begin with one of" in eight["msg"]
+    assert (nine["kind"], nine["failed"], nine["rc"], nine["metrics"]) == ("metrics_invalid", True, 0, {"x": -1})
     assert [process.argv for process in ssh_hosts["h1"].processes(f"ANSIBLE_ENV_RUN_ID={two['run_id']}")] == [
         ("sleep", "290")
     ]

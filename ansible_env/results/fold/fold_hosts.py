@@ -9,6 +9,7 @@ from typing import Any
 from ansible_env.results.fold.events import counter, failure_of, final_data, has_failed, is_about, is_ours, task_of
 from ansible_env.results.fold.host_results import of_failure, of_script, of_silence
 from ansible_env.results.host_result import HostResult, combine
+from ansible_env.results.metrics.validity import NO_RULES, MetricRules
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.status import worst
 
@@ -23,8 +24,8 @@ class Expected:
     """How many phase tasks must succeed on a host: one number for all hosts, or a number for each."""
     finish: str = ""
     """Name of a phase task that must be among them; empty if any will do."""
-    required_metrics: Sequence[str] = ()
-    """Metrics without which a host has failed."""
+    rules: MetricRules = NO_RULES
+    """What the metrics must be."""
     measured: Container[str] | None = None
     """The hosts that must report the required metrics; None for all."""
 
@@ -34,11 +35,12 @@ class Expected:
         named = not self.finish or any(is_ours(e) and e["event_data"].get("task") == self.finish for e in events)
         return bool(tasks) and tasks >= due and named
 
-    def missing_metrics(self, result: HostResult) -> list[str]:
-        """Return the required metrics that a host did not report."""
-        if self.measured is not None and result.host not in self.measured:
-            return []
-        return [name for name in self.required_metrics if name not in result.metrics]
+    def checked(self, result: HostResult) -> HostResult:
+        """Return the result of a host that succeeded, as a failure if its metrics break a rule."""
+        measured = self.measured is None or result.host in self.measured
+        rules = self.rules.without_required(not measured)
+        kind, message = rules.fault(result.metrics) or (result.kind, result.message)
+        return replace(result, kind=kind, message=message)
 
 
 def fold_hosts(
@@ -115,10 +117,7 @@ def _host(host: str, events: Events, expected: Expected, stopped: str, message: 
         status = worst(result.status for result in bad)
         return combine([*good, next(result for result in bad if result.status is status)])
     if expected.is_met(host, events, len(good)):
-        result = combine(good)
-        if missing := expected.missing_metrics(result):
-            return replace(result, kind=Kind.METRICS_MISSING, message=f"not in the output: {', '.join(missing)}")
-        return result
+        return expected.checked(combine(good))
     failures = [event for event in events if not is_ours(event) and has_failed(event)]
     # An event after the failure shows a `rescue` or `always` section. Then it was the controller that ended the run.
     if failures and not (stopped and failures[-1] is not events[-1]):

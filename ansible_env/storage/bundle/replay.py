@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,13 @@ from ansible_env.errors import ConfigError, Problem
 from ansible_env.results.fold.events import PHASE_TASK
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.metrics.parse import Value
+from ansible_env.results.metrics.validity import DECIDED_BY_METRICS, MetricRules
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.phase_result import PhaseResult, phase_result
 from ansible_env.storage.bundle.bundle import RESULT, Bundle
 from ansible_env.storage.bundle.reading import read_phases, read_result
 from ansible_env.supervisor.capture import log_path
 from ansible_env.supervisor.report import judge_metrics
-
-_DECIDED_BY_METRICS = (Kind.OK, Kind.METRICS_MISSING)
-"""Kinds that the metrics decide between. A script that failed keeps its kind."""
 
 
 def replay(bundle: Bundle, rules: Mapping[str, Any]) -> dict[str, PhaseResult]:
@@ -41,7 +39,7 @@ def replay(bundle: Bundle, rules: Mapping[str, Any]) -> dict[str, PhaseResult]:
     owed = bundle.manifest["rules"].get("required_metrics") or ()
     free = {h.host for h in run.hosts.values() if h.kind is Kind.OK and any(n not in h.metrics for n in owed)}
     hosts = [
-        _host(host, segments.of(host), config, () if host.host in free else config.required_metrics, scripts)
+        _host(host, segments.of(host), config, config.metric_rules.without_required(host.host in free), scripts)
         for host in run.hosts.values()
     ]
     stopped = any(host.kind is Kind.CANCELED for host in hosts) and not run.status.is_canceled()
@@ -52,11 +50,11 @@ def replay(bundle: Bundle, rules: Mapping[str, Any]) -> dict[str, PhaseResult]:
 
 
 def _host(
-    host: HostResult, outputs: list[str] | None, config: EnvironmentConfig, required: Sequence[str], scripts: int
+    host: HostResult, outputs: list[str] | None, config: EnvironmentConfig, rules: MetricRules, scripts: int
 ) -> HostResult:
     if outputs is None:  # it has no log: the script was not started
         return host
-    kind, message = (Kind.OK, "") if host.kind in _DECIDED_BY_METRICS else (host.kind, host.message)
+    kind, message = (Kind.OK, "") if host.kind in DECIDED_BY_METRICS else (host.kind, host.message)
     metrics: dict[str, Value] = {}
     for number, text in enumerate(outputs, 1):
         kind_of_script, problem, values = judge_metrics(
@@ -65,19 +63,19 @@ def _host(
             text,
             pattern=config.results_stdout_pattern,
             json_line=config.results_json and number == len(outputs),
-            required=(),
+            rules=rules.without_required(),
         )
         metrics |= values
         if kind_of_script is not Kind.OK and kind is Kind.OK:
             kind, message = kind_of_script, problem
-    missing = [name for name in required if name not in metrics]
+    fault = rules.fault(metrics)
     if kind is Kind.OK and host.kind is not Kind.OK and len(outputs) < scripts:
         kind, message = Kind.METRICS_MISSING, f"only {len(outputs)} of {scripts} scripts ran"
-    elif kind is Kind.OK and missing:
-        kind, message = Kind.METRICS_MISSING, f"not in the output: {', '.join(missing)}"
+    elif kind is Kind.OK and fault:
+        kind, message = fault
     elif kind is Kind.OK:
         message = host.message if host.kind is Kind.OK else "the metrics are in the log"
-    partial = bool(metrics) and kind not in _DECIDED_BY_METRICS
+    partial = bool(metrics) and kind not in DECIDED_BY_METRICS
     return replace(host, kind=kind, message=message, metrics=metrics, metrics_partial=partial)
 
 

@@ -11,6 +11,7 @@ import yaml
 from ansible_env import ConfigError, EnvironmentConfig, ParameterError
 from ansible_env.environment.role import RoleEnvironment, group_result, judge
 from ansible_env.results.fold.events import PHASE_TASK
+from ansible_env.results.metrics.validity import MetricRules
 
 DATA: dict[str, Any] = {
     "name": "in a play",
@@ -67,6 +68,7 @@ def test_unknown_parameters_are_refused(tmp_path: Path) -> None:
     [
         ([OK, {**OK, "metrics": {"x": 1}}], None, "ok"),
         ([OK, OK], None, "metrics_missing"),
+        ([OK, {**OK, "metrics": {"x": "1us"}}], None, "metrics_invalid"),
         ([OK, {}], None, "not_run"),
         ([OK, {"skipped": True}], None, "not_run"),
         ([OK, {"ansible_env": 1, "kind": "exit", "rc": 3, "failed": True}], None, "exit"),
@@ -78,7 +80,7 @@ def test_unknown_parameters_are_refused(tmp_path: Path) -> None:
 )
 def test_judged_as_an_engine_would(tmp_path: Path, results: list[Any], failure: Any, kind: str) -> None:
     phase = load(tmp_path).roles(tmp_path, "1")["run"]
-    assert judge("h", results, failure, phase, ["x"])["kind"] == kind
+    assert judge("h", results, failure, phase, MetricRules(["x"]))["kind"] == kind
 
 
 def test_a_success_needs_the_proof_of_the_end(tmp_path: Path) -> None:

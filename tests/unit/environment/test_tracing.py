@@ -21,6 +21,7 @@ CONFIG = {
     "const_args": {"rows": 10, "password": "hunter2"},
     "secret_params": ["password"],
     "results_stdout_pattern": r"^(\w+)=(\S+)$",
+    "valid": {"worst": "any"},
 }
 NOW = datetime.now(UTC)
 

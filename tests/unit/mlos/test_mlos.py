@@ -17,6 +17,7 @@ from jsonschema import ValidationError
 from mlos_bench.config.schemas import ConfigSchema
 from mlos_bench.environments.status import Status as MlosStatus
 from mlos_bench.services.base_service import Service
+from mlos_bench.services.local.local_exec import LocalExecService
 from mlos_bench.tunables.tunable_groups import TunableGroups
 
 from ansible_env import ConfigError, EnvironmentConfig, ParameterError, Status
@@ -24,6 +25,7 @@ from ansible_env.mlos import AnsibleEnv, AnsibleService, register_schemas
 from ansible_env.mlos.compat import to_mlos
 from ansible_env.mlos.settings import Settings
 from ansible_env.mlos.share import pack, unpack
+from ansible_env.testing import FakeEngine
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLE = ROOT / "examples" / "mlos"
@@ -237,3 +239,36 @@ def test_without_mlos_bench_the_extra_is_named() -> None:
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "ansible-env[mlos]" in done.stderr
+
+
+# -- metrics ------------------------------------------------------------------------------------------------------------
+
+
+def test_no_bad_value_reaches_the_optimizer(monkeypatch: pytest.MonkeyPatch) -> None:
+    bad: list[dict[str, Any]] = [{"score": value} for value in (-1, float("nan"), float("inf"), "12us", None)]
+    bad += [{"score": 1e9, "latency": float("nan")}, {}]
+    given = iter([*bad * 60, {"score": 7}])
+    engine = FakeEngine(["h"], lambda *_: {"metrics": next(given)})
+    monkeypatch.setattr("ansible_env.mlos.runtime.make_engine", lambda _: engine)
+    monkeypatch.setattr("ansible_env.mlos.runtime._runtimes", {})
+    config = {
+        "run": ["measure"],
+        "results_stdout_pattern": r"(\w+)=(\S+)",
+        "required_metrics": ["score"],
+        "valid": {"score": "> 0"},
+    }
+    env = AnsibleEnv(
+        name="x",
+        config=config,
+        global_config={"experiment_id": "E", "trial_id": 1},
+        tunables=TunableGroups({}),
+        service=AnsibleService({"inventory": "h,"}, {}, LocalExecService()),
+    )
+    told = []
+    for trial in range(len(bad) * 60 + 1):
+        with env:
+            assert env.setup(TunableGroups({}), {"experiment_id": "E", "trial_id": trial})
+            status, _, metrics = env.run()
+        told.append((status, metrics))
+    assert told[:-1] == [(MlosStatus.FAILED, None)] * len(bad) * 60
+    assert told[-1] == (MlosStatus.SUCCEEDED, {"score": 7})

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_env.results.fold.events import PHASE_TASK
+from ansible_env.results.metrics.validity import NO_RULES, MetricRules
 from ansible_env.results.outcomes import OUTCOMES, Kind
 from ansible_env.results.phase_result import PhaseResult
 from ansible_env.results.status import Status
@@ -22,6 +23,8 @@ from ansible_env.supervisor.script import Script
 from ansible_env.supervisor.verdict import unreachable, verdict
 from ansible_env.testing import phase_event, stats_event, task_event, unreachable_event
 from tests.folding import fold
+
+POSITIVE = MetricRules.parse((), {"x": "> 0"})
 
 
 def folded(*events: Any, hosts: Any = ("h",), **arguments: Any) -> PhaseResult:
@@ -115,7 +118,8 @@ BY_EVIDENCE: dict[str, tuple[Kind, list[Any], dict[str, Any]]] = {
         {"stopped": "canceled"},
     ),
     "done before the cancel": (Kind.OK, [phase_event("h")], {"stopped": "canceled"}),
-    "a metric that no script gave": (Kind.METRICS_MISSING, [phase_event("h")], {"required_metrics": ["score"]}),
+    "a metric that no script gave": (Kind.METRICS_MISSING, [phase_event("h")], {"rules": MetricRules(["score"])}),
+    "a metric that breaks a rule": (Kind.METRICS_INVALID, [phase_event("h", metrics={"x": -1})], {"rules": POSITIVE}),
     "a rescued failure before the script": (Kind.OK, [failed(), phase_event("h")], {}),
     "an ignored failure before the script": (Kind.OK, [failed(ignore_errors=True), phase_event("h")], {}),
     "a restart that was allowed": (Kind.OK, [phase_event("h", rc=None, rebooted=True)], {}),
@@ -192,7 +196,7 @@ BY_VERDICT: dict[str, tuple[Kind, tuple[Kind, str]]] = {
     "no sudo": (Kind.BECOME, unreachable("sudo: a password is required")),
     "no metrics": (
         Kind.METRICS_MISSING,
-        judge_metrics(Kind.OK, "", "x=1", pattern=r"(\w)=(\d)", json_line=False, required=["score"])[:2],
+        judge_metrics(Kind.OK, "", "x=1", pattern=r"(\w)=(\d)", json_line=False, rules=MetricRules(["score"]))[:2],
     ),
     "a script that may still run there": (Kind.BUSY, (Kind.BUSY, "nothing was started")),
     "another trial's lease": (Kind.BUSY, verdict(ending(State.BUSY, holder="box/me/bench/1", busy_for=7), SCRIPT)),
@@ -277,14 +281,14 @@ def test_metrics_from_before_a_failure_are_kept():
 
 def test_required_metrics_may_come_from_several_scripts():
     events = [phase_event("h", metrics={"a": 1}), phase_event("h", metrics={"b": 2})]
-    assert one(*events, scripts=2, required_metrics=["a", "b"]).kind is Kind.OK
-    host = one(*events, scripts=2, required_metrics=["a", "c", "d"])
+    assert one(*events, scripts=2, rules=MetricRules(["a", "b"])).kind is Kind.OK
+    host = one(*events, scripts=2, rules=MetricRules(["a", "c", "d"]))
     assert (host.kind, host.message) == (Kind.METRICS_MISSING, "not in the output: c, d")
     assert host.metrics == {"a": 1, "b": 2}
 
 
 def test_missing_metrics_do_not_hide_a_failure():
-    assert one(phase_event("h", kind=Kind.EXIT, rc=3), required_metrics=["a"]).kind is Kind.EXIT
+    assert one(phase_event("h", kind=Kind.EXIT, rc=3), rules=MetricRules(["a"])).kind is Kind.EXIT
 
 
 def test_a_group_with_a_host_that_was_left_out_has_failed():
@@ -394,7 +398,7 @@ ARGUMENTS = st.fixed_dictionaries(
         "scripts": st.integers(0, 3),
         "stopped": st.sampled_from(["", "timeout", "canceled"]),
         "message": st.sampled_from(["", "ERROR! no"]),
-        "required_metrics": st.lists(st.sampled_from("xyz"), max_size=2),
+        "rules": st.builds(MetricRules, st.lists(st.sampled_from("xyz"), max_size=2)),
     }
 )
 
@@ -424,7 +428,7 @@ def test_any_events_give_a_result_and_no_false_success(events, arguments):
         assert host.status is OUTCOMES[host.kind].status
         if host.status.is_succeeded():
             assert len(proofs(events, name)) >= max(1, arguments["scripts"])
-            assert set(arguments["required_metrics"]) <= set(host.metrics)
+            assert set(arguments["rules"].required) <= set(host.metrics)
     assert result.status.is_succeeded() is all(host.status.is_succeeded() for host in result.hosts.values())
     assert result.status.is_completed()
     json.dumps(result.to_dict())
@@ -450,7 +454,7 @@ def test_the_order_of_numbered_events_changes_nothing(events, arguments, rng):
 @settings(max_examples=100, deadline=None)
 @given(st.lists(RESULTS | TASKS, max_size=12), ARGUMENTS.map(lambda found: found | {"stopped": ""}), st.integers())
 def test_the_order_of_unnumbered_events_changes_no_status(events, arguments, seed):
-    arguments = arguments | {"required_metrics": []}
+    arguments = arguments | {"rules": NO_RULES}
     shuffled = random.Random(seed).sample(events, len(events))
     found, other = fold("run", events, HOSTS, **arguments), fold("run", shuffled, HOSTS, **arguments)
     assert found.status is other.status

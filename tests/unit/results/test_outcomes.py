@@ -28,7 +28,7 @@ def test_every_kind_has_a_row_and_no_other():
 
 def test_the_kinds_are_pinned():
     # They are in stored results and in other people's code: a kind may be added, not renamed.
-    names = "ok exit signal task metrics_missing timeout canceled not_run rejected "
+    names = "ok exit signal task metrics_missing metrics_invalid timeout canceled not_run rejected "
     names += "unreachable auth become interpreter no_space busy lost_result controller"
     assert [str(kind) for kind in Kind] == names.split()
 

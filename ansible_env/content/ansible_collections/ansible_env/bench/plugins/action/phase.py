@@ -21,6 +21,7 @@ try:
     from ansible_collections.ansible_env.bench.plugins.plugin_utils.engine import EngineDirectory
     from ansible_collections.ansible_env.bench.plugins.plugin_utils.scripts import exported, problem_of, script_of
 
+    from ansible_env.results.metrics.validity import MetricRules
     from ansible_env.results.outcomes import Kind
     from ansible_env.supervisor.capture import Capture, Masker
     from ansible_env.supervisor.ending import Pace
@@ -63,6 +64,7 @@ ARGUMENTS = {
     "results_stdout_pattern": {"type": "str"},
     "results_json": {"type": "bool", "default": False},
     "required_metrics": {"type": "list", "elements": "str", "default": []},
+    "valid": {"type": "dict", "default": {}},
     "telemetry": {"type": "list", "elements": "dict", "default": []},
     "reconnect": {"type": "float", "default": 60.0},
     "poll": {"type": "int", "default": 1},
@@ -290,7 +292,7 @@ def _judged(arguments, script, ending, capture, *, begun):
         capture.out.pieces() if arguments["results_stdout_pattern"] or arguments["results_json"] else (),
         pattern=arguments["results_stdout_pattern"],
         json_line=arguments["results_json"],
-        required=arguments["required_metrics"],
+        rules=MetricRules.parse(arguments["required_metrics"], arguments["valid"]),
     )
     exports = {name: str(value) for name, value in arguments["export_values"].items()}
     if arguments["export_patterns"]:

@@ -20,6 +20,7 @@ try:
     from ansible_env.results import phase_result
     from ansible_env.results.metrics.parse import parse
     from ansible_env.results.metrics.pattern import compile_pattern
+    from ansible_env.results.metrics.validity import NO_RULES
     from ansible_env.results.status import Status
 except ImportError as error:  # the collection was installed without the library
     LIBRARY_ERROR = error
@@ -69,8 +70,8 @@ def aggregate(sets, how=None):
 @_filter
 def outcome(results, phase, host, failure=None, file=None):
     """Return the result of a phase on a host."""
-    required = EnvironmentConfig.load(Path(str(file))).required_metrics if file else ()
-    return judge(str(host), [_plain(item) for item in results], _plain(failure), _plain(phase), required)
+    rules = EnvironmentConfig.load(Path(str(file))).metric_rules if file else NO_RULES
+    return judge(str(host), [_plain(item) for item in results], _plain(failure), _plain(phase), rules)
 
 
 @_filter

@@ -113,10 +113,18 @@ options:
   required_metrics:
     description:
       - Names of metrics that have to be in the output. If one is missing, a script with exit status 0 has failed, with
-        RV(kind=metrics_missing).
+        RV(kind=metrics_missing). Each must be a finite number.
     type: list
     elements: str
     default: []
+  valid:
+    description:
+      - What metrics must be, as a metric or a pattern such as V(*_errors), and one rule or a list of rules. A rule is
+        a comparison, such as V(> 0) or V(<= 12 ms), V(finite) or V(any).
+      - If a metric breaks a rule, or is NaN or infinite and no rule for it is V(any), a script with exit status 0 has
+        failed, with RV(kind=metrics_invalid).
+    type: dict
+    default: {}
   telemetry:
     description:
       - What to sample on the host while the script runs. Each item may have C(every), the seconds between two samples
@@ -301,10 +309,10 @@ status:
   sample: SUCCEEDED
 kind:
   description:
-    - The outcome kind. V(ok) is a success. V(exit), V(signal), V(metrics_missing) and V(timeout) are failures of the
-      script. V(canceled) is a cancel and V(rejected) means invalid arguments. V(unreachable), V(auth), V(become),
-      V(interpreter), V(no_space), V(busy), V(lost_result) and V(controller) are infrastructure failures, which say
-      nothing about what was measured.
+    - The outcome kind. V(ok) is a success. V(exit), V(signal), V(metrics_missing), V(metrics_invalid) and V(timeout)
+      are failures of the script. V(canceled) is a cancel and V(rejected) means invalid arguments. V(unreachable),
+      V(auth), V(become), V(interpreter), V(no_space), V(busy), V(lost_result) and V(controller) are infrastructure
+      failures, which say nothing about what was measured.
   returned: always
   type: str
   sample: ok

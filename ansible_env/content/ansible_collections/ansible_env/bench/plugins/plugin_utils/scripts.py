@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 with contextlib.suppress(ImportError):  # without the library: the action plugin reports that
     from ansible_env.results.exports import join_exports
+    from ansible_env.results.metrics.validity import MetricRules
     from ansible_env.supervisor.lease import Lease
     from ansible_env.supervisor.script import Script, run_id
     from ansible_env.supervisor.telemetry import probes_of
@@ -80,6 +81,7 @@ def problem_of(arguments):
             return f"env: the value of {name} holds a NUL character"
     try:
         probes_of(arguments["telemetry"])
+        MetricRules.parse((), arguments["valid"])
     except ValueError as error:
         return str(error)
     return None

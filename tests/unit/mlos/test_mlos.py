@@ -241,7 +241,7 @@ def test_without_mlos_bench_the_extra_is_named() -> None:
     assert "ansible-env[mlos]" in done.stderr
 
 
-# -- metrics ------------------------------------------------------------------------------------------------------------
+# -- metrics -----------------------------------------------------------------------------------------------------------
 
 
 def test_no_bad_value_reaches_the_optimizer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,12 +64,12 @@ coverage: venv packages ## measure the share of lines and branches that the test
 	@$(IN_VENV) coverage combine --quiet 2>/dev/null
 	$(IN_VENV) coverage report
 
-.PHONY: test-cookbook test-docs test-mlos test-settings
+.PHONY: test-cookbook test-docs test-long test-mlos
 test-cookbook: venv packages ## run every example on real hosts, with packages from Debian (some minutes)
 	$(IN_VENV) pytest -m cookbook tests/cookbook $(PYTEST_ARGS)
 
-test-settings: venv packages ## run a phase under each setting of Ansible alone (some minutes)
-	$(IN_VENV) pytest -n $(WORKERS) -m settings tests/integration/settings $(PYTEST_ARGS)
+test-long: venv packages ## run what `make test` leaves out: each setting of Ansible alone, faults with the cold engine (some minutes)
+	$(IN_VENV) pytest -n $(WORKERS) -m long $(PYTEST_ARGS)
 
 test-mlos: venv packages ## run all tests of the mlos_bench classes, including whole experiments (some minutes)
 	$(PIP) 'mlos-bench[flaml]'

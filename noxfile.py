@@ -49,7 +49,7 @@ def tests(session: nox.Session, ansible: str) -> None:
     skipped = [] if with_molecule else ["--ignore=tests/integration/test_molecule.py"]
     session.run("pytest", "-n", "2", *skipped, *session.posargs)
     if not session.posargs:
-        session.run("pytest", "-n", "2", "-m", "settings", "tests/integration/settings")
+        session.run("pytest", "-n", "2", "-m", "long")
 
 
 def _tested_on_newest() -> bool:

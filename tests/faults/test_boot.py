@@ -8,6 +8,7 @@ import time
 import pytest
 
 from ansible_env import Kind, Status
+from tests.engines import WARM_AND_COLD
 from tests.faults.bench import SLACK, Bench
 from tests.hosts import Hosts
 
@@ -21,7 +22,7 @@ def rebooting(remote: Bench, make_module_hosts) -> Bench:
     return Bench(remote.engine, hosts, remote.directory)
 
 
-@pytest.mark.parametrize("engine", ["warm", "cold"], indirect=True)
+@pytest.mark.parametrize("engine", WARM_AND_COLD, indirect=True)
 def test_reboot_that_nobody_asked_for(rebooting: Bench):
     host = rebooting.hosts["h1"]
     with rebooting.env(run="echo begun; sleep 20; echo score=1", timeouts={"run": 40}) as env:

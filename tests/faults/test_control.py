@@ -12,6 +12,7 @@ import pytest
 
 from ansible_env import Cancellation, ColdEngine, Kind, LifecycleError, RemoteEnv, Status, WarmEngine
 from ansible_env.storage.journal import Journal
+from tests.engines import ALL
 from tests.faults.bench import SLACK, Bench, until
 from tests.faults.controller import Controller
 from tests.hosts.procs import all_pids, matching
@@ -22,7 +23,7 @@ places = pytest.mark.parametrize(
     [("ssh", "warm"), ("ssh", "cold"), ("ssh", "session"), ("local", "warm")],
     indirect=["anywhere"],
 )
-all_engines = pytest.mark.parametrize("engine", ["warm", "cold", "session"], indirect=True)
+all_engines = pytest.mark.parametrize("engine", ALL, indirect=True)
 PATTERN = r"^(\w+)=(\d+)$"
 
 

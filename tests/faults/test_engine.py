@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from ansible_env import ColdEngine, Kind, SessionEngine, WarmEngine
+from tests.engines import ALL
 from tests.faults.bench import Bench, until
 
 pytestmark = pytest.mark.ssh
-all_engines = pytest.mark.parametrize("engine", ["warm", "cold", "session"], indirect=True)
+all_engines = pytest.mark.parametrize("engine", ALL, indirect=True)
 KINDS = {"warm": WarmEngine, "cold": ColdEngine, "session": SessionEngine}
 ROOT = Path(__file__).resolve().parents[2]
 

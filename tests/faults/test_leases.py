@@ -7,6 +7,7 @@ import pytest
 from ansible_env import Kind, RemoteEnv
 from ansible_env.environment.leases import SWITCH
 from ansible_env.storage.journal import Journal
+from tests.engines import ALL
 from tests.faults.bench import Bench, until
 from tests.faults.controller import Controller
 
@@ -29,7 +30,7 @@ def held(bench: Bench) -> list[list[str]]:
 WAIT = f"{ALONE}until [ -e /tmp/may_end ]; do sleep 0.05; done; echo score=7"
 
 
-@pytest.mark.parametrize("kind", ["warm", "cold", "session"])
+@pytest.mark.parametrize("kind", ALL)
 def test_two_controllers(remote: Bench, kind):
     host = remote.hosts["h1"]
     with Controller(remote, kind, run=WAIT) as other:

@@ -15,11 +15,12 @@ import pytest
 
 from ansible_env import Kind, RemoteEnv, run_trials
 from ansible_env.storage.journal import Journal
+from tests.engines import ALL
 from tests.faults.bench import Bench
 from tests.hosts import Host
 
 pytestmark = [pytest.mark.ssh, pytest.mark.root]
-all_engines = pytest.mark.parametrize("engine", ["warm", "cold", "session"], indirect=True)
+all_engines = pytest.mark.parametrize("engine", ALL, indirect=True)
 
 ALONE = "exec 9>/tmp/alone; flock -n 9 || echo two at once >>/tmp/overlaps\n"
 LONG = f"{ALONE}echo begun; sleep 60"

@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from ansible_env import AnsibleEnvError, ColdEngine, Kind, SessionEngine, Status, WarmEngine
+from tests.engines import ALL, WARM_AND_COLD
 from tests.faults.bench import Bench, until
 from tests.footprint import Footprint
 
 pytestmark = pytest.mark.ssh
-each = pytest.mark.parametrize("engine", ["warm", "cold", "session"], indirect=True)
+each = pytest.mark.parametrize("engine", ALL, indirect=True)
 KINDS = {"warm": WarmEngine, "cold": ColdEngine, "session": SessionEngine}
 PATTERN = r"^(\w+)=(\S+)$"
 STRAY = {
@@ -44,7 +45,7 @@ def test_46_stray_variables_of_the_caller(remote: Bench, monkeypatch):
     assert result.stdout == "done\n", result.message
 
 
-@pytest.mark.parametrize("kind", ["warm", "cold"])
+@pytest.mark.parametrize("kind", WARM_AND_COLD)
 def test_47_poor_environment(ssh_hosts, tmp_path, monkeypatch, kind):
     monkeypatch.setenv("LC_ALL", "C")
     monkeypatch.delenv("HOME", raising=False)
@@ -56,7 +57,7 @@ def test_47_poor_environment(ssh_hosts, tmp_path, monkeypatch, kind):
         engine.close()
 
 
-@pytest.mark.parametrize("kind", ["warm", "cold", "session"])
+@pytest.mark.parametrize("kind", ALL)
 def test_48_sixteen_at_once(ssh_hosts, tmp_path, kind):
     engine = KINDS[kind]()
     bench = Bench(engine, ssh_hosts, tmp_path)
@@ -88,7 +89,7 @@ def test_49_second_run_sees_only_its_own(anywhere: Bench):
     assert (first.stdout, second.stdout) == ("1 unset\n", "unset 2\n")
 
 
-@pytest.mark.parametrize("kind", ["warm", "cold"])
+@pytest.mark.parametrize("kind", WARM_AND_COLD)
 def test_51_umask_of_nothing(ssh_hosts, tmp_path, kind):
     """Nobody else can enter the directory, whatever Ansible makes in it."""
     before = os.umask(0)
@@ -120,7 +121,7 @@ def test_51_umask_of_nothing(ssh_hosts, tmp_path, kind):
         engine.close()
 
 
-@pytest.mark.parametrize("kind", ["warm", "cold"])
+@pytest.mark.parametrize("kind", WARM_AND_COLD)
 @pytest.mark.parametrize("name", ["a é%h{{x}} b", "l" * 150], ids=["odd", "long"])
 def test_52_odd_directories(ssh_hosts, tmp_path, monkeypatch, kind, name):
     odd = Path("/tmp", f"{name}{os.getpid()}")
@@ -166,7 +167,7 @@ def test_53_controller_without_space(anywhere: Bench, tmp_path):
     anywhere.assert_clean()
 
 
-@pytest.mark.parametrize("kind", ["warm", "cold"])
+@pytest.mark.parametrize("kind", WARM_AND_COLD)
 def test_53_no_directory_for_temporary_files(ssh_hosts, tmp_path, monkeypatch, kind):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
     monkeypatch.setattr("ansible_env.engine.leftovers.short_temp", lambda: str(tmp_path / "none"))

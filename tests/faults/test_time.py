@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from ansible_env import Kind, Status
+from tests.engines import ALL
 from tests.faults.bench import SLACK, Bench, host_left, local_left, until
 
 pytestmark = pytest.mark.ssh
-each = pytest.mark.parametrize("engine", ["warm", "cold", "session"], indirect=True)
+each = pytest.mark.parametrize("engine", ALL, indirect=True)
 places = pytest.mark.parametrize(
     ("anywhere", "engine"), [("ssh", "warm"), ("ssh", "cold"), ("ssh", "session"), ("local", "warm")], indirect=True
 )

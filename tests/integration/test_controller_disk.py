@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.engines import WARM_AND_COLD
+
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system of its own")
 
 UNSHARE = ["unshare", "-m", "--propagation", "private", "sh", "-c"]
@@ -54,7 +56,7 @@ def disk():
     directory.rmdir()
 
 
-@pytest.mark.parametrize("engine", ["warm", "cold"])
+@pytest.mark.parametrize("engine", WARM_AND_COLD)
 @pytest.mark.parametrize("command", ["trial", "sweep --repeat 1"])
 def test_the_artifacts_cannot_be_written(tmp_path, disk, command, engine):
     variables = {"ANSIBLE_ENV_ARTIFACTS": str(disk / "kept")}
@@ -67,7 +69,7 @@ def test_the_artifacts_cannot_be_written(tmp_path, disk, command, engine):
     assert len(err.splitlines()) == 3
 
 
-@pytest.mark.parametrize("engine", ["warm", "cold"])
+@pytest.mark.parametrize("engine", WARM_AND_COLD)
 @pytest.mark.parametrize("command", ["trial", "sweep --repeat 1"])
 def test_no_temporary_file_can_be_written(tmp_path, disk, command, engine):
     code, out, err, torn = call(tmp_path, disk, f"{command} --engine {engine}", {"TMPDIR": str(disk)})

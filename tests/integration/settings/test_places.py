@@ -15,6 +15,7 @@ import yaml
 from ansible_env import Inventory, InventoryError, Options
 from ansible_env.engine.default_inventory import choose_inventory
 from ansible_env.engine.inventory import LOCALHOST
+from tests.engines import ALL
 from tests.hosts import Hosts
 
 ssh = pytest.mark.ssh
@@ -138,7 +139,7 @@ def relative(hosts: Hosts, here: Path, **variables: Any) -> None:
 
 
 @ssh
-@pytest.mark.parametrize("engine", ["cold", "warm", "session"])
+@pytest.mark.parametrize("engine", ALL)
 def test_keys_limits_and_vaults(ssh_hosts: Hosts, here: Path, engine: str) -> None:
     (here / "vault").write_text("open sesame\n")
     encrypt = [str(Path(sys.executable).parent / "ansible-vault"), "encrypt_string", "--vault-password-file", "vault"]
@@ -158,7 +159,7 @@ def test_keys_limits_and_vaults(ssh_hosts: Hosts, here: Path, engine: str) -> No
 
 
 @ssh
-@pytest.mark.parametrize("engine", ["cold", "warm", "session"])
+@pytest.mark.parametrize("engine", ALL)
 def test_variables_of_the_environment(ssh_hosts: Hosts, here: Path, engine: str) -> None:
     relative(ssh_hosts, here)
     path = here.parent / "there/hosts.yml"

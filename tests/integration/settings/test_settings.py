@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ansible_env import ColdEngine, ConfigError, Engine, Kind, Options, RemoteEnv, Status, WarmEngine
+from tests.engines import COLD
 from tests.hosts import Hosts
 from tests.integration.settings.table import Setting, core_settings, plugin_settings, table
 
@@ -29,7 +30,7 @@ PATIENCE = 25
 """Seconds that the script may take; a setting that has Ansible wait is seen by that."""
 
 
-@pytest.fixture(params=["cold", "warm"])
+@pytest.fixture(params=["warm", COLD])
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     made = {"cold": ColdEngine, "warm": WarmEngine}[request.param]()
     yield made
@@ -122,7 +123,7 @@ def test_what_matters_is_tried() -> None:
     assert [name for name, row in rows.items() if row["do"] in ("overridden", "refused") and "try" not in row] == []
 
 
-@pytest.mark.settings
+@pytest.mark.long
 @pytest.mark.parametrize("setting", ALONE, ids=lambda setting: setting.name)
 @pytest.mark.parametrize("engine", ["warm"], indirect=True)
 def test_a_setting_in_ansible_cfg(engine: Engine, ssh_hosts: Hosts, place: Path, setting: Setting) -> None:
@@ -135,7 +136,7 @@ def test_a_setting_in_ansible_cfg(engine: Engine, ssh_hosts: Hosts, place: Path,
         check_phase(engine, ssh_hosts, options, setting)
 
 
-@pytest.mark.settings
+@pytest.mark.long
 @pytest.mark.parametrize("setting", ALONE, ids=lambda setting: setting.name)
 @pytest.mark.parametrize("engine", ["cold"], indirect=True)
 def test_a_setting_in_the_environment(

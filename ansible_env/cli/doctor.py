@@ -33,6 +33,8 @@ from ansible_env.report.formatting import plural, some, visible
 from ansible_env.results.fold.events import PHASE_TASK
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import OUTCOMES
+from ansible_env.results.requirements import HostRules
+from ansible_env.supervisor.facts import CLOCK_OFFSET, facts_script, parse_facts
 
 SUPPORTED = ((2, 18), (2, 22))
 """Versions of ansible-core: from the first one up to before the second. As in pyproject.toml."""
@@ -143,6 +145,8 @@ def _all_findings(options: DoctorOptions, stack: contextlib.ExitStack) -> Iterat
         result = env.run_phase("run")
     for host in result.hosts.values():
         yield from _host_findings(host, env.config, clock)
+        if config is not None and host.status.is_succeeded():
+            yield from _readiness(host, config.require, clock)
 
 
 def _questions(config: EnvironmentConfig | None) -> EnvironmentConfig:
@@ -159,6 +163,8 @@ def _questions(config: EnvironmentConfig | None) -> EnvironmentConfig:
     for name in ("hosts", "become", "become_user", "become_method") if config else ():
         if (value := getattr(config, name)) is not None:
             data[name] = value
+    if config is not None:
+        data["run"] = [_QUESTIONS, facts_script(config.require.facts, config.require.commands)]
     return EnvironmentConfig.from_mapping(data, source=config.source if config else None)
 
 
@@ -183,6 +189,15 @@ def _host_findings(host: HostResult, config: EnvironmentConfig, clock: _Clock) -
     if offset is not None and abs(offset) > CLOCK_TOLERANCE:
         text = f"its clock is {abs(offset):.0f} s {'ahead' if offset > 0 else 'behind'}"
         yield Finding(Level.WARN, host.host, text, "run an NTP client there; times in results are the host's own")
+
+
+def _readiness(host: HostResult, rules: HostRules, clock: _Clock) -> Iterator[Finding]:
+    """Compare a host with `require` of the environment file."""
+    facts = parse_facts(host.stdout)
+    if (offset := clock.offset(host)) is not None:
+        facts[CLOCK_OFFSET] = round(abs(offset), 1)
+    for met, text, remedy in rules.findings(facts):
+        yield Finding(Level.OK if met else Level.FAIL, host.host, visible(text), "" if met else remedy)
 
 
 class _Clock(Listener):

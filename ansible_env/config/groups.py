@@ -17,6 +17,14 @@ from ansible_env.results.assertions import Assertion, AssertionSyntaxError, pars
 from ansible_env.results.metrics.validity import ValidRule, parse_rule
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.policies import Success
+from ansible_env.results.requirements import (
+    COMMANDS,
+    FACTS,
+    HostRules,
+    RequirementSyntaxError,
+    parse_commands,
+    parse_requirement,
+)
 
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 _WORDS = ("all", "any", "majority")
@@ -195,5 +203,35 @@ ValidField = Annotated[
     mapping_schema(
         {"anyOf": [_VALID_RULE, {"type": "array", "items": _VALID_RULE}]},
         examples=[{"score": "> 0", "latency_p99": "finite", "*_errors": "== 0"}],
+    ),
+]
+
+
+def _require(value: Any) -> HostRules:
+    if isinstance(value, HostRules):
+        return value
+
+    def faults(fact: str, item: Any) -> Iterator[Fault]:
+        try:
+            parse_commands(item) if fact == COMMANDS else parse_requirement(fact, item)
+        except RequirementSyntaxError as error:
+            yield (), str(error), nearest(fact, (*FACTS, COMMANDS)) if fact not in FACTS else error.hint or None
+
+    return HostRules.parse(read_mapping(value, "facts to values", faults))
+
+
+_WANTED = {"type": ["string", "number"]}
+
+RequireField = Annotated[
+    InstanceOf[HostRules],
+    BeforeValidator(_require),
+    PlainSerializer(HostRules.to_plain),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "properties": {**dict.fromkeys(FACTS, _WANTED), COMMANDS: {"type": "array", "items": {"type": "string"}}},
+            "additionalProperties": False,
+            "examples": [{"governor": "performance", "load_1m": "< 0.5", COMMANDS: ["fio"]}],
+        }
     ),
 ]

@@ -24,6 +24,7 @@ from ansible_env.config.groups import (
     NotNegative,
     Order,
     Positive,
+    RequireField,
     RetryOn,
     Serial,
     Share,
@@ -34,6 +35,7 @@ from ansible_env.config.times import Probes, Timeouts
 from ansible_env.config.tunables import TunableGroups
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.policies import Success
+from ansible_env.results.requirements import HostRules
 
 
 class EnvironmentKeys(BaseModel):
@@ -158,6 +160,11 @@ class EnvironmentKeys(BaseModel):
         default=True,
         description="Whether a host is used by one trial at a time. A host that another trial uses has the outcome "
         "kind `busy`; `false` shares the hosts.",
+    )
+    require: RequireField = Field(
+        default=HostRules(),
+        description="What a host must be before run starts there: facts to values, or to comparisons such as "
+        "`< 0.5`, and `commands`, programs that must exist. A host that differs has the outcome kind `unfit`.",
     )
     start: Literal["when_ready", "together"] = Field(
         default="when_ready",

@@ -17,6 +17,8 @@ from ansible_env.playbook.tasks import finish, hosts_of, measured, tasks_of
 from ansible_env.playbook.yaml_text import Unsafe, one_line, plain, unsafe
 from ansible_env.results.fold.events import PHASE_TASK
 
+_BEFORE = {"background", "release_at", "require"}
+"""The arguments of phase tasks that are not repeated for a trial that is resumed."""
 RUNS_VAR = "ansible_env_runs"
 """The variable that holds the names of the scripts that are to be ended, by host."""
 
@@ -63,8 +65,8 @@ def render(
 
 
 def _starting(tasks: Iterable[Mapping[str, Any]]) -> int:
-    """Return how many phase tasks only start a script, which another one follows."""
-    return sum("background" in task[PHASE_TASK] or "release_at" in task[PHASE_TASK] for task in tasks)
+    """Return how many phase tasks only prepare or start a script, which another one follows."""
+    return sum(not _BEFORE.isdisjoint(task[PHASE_TASK]) for task in tasks)
 
 
 def _plays(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_env.config.items import is_import, is_opaque, item_task
@@ -11,7 +11,7 @@ from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.shell_env import ShellEnv
 from ansible_env.config.steps import Step
 from ansible_env.playbook.scripts import script_task, started_tasks
-from ansible_env.playbook.yaml_text import plain
+from ansible_env.playbook.yaml_text import plain, unsafe
 from ansible_env.results.fold.events import PHASE_TASK
 
 _FLUSH = ({"name": "Run the handlers that were notified", "ansible.builtin.meta": "flush_handlers"},)
@@ -38,7 +38,7 @@ def tasks_of(
     """
     count = sum(step.is_script for step in steps)
     numbers = itertools.count(1)
-    tasks: list[dict[str, Any]] = []
+    tasks: list[dict[str, Any]] = list(_checks(config, phase))
     later: list[dict[str, Any]] = []
     known = [*exports]
     pending = False  # whether a handler may have been notified
@@ -68,6 +68,12 @@ def tasks_of(
         # Nothing else proves that a host has completed all of the tasks above, and the handlers.
         tasks += [*(_FLUSH if pending else ()), {"name": finish(phase), PHASE_TASK: {}}]
     return tasks
+
+
+def _checks(config: EnvironmentConfig, phase: str) -> Iterator[dict[str, Any]]:
+    """Yield the task that checks each host before anything of run is started on any of them."""
+    if phase == "run" and config.require:
+        yield {"name": "Check what the hosts must be", PHASE_TASK: {"require": unsafe(config.require.to_plain())}}
 
 
 def exports_of(phase: str, steps: Sequence[Step]) -> list[dict[str, str]]:

@@ -32,6 +32,7 @@ class Kind(enum.StrEnum):
     INTERPRETER = "interpreter"
     NO_SPACE = "no_space"
     BUSY = "busy"
+    UNFIT = "unfit"
     LOST_RESULT = "lost_result"
     CONTROLLER = "controller"
 
@@ -101,6 +102,11 @@ OUTCOMES: dict[Kind, Outcome] = {
     Kind.BUSY: Outcome(
         "another trial uses the host, or processes of an earlier one cannot be ended; nothing was started",
         "wait until the time that the message names, or share the host with `exclusive: false`",
+        infrastructure=True,
+    ),
+    Kind.UNFIT: Outcome(
+        "the host does not meet `require`; nothing was started",
+        "change it as the message says; `ansible-env doctor` with the environment file lists it for all hosts",
         infrastructure=True,
     ),
     Kind.LOST_RESULT: Outcome(

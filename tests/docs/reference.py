@@ -33,6 +33,7 @@ GROUPS = {
             "order",
             "start",
             "exclusive",
+            "require",
         ),
     ),
     "Logging in, and starting hosts": (

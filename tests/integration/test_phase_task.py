@@ -291,9 +291,11 @@ def test_arguments_of_the_task(ssh_hosts: Hosts, tmp_path: Path) -> None:
         {"ansible_env.bench.phase": {}, "register": "seven"},
         {"ansible_env.bench.phase": {"script": "touch no", "valid": {"x": "good"}}, "register": "eight"},
         {"ansible_env.bench.phase": {"script": "echo x=-1", **MEASURED, "valid": {"x": ["> 0"]}}, "register": "nine"},
+        {"ansible_env.bench.phase": {"require": {"commands": ["sh"]}}, "register": "ten"},
+        {"ansible_env.bench.phase": {"require": {"cpus": 0}, "script": "touch no"}, "register": "eleven"},
         {
             "ansible.builtin.copy": {
-                "content": "{{ [one, two, three, four, five, six, seven, eight, nine] }}",
+                "content": "{{ [one, two, three, four, five, six, seven, eight, nine, ten, eleven] }}",
                 "dest": str(tmp_path / "out"),
             }
         },
@@ -306,7 +308,7 @@ def test_arguments_of_the_task(ssh_hosts: Hosts, tmp_path: Path) -> None:
     command = [ansible_program("ansible-playbook"), "-i", str(ssh_hosts.inventory()), str(tmp_path / "play.yml")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path)
     assert (tmp_path / "out").exists(), done.stdout + done.stderr
-    one, two, three, four, five, six, seven, eight, nine = json.loads((tmp_path / "out").read_text())
+    one, two, three, four, five, six, seven, eight, nine, ten, eleven = json.loads((tmp_path / "out").read_text())
     lines = one["stdout"].splitlines()
     assert (lines[0], lines[2]) == ("/usr", "a b")
     assert lines[1].startswith("/var/tmp/ansible_env.")
@@ -315,6 +317,8 @@ def test_arguments_of_the_task(ssh_hosts: Hosts, tmp_path: Path) -> None:
     assert (eight["kind"], eight["failed"]) == ("rejected", True)
     assert "'good' does not begin with one of" in eight["msg"]
     assert (nine["kind"], nine["failed"], nine["rc"], nine["metrics"]) == ("metrics_invalid", True, 0, {"x": -1})
+    assert (ten["kind"], eleven["kind"], eleven["failed"]) == ("ok", "unfit", True)
+    assert "and must be 0" in eleven["msg"]
     assert [process.argv for process in ssh_hosts["h1"].processes(f"ANSIBLE_ENV_RUN_ID={two['run_id']}")] == [
         ("sleep", "290")
     ]

@@ -200,6 +200,7 @@ BY_VERDICT: dict[str, tuple[Kind, tuple[Kind, str]]] = {
     ),
     "a script that may still run there": (Kind.BUSY, (Kind.BUSY, "nothing was started")),
     "another trial's lease": (Kind.BUSY, verdict(ending(State.BUSY, holder="box/me/bench/1", busy_for=7), SCRIPT)),
+    "a host that is not as required": (Kind.UNFIT, (Kind.UNFIT, "load_1m is 3, and must be < 1")),
     "what is no lease": (Kind.BUSY, verdict(ending(State.BUSY), SCRIPT)),
     "bad arguments": (Kind.REJECTED, (Kind.REJECTED, "timeout must be more than 0 seconds")),
 }

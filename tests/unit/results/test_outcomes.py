@@ -19,7 +19,17 @@ from ansible_env.results.outcomes import (
 from ansible_env.results.status import Status
 
 DOC = Path(__file__).parents[3] / "docs" / "reference" / "outcomes.md"
-INFRASTRUCTURE = {"unreachable", "auth", "become", "interpreter", "no_space", "busy", "lost_result", "controller"}
+INFRASTRUCTURE = {
+    "unreachable",
+    "auth",
+    "become",
+    "interpreter",
+    "no_space",
+    "busy",
+    "unfit",
+    "lost_result",
+    "controller",
+}
 
 
 def test_every_kind_has_a_row_and_no_other():
@@ -29,7 +39,7 @@ def test_every_kind_has_a_row_and_no_other():
 def test_the_kinds_are_pinned():
     # They are in stored results and in other people's code: a kind may be added, not renamed.
     names = "ok exit signal task metrics_missing metrics_invalid timeout canceled not_run rejected "
-    names += "unreachable auth become interpreter no_space busy lost_result controller"
+    names += "unreachable auth become interpreter no_space busy unfit lost_result controller"
     assert [str(kind) for kind in Kind] == names.split()
 
 

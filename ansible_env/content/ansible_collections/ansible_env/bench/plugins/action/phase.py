@@ -23,8 +23,10 @@ try:
 
     from ansible_env.results.metrics.validity import MetricRules
     from ansible_env.results.outcomes import Kind
+    from ansible_env.results.requirements import HostRules
     from ansible_env.supervisor.capture import Capture, Masker
     from ansible_env.supervisor.ending import Pace
+    from ansible_env.supervisor.facts import ask_facts
     from ansible_env.supervisor.follow import Follower
     from ansible_env.supervisor.interrupts import Interrupts
     from ansible_env.supervisor.protocol import State
@@ -65,6 +67,7 @@ ARGUMENTS = {
     "results_json": {"type": "bool", "default": False},
     "required_metrics": {"type": "list", "elements": "str", "default": []},
     "valid": {"type": "dict", "default": {}},
+    "require": {"type": "dict", "default": {}},
     "telemetry": {"type": "list", "elements": "dict", "default": []},
     "reconnect": {"type": "float", "default": 60.0},
     "poll": {"type": "int", "default": 1},
@@ -146,7 +149,7 @@ class ActionModule(ActionBase):
             return self._release(arguments)
         if arguments["release_lease"] is not None:
             return self._release_lease(arguments)
-        if arguments["script"] is None and not arguments["wait_boot"]:
+        if arguments["script"] is None and not arguments["wait_boot"] and not arguments["require"]:
             return nothing_to_run()
         arguments["env"] = {**arguments["env"], **exported(arguments, task_vars)}
         problem = self._host_values(arguments, task_vars) or problem_of(arguments)
@@ -177,6 +180,8 @@ class ActionModule(ActionBase):
             with self._channel(script, host, engine, bool(arguments["secret_env"])) as channel:
                 if arguments["wait_boot"]:
                     wait_for_host(channel, arguments["wait_boot"])
+                if arguments["require"] and (problem := _unmet(channel, arguments)):
+                    return refused(Kind.UNFIT, problem)
                 if arguments["script"] is None:
                     return nothing_to_run()
                 settle = SETTLE if arguments["may_reboot"] else 0
@@ -262,6 +267,15 @@ class ActionModule(ActionBase):
                 values[name] = str(value)
             arguments[into] = {**arguments[into], **values}
         return None
+
+
+def _unmet(channel, arguments):
+    """Return what the host must be and is not; empty if it meets all."""
+    rules = HostRules.parse(arguments["require"])
+    try:
+        return rules.problem(ask_facts(channel, rules.facts, rules.commands, arguments["run_dir"]))
+    except Disconnected as broken:
+        raise NeverConnected(str(broken)) from broken  # nothing was to be started
 
 
 def _follow(follower, arguments, record):

@@ -125,6 +125,16 @@ options:
         failed, with RV(kind=metrics_invalid).
     type: dict
     default: {}
+  require:
+    description:
+      - What the host must be before the script is started, as facts and values, or comparisons such as V(< 0.5).
+      - The facts are C(governor), C(boost), C(no_turbo), C(smt), C(load_1m), C(memory_available_mib),
+        C(disk_free_mib) of O(run_dir), C(clock_offset_s), C(swap_kib), C(cpus), C(memory_kib), C(kernel),
+        C(machine), C(os), C(cpu), C(clocksource) and C(virtual). C(commands) is a list of programs that must exist.
+      - If the host differs, nothing is started, and the task fails with RV(kind=unfit). Without O(script), the task
+        only checks the host.
+    type: dict
+    default: {}
   telemetry:
     description:
       - What to sample on the host while the script runs. Each item may have C(every), the seconds between two samples
@@ -311,8 +321,8 @@ kind:
   description:
     - The outcome kind. V(ok) is a success. V(exit), V(signal), V(metrics_missing), V(metrics_invalid) and V(timeout)
       are failures of the script. V(canceled) is a cancel and V(rejected) means invalid arguments. V(unreachable),
-      V(auth), V(become), V(interpreter), V(no_space), V(busy), V(lost_result) and V(controller) are infrastructure
-      failures, which say nothing about what was measured.
+      V(auth), V(become), V(interpreter), V(no_space), V(busy), V(unfit), V(lost_result) and V(controller) are
+      infrastructure failures, which say nothing about what was measured.
   returned: always
   type: str
   sample: ok

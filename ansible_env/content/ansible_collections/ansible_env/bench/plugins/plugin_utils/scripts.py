@@ -14,6 +14,7 @@ from collections.abc import Mapping
 with contextlib.suppress(ImportError):  # without the library: the action plugin reports that
     from ansible_env.results.exports import join_exports
     from ansible_env.results.metrics.validity import MetricRules
+    from ansible_env.results.requirements import HostRules
     from ansible_env.supervisor.lease import Lease
     from ansible_env.supervisor.script import Script, run_id
     from ansible_env.supervisor.telemetry import probes_of
@@ -82,6 +83,7 @@ def problem_of(arguments):
     try:
         probes_of(arguments["telemetry"])
         MetricRules.parse((), arguments["valid"])
+        HostRules.parse(arguments["require"])
     except ValueError as error:
         return str(error)
     return None

@@ -37,6 +37,7 @@ class ColdEngine(Engine):
         self._pid = os.getpid()
         self._base: Path | None = None
         self._full: list[Path] = []
+        self._runs: set[Run] = set()
 
     def hosts(self, inventory: Inventory, pattern: str, limit: str | None, options: Options) -> Sequence[str]:
         """Return the hosts that a pattern selects. See `Engine.hosts`."""
@@ -56,6 +57,7 @@ class ColdEngine(Engine):
             return EngineRun((), None, cancel.reason)
         private = PrivateDir(self._directory())
         run = self._new_run(job, private, listener, cancel or Cancellation())
+        self._runs.add(run)
         try:
             env = self._environment(job.options, run.id, private, job)
             run.prepare(env, *self._command("ansible-playbook", env))
@@ -64,12 +66,18 @@ class ColdEngine(Engine):
             run.end()
             raise
         finally:
+            self._runs.discard(run)
             private.remove()
 
     def close(self) -> None:
-        """End the shared ssh connections and remove the directory of their sockets."""
+        """End the shared ssh connections and remove the directory of their sockets.
+
+        A run that another thread still waits for is ended first: its processes would make the directory anew.
+        """
         if self._is_forked():
             return
+        for run in list(self._runs):
+            run.end()
         with self._lock:
             bases, self._base, self._full = [*self._full, self._base], None, []
         for base in bases:
@@ -127,7 +135,7 @@ class ColdEngine(Engine):
         """Drop the objects of the process from which this one was forked; its threads may hold their locks."""
         self._lock = threading.RLock()
         self._pid = os.getpid()
-        self._base, self._full = None, []
+        self._base, self._full, self._runs = None, [], set()
 
     def _environment(self, options: Options, run: str, private: PrivateDir, job: Job | None = None) -> dict[str, str]:
         env = passed(os.environ, options.pass_env)

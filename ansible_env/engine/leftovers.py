@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,8 @@ logger = get_logger(__name__)
 PREFIX = "ae-"
 SPARE = ("/dev/shm", "/var/tmp", "/tmp")  # noqa: S108 - used as tempfile uses them
 """Directories for temporary files of runs, if the usual one is full: a teardown must be possible."""
+ABANDONED = 600
+"""Age in seconds from which a directory without an owner is nobody's."""
 ROOM, FILES = 4 * 2**20, 200
 """Bytes and files that a run may need."""
 
@@ -71,10 +74,16 @@ def remove_leftovers(parent: str | None) -> None:
         processes.send(orphans, signal.SIGKILL)
     for base in Path(parent or tempfile.gettempdir()).glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError, ValueError):
-            if base.stat().st_uid == os.geteuid() and not base.is_symlink():
-                owner = Owner.of_text((base / "owner").read_text(encoding="utf-8"))
-                if not owner.lives():
-                    remove_base(base)
+            if base.stat().st_uid == os.geteuid() and not base.is_symlink() and _is_left(base):
+                remove_base(base)
+
+
+def _is_left(base: Path) -> bool:
+    """Whether nobody uses the directory of an engine any more."""
+    try:
+        return not Owner.of_text((base / "owner").read_text(encoding="utf-8")).lives()
+    except FileNotFoundError:  # it is just being made, or a process that outlived its engine has made it anew
+        return time.time() - base.stat().st_mtime > ABANDONED
 
 
 def _orphans() -> Iterator[int]:

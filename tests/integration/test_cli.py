@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from pathlib import Path
@@ -163,7 +164,15 @@ def test_a_second_signal_leaves_the_rest_to_the_watchdog(command, ssh_hosts):
     until(lambda: not directories(host) - before)
 
 
-def test_a_second_signal_names_the_trials_of_a_sweep(command, ssh_hosts):
+@pytest.fixture
+def short(command):
+    """A directory for temporary files, with a name that is short enough for a control socket."""
+    with tempfile.TemporaryDirectory(prefix="t") as directory:
+        command.env["TMPDIR"] = directory
+        yield Path(directory)
+
+
+def test_a_second_signal_names_the_trials_of_a_sweep(command, short, ssh_hosts):
     hosts = [ssh_hosts[name] for name in ("h1", "h2")]
     before = [directories(host) for host in hosts]
     path = command.environment(run=["trap '' TERM; sleep 60"], teardown=["echo clean"], timeouts={"grace": "6s"})
@@ -181,6 +190,7 @@ def test_a_second_signal_names_the_trials_of_a_sweep(command, ssh_hosts):
         finished = subprocess.run(words, env=command.env, capture_output=True, text=True, check=False)
         assert "| clean" in finished.stderr
     assert not any(host.processes(command.marker) for host in hosts)
+    assert list(short.iterdir()) == []
     until(lambda: [directories(host) for host in hosts] == before)
 
 

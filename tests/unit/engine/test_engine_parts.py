@@ -420,13 +420,17 @@ def test_only_what_the_dead_left_is_removed(tmp_path, monkeypatch):
     alive, dead, unknown = (leftovers.make_base(str(tmp_path)) for _ in range(3))
     (dead / "owner").write_text(DEAD)
     (unknown / "owner").write_text("x")
+    made_anew, just_made = tmp_path / "ae-old", tmp_path / "ae-new"
+    for base in (made_anew, just_made):
+        (base / "cp").mkdir(parents=True)
+    os.utime(made_anew, (1, 1))
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "owner").write_text(DEAD)
     (tmp_path / "ae-link").symlink_to(elsewhere)
     (tmp_path / "ae-file").write_text(DEAD)
     leftovers.remove_leftovers(str(tmp_path))
-    assert set(tmp_path.iterdir()) == {alive, unknown, elsewhere, tmp_path / "ae-link", tmp_path / "ae-file"}
+    assert set(tmp_path.iterdir()) == {alive, unknown, just_made, elsewhere, tmp_path / "ae-link", tmp_path / "ae-file"}
 
 
 def test_a_directory_of_another_user_is_left_alone(tmp_path, monkeypatch):

@@ -179,7 +179,7 @@ class PhaseRunner:
             journal.remember("added", [host.without_secrets() for host in self._hosts.added])
             journal.remember("dropped", [host for hosts in self._dropped.values() for host in hosts])
             journal.remember("unsettled", self._settling.to_plain())
-            journal.end_phase(phase.name, result.status.name)
+            journal.end_phase(result)
 
     def _attempts(self, phase: _Phase, hosts: tuple[str, ...]) -> tuple[dict[str, HostResult], str]:
         """Run a phase, and again on the hosts that a retry may help; also return Ansible's message as a whole."""

@@ -357,6 +357,9 @@ class RemoteEnv:
         self.assign(*self.journal.trial)
         self._parameters.exports = dict(self.journal.recall("exports") or {})
         self._runner.resume_trial(self.journal)
+        self.results |= self.journal.ended()
+        if self._trial is not None:
+            self._trial = replace(self._trial, phases=dict(self.results))
         interrupted = self.journal.interrupted()
         result = None
         if interrupted is not None:

@@ -13,7 +13,9 @@ from typing import Any
 
 from ansible_env.common import Owner, get_logger
 from ansible_env.errors import ConfigError, LifecycleError, Problem
-from ansible_env.storage.bundle.files import Tolerant, make_private, write_private
+from ansible_env.results.phase_result import PhaseResult
+from ansible_env.storage.bundle.files import Tolerant, make_private, to_json, write_private
+from ansible_env.storage.bundle.reading import read_phase
 
 VERSION = 1
 
@@ -21,9 +23,10 @@ logger = get_logger(__name__)
 
 
 class Journal:
-    """The state of one trial in its own directory: `state.json`, and the results of its scripts.
+    """The state of one trial in its own directory: `state.json`, and the results of its scripts and phases.
 
-    The phase task writes to `results/<phase>/` as soon as a script has ended, so that no script runs twice.
+    The phase task writes to `results/<phase>/` as soon as a script has ended, so that no script runs twice. The results
+    of a phase that has ended are in `phases/<phase>.json`, for the controller that finishes the trial.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -78,13 +81,27 @@ class Journal:
         self._data["phases"][phase] = {"key": key, "status": None}
         with self.tolerant():
             make_private(self.results(phase))
+            (self._phases / f"{phase}.json").unlink(missing_ok=True)
         self._save()
         return key
 
-    def end_phase(self, phase: str, status: str) -> None:
+    def end_phase(self, result: PhaseResult) -> None:
         """Record how a phase ended."""
-        self._data["phases"][phase]["status"] = status
+        with self.tolerant():
+            make_private(self._phases)
+            text = to_json(result.to_dict())
+            write_private(self._phases / f"{result.phase}.json", text, sync=True)
+        self._data["phases"][result.phase]["status"] = result.status.name
         self._save()
+
+    def ended(self) -> dict[str, PhaseResult]:
+        """Return the results of the phases that have ended.
+
+        Raises:
+            ConfigError: a result cannot be read.
+        """
+        paths = {phase: self._phases / f"{phase}.json" for phase in self._data["phases"] if self.status(phase)}
+        return {phase: read_phase(path) for phase, path in paths.items() if path.exists()}
 
     def remember(self, name: str, value: Any) -> None:
         """Record something that a later phase needs, as plain data. It is saved when the phase ends."""
@@ -105,6 +122,10 @@ class Journal:
         """Return how a phase ended, or None if it has not."""
         status: str | None = self._data["phases"].get(phase, {}).get("status")
         return status
+
+    @property
+    def _phases(self) -> Path:
+        return self.directory / "phases"
 
     def results(self, phase: str) -> Path:
         """Return the directory for the results of a phase's scripts."""

@@ -8,7 +8,7 @@ events/PHASE.jsonl  Ansible's events
 logs/PHASE/         the complete output of the scripts on each host
 result.json         the result
 result.first.json   the first result, if `replay --save` has replaced it
-state.json results/ what another controller needs to resume the trial, see `ansible_env.storage.journal`
+state.json phases/ results/     what another controller needs to resume the trial, see `storage.journal`
 """
 
 from __future__ import annotations

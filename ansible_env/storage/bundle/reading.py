@@ -43,6 +43,14 @@ def read_phases(data: Mapping[str, Any], path: Path) -> dict[str, PhaseResult]:
         raise ConfigError(Problem(f"the result cannot be read: {error}", file=path)) from error
 
 
+def read_phase(path: Path) -> PhaseResult:
+    """Return the result of one phase that is in a file of its own. Raise ConfigError if it cannot be read."""
+    try:
+        return _phase(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ConfigError(Problem(f"the result of the phase cannot be read: {error}", file=path)) from error
+
+
 def _phase(data: Mapping[str, Any]) -> PhaseResult:
     return PhaseResult(
         phase=data["phase"],

@@ -510,7 +510,7 @@ def killed_in(phase: str, directory: Path, **fields: Any) -> None:
     def answer(now: str, host: str, task: Mapping[str, Any]) -> Mapping[str, Any]:
         if now == phase:
             raise Killed
-        return {}
+        return metrics(now, host, task)
 
     with env(answer, journal=Journal(directory), **fields) as bench, pytest.raises(Killed):
         bench.setup({"cache": 3} if "tunables" in fields else None, {"trial_id": 5})
@@ -557,6 +557,8 @@ def test_after_a_teardown_nothing_is_ready(tmp_path):
         result = bench.attach()
         assert result is not None
         assert (result.phase, bench.status()[0]) == ("teardown", Status.PENDING)
+        assert list(bench.results) == ["setup", "run", "teardown"]
+        assert bench.results["run"].metrics == {"score": 42}  # of the controller that was killed
     with attached(tmp_path) as bench:
         assert bench.attach() is None
         assert bench.status()[0] is Status.PENDING

@@ -11,6 +11,8 @@ import pytest
 
 from ansible_env.common import Owner
 from ansible_env.errors import ConfigError, LifecycleError
+from ansible_env.results.phase_result import PhaseResult
+from ansible_env.results.status import Status
 from ansible_env.storage.journal import Journal
 
 DEAD = Owner(2**22 + 1, "of long ago")  # above every pid_max
@@ -34,7 +36,7 @@ def orphan(journal, **more):
 
 def test_another_controller_finds_what_was_written(journal):
     key = journal.begin_phase("setup")
-    journal.end_phase("setup", "SUCCEEDED")
+    journal.end_phase(PhaseResult("setup", Status.SUCCEEDED, {}))
     other = journal.begin_phase("run")
     assert key != other
     assert len(key) == 32
@@ -43,6 +45,7 @@ def test_another_controller_finds_what_was_written(journal):
     assert found.trial == ({"cache": 3}, {"trial_id": 7})
     assert found.interrupted() == ("run", other)
     assert (found.status("setup"), found.status("run"), found.status("teardown")) == ("SUCCEEDED", None, None)
+    assert found.ended() == {"setup": PhaseResult("setup", Status.SUCCEEDED, {})}
     assert found.results("run") == journal.directory / "results" / "run"
     assert Owner.of_text(state(journal)["owner"]) == Owner.this()
 
@@ -50,14 +53,15 @@ def test_another_controller_finds_what_was_written(journal):
 def test_a_phase_that_ended_is_not_interrupted(journal):
     journal.begin_phase("run")
     assert journal.interrupted() is not None
-    journal.end_phase("run", "FAILED")
+    journal.end_phase(PhaseResult("run", Status.FAILED, {}))
     assert journal.interrupted() is None
 
 
 def test_a_phase_that_is_run_again_has_another_key(journal):
     first = journal.begin_phase("run")
-    journal.end_phase("run", "SUCCEEDED")
+    journal.end_phase(PhaseResult("run", Status.SUCCEEDED, {}))
     second = journal.begin_phase("run")
+    assert journal.ended() == {}
     assert first != second
     assert journal.interrupted() == ("run", second)
 
@@ -79,7 +83,7 @@ def test_a_state_that_cannot_be_written_is_reported_once_and_leaves_the_last_one
     before = state(journal)
     monkeypatch.setattr(os, "fsync", lambda *_, **__: (_ for _ in ()).throw(OSError("no space")))
     journal.begin_phase("run")
-    journal.end_phase("run", "SUCCEEDED")
+    journal.end_phase(PhaseResult("run", Status.SUCCEEDED, {}))
     assert journal.status("run") == "SUCCEEDED"
     assert state(journal) == before
     assert len(caplog.records) == 1
@@ -192,6 +196,8 @@ def test_one_of_another_user_lives_too():
 TAKE = """
 import sys
 from pathlib import Path
+from ansible_env.results.phase_result import PhaseResult
+from ansible_env.results.status import Status
 from ansible_env.storage.journal import Journal
 sys.stdin.readline()
 try:

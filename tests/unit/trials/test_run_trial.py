@@ -128,7 +128,7 @@ def test_a_trial_whose_controller_is_gone_is_brought_to_its_end(tmp_path):
             run_trial(bench, TrialRequest(7, globals={"trial_id": 7}), tmp_path, phases=("setup", "run"))
     with env() as again:
         trial = resume_trial(again, Journal.open(tmp_path))
-    assert (trial.number, trial.status, list(trial.phases)) == (7, Status.SUCCEEDED, ["run", "teardown"])
+    assert (trial.number, trial.status, list(trial.phases)) == (7, Status.SUCCEEDED, ["setup", "run", "teardown"])
     assert trial.uid in (tmp_path / "bundle.json").read_text()
 
 

@@ -15,7 +15,7 @@ from ansible_env.config.text import nearest
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.report.formatting import duration, number
 from ansible_env.results.status import Status
-from ansible_env.storage.database.frame import flat_rows
+from ansible_env.storage.database.frame import flat_rows, own_rows
 from ansible_env.storage.database.records import StoredTrial
 from ansible_env.storage.store import Store
 from ansible_env.storage.store_writer import recover
@@ -59,7 +59,9 @@ def results(options: ResultsOptions) -> str:
             rows, name = experiment_rows(store), "experiments"
         else:
             trials, more = _trials(store, options)
-            rows, name = flat_rows(trials, store.hosts(trials) if options.hosts else None), "trials"
+            is_json = options.output in (RowOutput.JSON, RowOutput.JSONL)
+            make_rows = own_rows if is_json else flat_rows  # a null there is no missing value
+            rows, name = make_rows(trials, store.hosts(trials) if options.hosts else None), "trials"
             if more:
                 console.say_error(f"{len(trials)} of {more} trials are shown: --limit N for more, -o csv for all")
     if options.output is RowOutput.TABLE:

@@ -59,7 +59,7 @@ def write(data: str | bytes, stream: TextIO | None = None) -> None:
 
 
 def write_rows(rows: Sequence[Row], output: RowOutput, name: str) -> None:
-    """Write rows that all have the same columns, in any form but a table; in JSON they are under a name.
+    """Write rows in any form but a table; in JSON they are under a name. In CSV and Parquet all have the same columns.
 
     Raise ConfigError if stdout is a terminal, which cannot show Parquet, or pyarrow is not installed.
     """
@@ -84,7 +84,7 @@ def nested(row: Row) -> dict[str, Any]:
         value = value.isoformat() if isinstance(value, datetime) else value
         if not dot:
             result[column] = value
-        elif value is not None:
+        else:
             result.setdefault(f"{kind}s", {})[name] = value
     return result
 

@@ -20,13 +20,17 @@ HOST_COLUMNS = ("host", "status", "kind", "message", "rc", "started", "finished"
 
 def flat_rows(trials: Sequence[StoredTrial], hosts: Iterable[StoredHost] | None = None) -> list[dict[str, Any]]:
     """Return a row for each trial, or for each host. Every row has every column."""
-    if hosts is None:
-        rows = [{**_of_trial(trial), **_prefixed("metric", trial.metrics)} for trial in trials]
-    else:
-        by_id = {trial.id: trial for trial in trials}
-        rows = [_of_host(by_id[host.trial], host) for host in hosts]
+    rows = own_rows(trials, hosts)
     titles = columns(rows)
     return [{title: row.get(title) for title in titles} for row in rows]
+
+
+def own_rows(trials: Sequence[StoredTrial], hosts: Iterable[StoredHost] | None = None) -> list[dict[str, Any]]:
+    """Return a row for each trial, or for each host, with its own parameters and metrics only."""
+    if hosts is None:
+        return [{**_of_trial(trial), **_prefixed("metric", trial.metrics)} for trial in trials]
+    by_id = {trial.id: trial for trial in trials}
+    return [_of_host(by_id[host.trial], host) for host in hosts]
 
 
 def columns(rows: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -106,3 +106,14 @@ def test_spans_and_dates():
     assert since("2026-05-01T12:00+00:00", now) == datetime(2026, 5, 1, 12, tzinfo=UTC)
     with pytest.raises(ConfigError):
         since("7", now)
+
+
+def test_a_null_is_not_a_missing_metric(ask):
+    add(ask.store, "x", scored([1], nothing=None))
+    add(ask.store, "x", scored([2]))
+    for form in ("json", "jsonl"):
+        text = ask("results", "x", "-o", form)
+        rows = json.loads(text)["trials"] if form == "json" else [json.loads(line) for line in text.splitlines()]
+        assert [row["metrics"] for row in rows] == [{"score": 1, "nothing": None}, {"score": 2}]
+    hosts = json.loads(ask("results", "x", "--hosts", "-o", "json"))["hosts"]
+    assert [row["metrics"] for row in hosts] == [{"score": 1, "nothing": None}, {"score": 2}]

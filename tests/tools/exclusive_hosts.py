@@ -58,10 +58,10 @@ POSSIBLE = {
     "away": ANY | {"unreachable", "canceled"},
     "restart": ANY | {"lost_result", "unreachable"},
     "interrupt": ANY | {"canceled"},
-    "controller": ANY,
+    "controller": ANY | {"not_run"},
 }
 """The outcome kinds of run that a fault can have."""
-NEVER_BEGUN = {"busy", "interpreter", "no_space", "auth", "rejected", "unfit"}
+NEVER_BEGUN = {"busy", "not_run", "interpreter", "no_space", "auth", "rejected", "unfit"}
 ENDS_WELL = {"none", "cut", "first contact", "controller"}
 """Faults after which a script that ended by itself has a result."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets as random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -102,6 +102,11 @@ class PhaseRunner:
         self._dropped = {"setup": lost} if lost else {}
         self._settling.restore(journal.recall("unsettled") or {})
         self._leases.token = journal.recall("lease") or self._leases.token
+
+    def doubt(self, phases: Iterable[tuple[Playbook, str]]) -> None:
+        """Note that scripts of these phases may be running under these keys: there was no room to record a start."""
+        for playbook, key in phases:
+            self._settling.doubt(self._scripts(playbook.phase, key, playbook.steps), self.hosts)
 
     def close(self) -> None:
         """Give the hosts back that are still held."""

@@ -361,6 +361,10 @@ class RemoteEnv:
         if self._trial is not None:
             self._trial = replace(self._trial, phases=dict(self.results))
         interrupted = self.journal.interrupted()
+        if not self.journal.is_complete:
+            now = interrupted[0] if interrupted is not None else ""
+            later = [phase for phase in self.config.phases if self.journal.status(phase) is None and phase != now]
+            self._runner.doubt((self._render(phase), self.journal.next_key(phase)) for phase in later)
         result = None
         if interrupted is not None:
             phase, key = interrupted

@@ -109,6 +109,11 @@ class Settling:
                 runs = (runs - {""}) | (scripts.run_ids(host) - closed)
             self._open.update(host, runs, closed, scripts)
 
+    def doubt(self, scripts: PhaseScripts, hosts: Iterable[str]) -> None:
+        """Note that scripts may be running which no record mentions. They are ended, and followed by no phase."""
+        for host in hosts:
+            self._open.update(host, scripts.run_ids(host), (), replace(scripts, key=""))
+
     def is_open(self, host: str) -> bool:
         """Whether a script may be running on a host."""
         return self._open.get(host) is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import secrets
@@ -16,6 +17,7 @@ from ansible_env.errors import ConfigError, LifecycleError, Problem
 from ansible_env.results.phase_result import PhaseResult
 from ansible_env.storage.bundle.files import Tolerant, make_private, to_json, write_private
 from ansible_env.storage.bundle.reading import read_phase
+from ansible_env.supervisor.record import COMPLETE
 
 VERSION = 1
 
@@ -32,8 +34,9 @@ class Journal:
     def __init__(self, directory: Path) -> None:
         self.directory = directory.absolute()
         self._file = self.directory / "state.json"
-        self.tolerant = Tolerant("the state of the trial cannot be written, and `attach` cannot use it", logger.warning)
-        """For what is written beside the state."""
+        self._tolerant = Tolerant(
+            "the state of the trial cannot be written, and `attach` cannot use it", logger.warning
+        )
         self._data: dict[str, Any] = {"version": VERSION, "owner": Owner.this().to_text(), "phases": {}}
 
     @classmethod
@@ -67,7 +70,11 @@ class Journal:
 
     def begin_trial(self, tunables: Mapping[str, Any], global_config: Mapping[str, Any]) -> None:
         """Record the parameters of a new trial, without secrets."""
-        self._data |= {"tunables": dict(tunables), "global_config": dict(global_config), "phases": {}, "notes": {}}
+        values = {"tunables": dict(tunables), "global_config": dict(global_config)}
+        self._data |= {**values, "phases": {}, "notes": {}, "key": secrets.token_hex(16)}
+        with self.tolerant():
+            make_private(self.directory / "results")
+            (self.directory / "results" / COMPLETE).touch(mode=0o600)
         self._save()
 
     @property
@@ -76,9 +83,12 @@ class Journal:
         return self._data.get("tunables", {}), self._data.get("global_config", {})
 
     def begin_phase(self, phase: str) -> str:
-        """Record the start of a phase. Return the key for the names of its runs on the targets."""
-        key = secrets.token_hex(16)
-        self._data["phases"][phase] = {"key": key, "status": None}
+        """Record the start of a phase. Return the key for the names of its runs on the targets.
+
+        A controller that finds no record of the start, because the disk was full, derives the key and ends what runs.
+        """
+        key = self.next_key(phase)
+        self._data["phases"][phase] = {"key": key, "status": None, "times": self._times(phase) + 1}
         with self.tolerant():
             make_private(self.results(phase))
             (self._phases / f"{phase}.json").unlink(missing_ok=True)
@@ -103,6 +113,14 @@ class Journal:
         paths = {phase: self._phases / f"{phase}.json" for phase in self._data["phases"] if self.status(phase)}
         return {phase: read_phase(path) for phase, path in paths.items() if path.exists()}
 
+    def next_key(self, phase: str) -> str:
+        """Return the key that the next start of a phase has."""
+        trial_key = self._data.setdefault("key", secrets.token_hex(16))
+        return hashlib.sha256(f"{trial_key} {phase} {self._times(phase)}".encode()).hexdigest()[:32]
+
+    def _times(self, phase: str) -> int:
+        return int(self._data["phases"].get(phase, {}).get("times", 0))
+
     def remember(self, name: str, value: Any) -> None:
         """Record something that a later phase needs, as plain data. It is saved when the phase ends."""
         self._data.setdefault("notes", {})[name] = value
@@ -122,6 +140,22 @@ class Journal:
         """Return how a phase ended, or None if it has not."""
         status: str | None = self._data["phases"].get(phase, {}).get("status")
         return status
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything could be written, so that what is not recorded did not happen."""
+        return (self.directory / "results" / COMPLETE).exists()
+
+    @contextlib.contextmanager
+    def tolerant(self) -> Iterator[None]:
+        """Let the trial go on if a block cannot write, and note that the record is not complete."""
+        with self._tolerant():
+            try:
+                yield
+            except OSError:
+                with contextlib.suppress(OSError):
+                    (self.directory / "results" / COMPLETE).unlink()
+                raise
 
     @property
     def _phases(self) -> Path:

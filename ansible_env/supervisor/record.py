@@ -9,14 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_env.errors import AnsibleEnvError
-
+COMPLETE = "complete"
+"""The file that is removed when a record cannot be written. That takes no space."""
 _BOOT_ID = 36
 """Characters of a boot id."""
-
-
-class RecordError(AnsibleEnvError):
-    """The record of a script cannot be written on the controller."""
 
 
 class Record:
@@ -38,21 +34,20 @@ class Record:
             self._write(".json", json.dumps(result))
 
     def begin(self) -> None:
-        """Record that the script is about to be sent to the host, and reserve space for the boot id.
-
-        Raise RecordError if that cannot be written; nothing may be started then.
-        """
-        try:
-            self._is_new = not self.has_begun
-            if self._is_new:
-                self._write(".boot", " " * _BOOT_ID + "\n")
-        except OSError as error:
-            raise RecordError(f"{self._base} cannot be written: {error.strerror}") from error
+        """Record that the script is about to be sent to the host, and reserve space for the boot id."""
+        self._is_new = not self.has_begun
+        if self._is_new:
+            self._write(".boot", " " * _BOOT_ID + "\n")
 
     @property
     def has_begun(self) -> bool:
         """Whether the script was sent to the host, or was about to be."""
         return self._base is not None and self._base.with_suffix(".boot").is_file()
+
+    @property
+    def may_have_begun(self) -> bool:
+        """Whether the script was sent to the host for all that is known: not every record could be written."""
+        return self.has_begun or (self._base is not None and not self._complete.exists())
 
     def withdraw(self) -> None:
         """Record that the script was not sent after all: there is no connection to the host."""
@@ -71,6 +66,11 @@ class Record:
         else:
             self._write(".boot", boot_id)
 
+    @property
+    def _complete(self) -> Path:
+        assert self._base is not None  # noqa: S101 - for mypy
+        return self._base.parent.parent / COMPLETE
+
     def _read(self, suffix: str) -> str:
         path = self._base.with_suffix(suffix) if self._base else None
         return path.read_text(encoding="utf-8") if path and path.is_file() else ""
@@ -78,7 +78,11 @@ class Record:
     def _write(self, suffix: str, text: str) -> None:
         if self._base is not None:
             new = self._base.with_suffix(f"{suffix}.{os.getpid()}.new")
-            with contextlib.suppress(OSError):  # the controller's disk is full: the script has its result all the same
+            try:
                 new.touch(mode=0o600)
                 new.write_text(text, encoding="utf-8")
                 new.replace(self._base.with_suffix(suffix))
+            except OSError:  # the controller's disk is full: the script has its result all the same
+                for path in (new, self._complete):
+                    with contextlib.suppress(OSError):
+                        path.unlink()

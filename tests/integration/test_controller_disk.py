@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -96,3 +97,36 @@ def test_a_store_that_cannot_be_used_ends_no_trial(tmp_path, disk):
     assert (code, torn) == (0, "torn\n" * 2), err
     assert out.count("SUCCEEDED") >= 2
     assert err.count("trials are not stored") == len(err.splitlines()) == 1
+
+
+LATER = """
+name: later
+hosts: all
+results_stdout_pattern: '^(\\w+)=(\\S+)$'
+shell_env_params: [DISK, MARK]
+required_args: [DISK, MARK]
+setup: ['dd if=/dev/zero of="$DISK/fill" bs=64k 2>/dev/null; true']
+run:
+  - exec 9>"$MARK.lock"; flock -n 9 || echo two at once >>"$MARK"; echo begun >>"$MARK"; sleep 60; echo score=5
+teardown: ['exec 9>"$MARK.lock"; flock -n 9 || echo two at once >>"$MARK"; echo torn >>"$MARK"']
+"""
+
+
+def test_attach_after_the_disk_was_full(tmp_path, disk):
+    """No record says that run was started: its script is ended before teardown, and is not called `not_run`."""
+    (tmp_path / "mark").touch()
+    (tmp_path / "env.yml").write_text(LATER)
+    begin = f"trial {tmp_path}/env.yml -i h, -c local -q -p DISK={disk} -p MARK={tmp_path}/mark --artifacts {disk}/kept"
+    script = f"""
+mount -t tmpfs -o size=5m none {disk}
+{sys.executable} -m ansible_env {begin} & pid=$!
+until grep -q begun {tmp_path}/mark; do sleep 0.1; kill -0 $pid || exit 9; done
+kill -KILL $pid; wait $pid 2>/dev/null
+rm {disk}/fill
+{sys.executable} -m ansible_env attach {disk}/kept/trial-1 -q -o json
+"""
+    done = subprocess.run([*UNSHARE, script], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1, done.stderr
+    (trial,) = json.loads(done.stdout)["trials"]
+    assert trial["hosts"]["h"]["kind"] == "lost_result", done.stderr
+    assert (tmp_path / "mark").read_text() == "begun\ntorn\n"

@@ -30,7 +30,7 @@ try:
     from ansible_env.supervisor.follow import Follower
     from ansible_env.supervisor.interrupts import Interrupts
     from ansible_env.supervisor.protocol import State
-    from ansible_env.supervisor.record import Record, RecordError
+    from ansible_env.supervisor.record import Record
     from ansible_env.supervisor.report import (
         judge_exports,
         judge_metrics,
@@ -200,14 +200,12 @@ class ActionModule(ActionBase):
                 return {**_never(str(never)), "run_id": script.run_id, "may_run": True}
             record.withdraw()
             return _never(str(never))
-        except RecordError as error:
-            return refused(Kind.CONTROLLER, f"the script was not started: {error}")
         except Stop as stop:  # before the follower began; it handles later ones itself
             kind = Kind.TIMEOUT if stop.reason == "timeout" else Kind.CANCELED
             return refused(kind, "the phase was ended before the script was started")
         finally:
             capture.close()
-        return _judged(arguments, script, ending, capture, begun=record.has_begun)
+        return _judged(arguments, script, ending, capture, begun=record.may_have_begun)
 
     @contextlib.contextmanager
     def _channel(self, script, host, engine, secret):

@@ -8,8 +8,10 @@ import os
 import secrets
 import socket
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from ansible_env.common import get_logger
+from ansible_env.config.model import EnvironmentConfig
 from ansible_env.engine.protocol import Event, Job
 from ansible_env.environment.deadlines import SLACK, rounds
 from ansible_env.environment.settling import Settling
@@ -41,7 +43,7 @@ class Leases:
         self._held: dict[str, None] = {}
         self.token = secrets.token_hex(16)
         """The name of the holder."""
-        self.is_wanted = target.config.exclusive and os.environ.get(SWITCH, "").lower() not in ("0", "false", "no")
+        self.is_wanted = is_wanted(target.config)
 
     def lease(self, trial: object, deadline: float | None, *, release: bool) -> Lease | None:
         """Return what the scripts of a phase record on their hosts; None if the environment shares its hosts.
@@ -53,9 +55,8 @@ class Leases:
         """
         if not self.is_wanted:
             return None
-        seconds = math.ceil(WITHOUT_DEADLINE if deadline is None else deadline) + MARGIN
-        owner = f"{socket.gethostname()}/{_user()}/{self._target.config.name}/{trial}"
-        return Lease(self.token, seconds, owner, release, tuple(sorted(self._settling.former - {self.token})))
+        former = tuple(sorted(self._settling.former - {self.token}))
+        return new_lease(self._target.config, self.token, trial, deadline, release=release, former=former)
 
     def note(self, events: Iterable[Event]) -> None:
         """Note on which hosts the lease is kept, and on which it was given back."""
@@ -87,6 +88,17 @@ class Leases:
             timeout=rounds(options.forks, [len(hosts)]) * 2 * SLACK,
             options=options,
         )
+
+
+def is_wanted(config: EnvironmentConfig) -> bool:
+    """Whether the trials of an environment use their hosts alone."""
+    return config.exclusive and os.environ.get(SWITCH, "").lower() not in ("0", "false", "no")
+
+
+def new_lease(config: EnvironmentConfig, token: str, trial: object, deadline: float | None, **fields: Any) -> Lease:
+    """Return a lease that expires some time after a deadline, in seconds from now; after a day if that is None."""
+    seconds = math.ceil(WITHOUT_DEADLINE if deadline is None else deadline) + MARGIN
+    return Lease(token, seconds, f"{socket.gethostname()}/{_user()}/{config.name}/{trial}", **fields)
 
 
 def _user() -> str:

@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import json
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,17 +24,20 @@ from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.parameters import selected_groups
 from ansible_env.config.steps import steps_of
 from ansible_env.config.text import nearest
+from ansible_env.environment.deadlines import outer_deadline
+from ansible_env.environment.leases import is_wanted, new_lease
 from ansible_env.environment.trial_parameters import TrialParameters
 from ansible_env.errors import ConfigError, ParameterError, Problem
-from ansible_env.playbook.plays import render
+from ansible_env.playbook.plays import render, render_release
 from ansible_env.playbook.tasks import exports_of
-from ansible_env.playbook.yaml_text import to_yaml
+from ansible_env.playbook.yaml_text import to_yaml, unsafe
 from ansible_env.results.fold.events import PHASE_TASK
 from ansible_env.results.fold.fold_hosts import Expected, fold_hosts
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.metrics.validity import NO_RULES, MetricRules
 from ansible_env.results.outcomes import OUTCOMES, Kind
 from ansible_env.results.phase_result import phase_result
+from ansible_env.supervisor.lease import Lease
 
 _ROLE_DIRS = {"tasks", "handlers", "vars", "defaults", "meta"}
 
@@ -77,15 +81,25 @@ class RoleEnvironment:
             "phases": list(config.phases),
         }
 
-    def roles(self, directory: Path, token: str) -> dict[str, Any]:
+    def roles(self, directory: Path, token: str, *, hosts: int = 1, forks: int | None = None) -> dict[str, Any]:
         """Write each phase as a role below a directory; return where it is, and which variables get its results.
 
         No other user may be able to write in that directory. `token` is in the variables' names, and distinguishes the
-        trials of a play. Raise ConfigError if a phase cannot be a role.
+        trials of a play. If the trials use their hosts alone, `release` is one more role: it gives the hosts back.
+        Raise ConfigError if a phase cannot be a role.
         """
-        return {phase: self._role(phase, directory, token) for phase in self.config.phases}
+        holder = hashlib.sha256(f"{socket.gethostname()} {token}".encode()).hexdigest()[:32]
+        roles = {phase: self._role(phase, directory, token, holder, hosts, forks) for phase in self.config.phases}
+        if is_wanted(self.config):
+            (play,) = render_release(self.config, holder).plays
+            become = {key: value for key, value in play.items() if key.startswith("become")}
+            tasks = to_yaml([{"name": play["name"], **become, "block": play["tasks"], "ignore_errors": True}])
+            roles["release"] = {"role": str(_written(directory, {"tasks/main.yml": tasks}, None))}
+        return roles
 
-    def _role(self, phase: str, directory: Path, token: str) -> dict[str, Any]:
+    def _role(
+        self, phase: str, directory: Path, token: str, holder: str, hosts: int, forks: int | None
+    ) -> dict[str, Any]:
         earlier = itertools.takewhile(lambda name: name != phase, self.config.phases)
         exports = [each for name in earlier for each in exports_of(name, tuple(steps_of(getattr(self.config, name))))]
         playbook = render(self.config, phase, self.parameters.params, self.parameters.env, exports=exports)
@@ -95,6 +109,10 @@ class RoleEnvironment:
             raise ConfigError(Problem(what, phase, self.config.source, hint=hint))
         (play,) = playbook.plays
         tasks, registers = _registered(play["tasks"], f"environment_{phase}_{token}")
+        if is_wanted(self.config):
+            deadline = outer_deadline(self.config, phase, hosts, forks, tasks=False)
+            lease = new_lease(self.config, holder, "role", deadline)
+            tasks = [_with_lease(task, lease) for task in tasks]
         become = {key: value for key, value in play.items() if key.startswith("become")}
         block = {"name": play["name"], **become, "block": [_with_neighbour(t, self.config.base_dir) for t in tasks]}
         files = {
@@ -163,6 +181,12 @@ def _registered(tasks: Iterable[Mapping[str, Any]], prefix: str) -> tuple[list[d
     return registered, names
 
 
+def _with_lease(task: dict[str, Any], lease: Lease) -> dict[str, Any]:
+    """Have a phase task that starts a script take a lease."""
+    arguments = task.get(PHASE_TASK, {})
+    return {**task, PHASE_TASK: {**arguments, "lease": unsafe(lease.to_text())}} if "script" in arguments else task
+
+
 def _with_neighbour(task: dict[str, Any], base_dir: Path) -> dict[str, Any]:
     """Name a role beside the environment file by its path: Ansible looks for roles beside the playbook."""
     for action in ("ansible.builtin.import_role", "ansible.builtin.include_role"):
@@ -172,7 +196,7 @@ def _with_neighbour(task: dict[str, Any], base_dir: Path) -> dict[str, Any]:
     return task
 
 
-def _written(directory: Path, files: Mapping[str, str], base_dir: Path) -> Path:
+def _written(directory: Path, files: Mapping[str, str], base_dir: Path | None) -> Path:
     """Write a role once, under a name made from its content: several forks may do so at the same time."""
     key = hashlib.sha256(json.dumps([str(base_dir), files]).encode()).hexdigest()[:16]
     path = directory / f"environment-{key}"
@@ -182,7 +206,7 @@ def _written(directory: Path, files: Mapping[str, str], base_dir: Path) -> Path:
     for name, text in files.items():
         (scratch / name).parent.mkdir()
         (scratch / name).write_text(text, encoding="utf-8")
-    for entry in base_dir.iterdir():  # templates and files of its tasks
+    for entry in base_dir.iterdir() if base_dir is not None else ():  # templates and files of its tasks
         if entry.name not in _ROLE_DIRS:
             (scratch / entry.name).symlink_to(entry)
     with contextlib.suppress(OSError):  # another one was faster

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from ansible_env import Kind, RemoteEnv
+from ansible_env.engine.environ import ansible_program
 from ansible_env.environment.leases import SWITCH
 from ansible_env.storage.journal import Journal
 from tests.engines import ALL
@@ -106,3 +111,33 @@ def test_leases_need_their_form(remote: Bench):
         (result,) = env.run_phase("run").hosts.values()
         assert (result.kind, "is not a lease" in result.message) == (Kind.BUSY, True)
     host.exec("rm /tmp/ansible_env.lease.5")
+
+
+def test_the_role_takes_one_and_gives_it_back(remote: Bench, tmp_path: Path):
+    host = remote.hosts["h1"]
+    config = {"name": "role", "setup": ["true"], "run": ["cat /tmp/ansible_env.lease.* >/tmp/seen; echo score=1"]}
+    (tmp_path / "env.yml").write_text(json.dumps(config))
+    play = {
+        "hosts": "h1",
+        "gather_facts": False,
+        "roles": ["ansible_env.bench.environment"],
+        "vars": {"environment_file": "env.yml"},
+    }
+    (tmp_path / "play.yml").write_text(json.dumps([play]))
+
+    def run_role() -> str:
+        command = [ansible_program("ansible-playbook"), "-i", str(remote.hosts.inventory()), "play.yml"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path)
+        return done.stdout + done.stderr
+
+    with Controller(remote, "warm", run=WAIT) as other:
+        remote.until_begun()
+        said = run_role()
+        assert "busy: nothing was started: the trial " in said
+        host.path("/tmp/may_end").touch()
+        assert other.answer()["kind"] == "ok"
+    said = run_role()
+    assert "failed=0" in said, said
+    assert "/role/role" in host.path("/tmp/seen").read_text()
+    assert held(remote) == []
+    remote.assert_clean()

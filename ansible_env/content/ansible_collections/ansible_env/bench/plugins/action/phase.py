@@ -77,6 +77,7 @@ ARGUMENTS = {
     "background": {"type": "bool", "default": False},
     "hold": {"type": "int", "default": 0},
     "release_at": {"type": "float"},
+    "lease": {"type": "str"},
     "release_lease": {"type": "str"},
     "clock_offset": {"type": "float", "default": 0.0},
     "run_id": {"type": "str"},

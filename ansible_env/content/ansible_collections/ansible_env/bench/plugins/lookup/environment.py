@@ -61,7 +61,8 @@ _raw:
   description:
     - For each file, a mapping with its C(name), its absolute path as C(file), the host pattern C(hosts),
       C(gather_facts), the parameters C(params) with secrets masked, and C(phases), the names of those that have
-      something to do. With O(token), C(roles) has for each phase the role to include.
+      something to do. With O(token), C(roles) has for each phase the role to include, and C(release), the role that
+      gives the hosts back if the environment uses them alone.
   type: list
   elements: dict
 """
@@ -69,7 +70,7 @@ _raw:
 import json
 from pathlib import Path
 
-from ansible import constants
+from ansible import constants, context
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
@@ -91,9 +92,10 @@ class LookupModule(LookupBase):
         self.set_options(var_options=variables, direct=kwargs)
         # Plain data: values of Ansible's own types would not be known as text or numbers.
         params = json.loads(json.dumps(self.get_option("params"), default=str))
-        return [self._one(self._find(str(term), variables), params) for term in terms]
+        hosts = len((variables or {}).get("ansible_play_hosts_all") or [""])
+        return [self._one(self._find(str(term), variables), params, hosts) for term in terms]
 
-    def _one(self, path, params):
+    def _one(self, path, params, hosts):
         try:
             environment = RoleEnvironment.load(path, params)
             if self.get_option("secrets"):
@@ -102,7 +104,9 @@ class LookupModule(LookupBase):
             token = self.get_option("token")
             if token is not None:
                 # Ansible makes this directory for itself and removes it when it ends.
-                description["roles"] = environment.roles(Path(constants.DEFAULT_LOCAL_TMP), str(token))
+                description["roles"] = environment.roles(
+                    Path(constants.DEFAULT_LOCAL_TMP), str(token), hosts=hosts, forks=context.CLIARGS.get("forks")
+                )
         except AnsibleEnvError as problem:
             raise AnsibleLookupError(str(problem)) from problem
         return description

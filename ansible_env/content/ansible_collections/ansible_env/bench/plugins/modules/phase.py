@@ -192,6 +192,10 @@ options:
     description:
       - Start the staged script O(run_id) at this time, in seconds since the epoch by the controller's clock.
     type: float
+  lease:
+    description:
+      - The lease that the script takes on the host, as JSON. The role P(ansible_env.bench.environment#role) sets this.
+    type: str
   release_lease:
     description:
       - Give back the lease of this name, which scripts of a trial took on the host. The C(ansible_env) library sets

@@ -41,8 +41,12 @@ def script_of(arguments, host):
         probes=probes_of(arguments["telemetry"]),
         unset=sorted(name for name in os.environ if NOT_FOR_SCRIPTS.match(name)),
         base=arguments["run_dir"],
-        lease=Lease.of_text(os.environ[LEASE]) if os.environ.get(LEASE) else None,
+        lease=_lease(arguments["lease"] or os.environ.get(LEASE)),
     )
+
+
+def _lease(text):
+    return Lease.of_text(text) if text else None
 
 
 def exported(arguments, task_vars):

@@ -11,6 +11,7 @@ from ansible_env.common import get_logger, reason
 from ansible_env.config.fields import PHASES
 from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import AnsibleEnvError
+from ansible_env.results.outcomes import Kind
 from ansible_env.results.trial import Trial, TrialRequest
 from ansible_env.storage.bundle.bundle import Bundle
 from ansible_env.storage.journal import Journal
@@ -113,7 +114,13 @@ def resume_trial(
     env.start_trial(request, bundle.directory, uid=bundle.uid, started=bundle.created)
 
     def attach() -> bool:
-        env.attach()
+        result = env.attach()
+        if (
+            result is not None
+            and result.phase == "teardown"
+            and any(h.kind is Kind.NOT_RUN for h in result.failed_hosts)
+        ):
+            del env.results["teardown"]  # it was about to be started on a host, and always runs
         return env.is_ready and journal.status("run") is None
 
     return _finish(env, phases, attach, facts)

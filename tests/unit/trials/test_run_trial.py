@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ansible_env import EngineError, RemoteEnv, Status, Trial, TrialObserver, TrialRequest
+from ansible_env import EngineError, Kind, RemoteEnv, Status, Trial, TrialObserver, TrialRequest
 from ansible_env.storage.bundle.bundle import BundleWriter
 from ansible_env.storage.bundle.origin import Origin
 from ansible_env.storage.journal import Journal
@@ -130,6 +130,22 @@ def test_a_trial_whose_controller_is_gone_is_brought_to_its_end(tmp_path):
         trial = resume_trial(again, Journal.open(tmp_path))
     assert (trial.number, trial.status, list(trial.phases)) == (7, Status.SUCCEEDED, ["setup", "run", "teardown"])
     assert trial.uid in (tmp_path / "bundle.json").read_text()
+
+
+def test_a_teardown_that_was_about_to_begin_when_the_controller_was_killed_runs(tmp_path):
+    with env() as bench:
+        bench.observers = (BundleWriter(Origin.of(bench.config)),)
+        with pytest.raises(KeyboardInterrupt):
+            bench._target.engine._answer = raising(KeyboardInterrupt(), "teardown")  # type: ignore[attr-defined]
+            run_trial(bench, TrialRequest(7, globals={"trial_id": 7}), tmp_path)
+
+    def answer(phase: str, host: str, task: Any) -> dict[str, Any]:
+        return {"kind": Kind.NOT_RUN, "rc": None} if task.get("attach") else {}
+
+    with env(answer) as again:
+        trial = resume_trial(again, Journal.open(tmp_path))
+        assert len(again._target.engine.jobs) == 2  # type: ignore[attr-defined]
+    assert [result.status.name for result in trial.phases.values()] == ["SUCCEEDED"] * 3
 
 
 def test_a_clock_that_is_set_during_a_trial_changes_no_duration(monkeypatch):

@@ -20,10 +20,11 @@ from ansible_env.config.documents import key_text
 from ansible_env.config.expand import expand
 from ansible_env.config.fields import Value
 from ansible_env.config.model import EnvironmentConfig
-from ansible_env.config.shell_env import MASK, Secret, secret_values, shell_env
+from ansible_env.config.shell_env import Secret, secret_values, shell_env
 from ansible_env.config.text import kind_of, nearest
 from ansible_env.config.tunables import ParamValues, TunableGroups
 from ansible_env.errors import ConfigError, ParameterError, Problem
+from ansible_env.results.masking import MASK
 
 Tunables = TunableGroups | Mapping[str, Any] | ParamValues
 """Definitions of tunables: our own, a mapping in mlos_bench's format, or an mlos_bench TunableGroups."""

@@ -12,8 +12,7 @@ from ansible_env.config.fields import SecretSource, Value
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.text import nearest, text_fault
 from ansible_env.errors import ParameterError, Problem
-
-MASK = "********"
+from ansible_env.results.masking import MASK
 
 
 class Secret(str):

@@ -11,11 +11,15 @@ from typing import Any
 from ansible_env.engine.protocol import Cancellation, Event, Listener
 from ansible_env.results.fold.events import failure_of, final_data
 from ansible_env.results.fold.fold_hosts import Expected, settled_result
-from ansible_env.results.host_result import HostResult
+from ansible_env.results.host_result import HostResult, without_secrets
+from ansible_env.results.masking import Secrets
 from ansible_env.results.observer import TrialObserver, notify
 from ansible_env.results.phase_result import PhaseResult
 from ansible_env.results.trial import Trial
 from ansible_env.storage.journal import Journal
+
+_TEXTS = ("res", "task_args", "name")
+"""What may contain a secret in the data of an event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,11 @@ class PhaseCall:
     """The trial that the observers follow."""
     observers: Sequence[TrialObserver] = ()
 
+    @property
+    def secret_values(self) -> list[str]:
+        """The values of all secrets of the trial."""
+        return [str(value) for values in self.secrets.values() for value in values.values()]
+
 
 class PhaseEvents(Listener):
     """Passes events and output to the listener and the observers of a call, with the result of each host."""
@@ -44,6 +53,7 @@ class PhaseEvents(Listener):
         self._observers = call.observers if call.trial is not None else ()
         self._phase = phase
         self._expected = expected
+        self._secrets = Secrets(call.secret_values)
         self._events: dict[str, list[Event]] = {}
         self._reported: dict[str, HostResult] = {}
 
@@ -58,6 +68,8 @@ class PhaseEvents(Listener):
 
     def on_event(self, event: Event) -> None:
         """Pass an event on, and the result of its host if it is known now."""
+        if self._secrets:
+            event = _without_secrets(event, self._secrets)
         if self._listener is not None:
             self._listener.on_event(event)
         if (trial := self._trial) is None or not self._observers:
@@ -90,7 +102,17 @@ class PhaseEvents(Listener):
             return None
         events = self._events.setdefault(host, [])
         events.append(event)
-        return settled_result(host, events, self._expected)
+        result = settled_result(host, events, self._expected)
+        return without_secrets(result, self._secrets) if result is not None else None
+
+
+def _without_secrets(event: Event, secrets: Secrets) -> Event:
+    """Return an event whose texts contain no secrets. What names its host and its task stays as it is."""
+    data = event.get("event_data")
+    shown: dict[str, Any] = {"stdout": secrets.hide(str(event["stdout"]))} if event.get("stdout") else {}
+    if isinstance(data, Mapping):
+        shown["event_data"] = {**data, **{key: secrets.hide_in(data[key]) for key in _TEXTS if key in data}}
+    return {**event, **shown}
 
 
 class StopOnFailure(Cancellation, Listener):

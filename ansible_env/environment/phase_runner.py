@@ -24,7 +24,8 @@ from ansible_env.playbook.plays import become_of
 from ansible_env.results.fold.added_hosts import AddedHost, added_hosts, is_censored
 from ansible_env.results.fold.events import left_in_background
 from ansible_env.results.fold.fold_hosts import Expected, controller_message, fold_hosts
-from ansible_env.results.host_result import HostResult
+from ansible_env.results.host_result import HostResult, without_secrets
+from ansible_env.results.masking import Secrets
 from ansible_env.results.metrics.validity import NO_RULES
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.phase_result import PhaseResult, phase_result
@@ -61,6 +62,11 @@ class _Phase:
     @property
     def name(self) -> str:
         return self.playbook.phase
+
+    @property
+    def secrets(self) -> Secrets:
+        """All that is masked: the secrets of the trial, and those of hosts that tasks have added."""
+        return Secrets([*self.call.secret_values, *(secret for host in self.added for secret in host.secrets)])
 
     @property
     def cancel(self) -> Cancellation:
@@ -234,12 +240,11 @@ class PhaseRunner:
         self._end_unfinished(run.unfinished)
         self._note_added(phase, run.events)
         if (journal := phase.call.journal) is not None:
-            hidden = [str(value) for values in phase.call.secrets.values() for value in values.values()]
-            hidden += [secret for host in phase.added for secret in host.secrets]
             with journal.tolerant():
-                append_events(journal.directory / "events" / f"{phase.name}.jsonl", events, hidden)
+                append_events(journal.directory / "events" / f"{phase.name}.jsonl", events, phase.secrets)
+        run = replace(run, message=phase.secrets.hide(run.message))
         results = fold_hosts(events, hosts, phase.expected, stopped=run.stopped, message=run.message)
-        return run, [*refused.values(), *results]
+        return run, [*refused.values(), *(without_secrets(result, phase.secrets) for result in results)]
 
     def _run(
         self, job: Job, scripts: PhaseScripts, *, cancel: Cancellation | None, listener: Listener | None = None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
+from ansible_env.results.masking import Secrets
 from ansible_env.results.metrics.parse import Value
 from ansible_env.results.outcomes import OUTCOMES, Kind
 from ansible_env.results.status import Status
@@ -83,6 +84,20 @@ class HostResult:
             "telemetry": [[time.isoformat(), name, value] for time, name, value in self.telemetry],
         }
         return data
+
+
+def without_secrets(result: HostResult, secrets: Secrets) -> HostResult:
+    """Return a result whose texts contain no secrets. Exports are kept: later phases need them."""
+    if not secrets:
+        return result
+    return replace(
+        result,
+        message=secrets.hide(result.message),
+        stdout=secrets.hide(result.stdout),
+        stderr=secrets.hide(result.stderr),
+        task=result.task and secrets.hide(result.task),
+        metrics=secrets.hide_in(result.metrics),
+    )
 
 
 def _first(values: Sequence[Any]) -> Any:

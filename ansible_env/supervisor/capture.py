@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
+from ansible_env.results.masking import MASK, forms
+
 RESULT_LIMIT = 64 * 1024
 """Bytes of a stream that a result contains: the first quarter and the last three quarters of that."""
 PIECE = 1024 * 1024
@@ -21,7 +23,6 @@ IN_MEMORY = 256 * 1024
 """Bytes of a stream that stay in memory if no file is requested: creating a file takes up to a millisecond."""
 MOST_IN_MEMORY = 64 * 1024 * 1024
 """Bytes of a stream that stay in memory if the controller's disk is full."""
-MASK = b"********"
 
 
 def log_path(directory: Path, host: str, stream: str) -> Path:
@@ -36,7 +37,7 @@ class Masker:
     """Replaces secrets in a stream, also one that is split between two pieces."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
-        encoded = {secret.encode("utf-8", "surrogateescape") for secret in secrets if secret.strip()}
+        encoded = {form.encode("utf-8", "surrogateescape") for form in forms(secrets)}
         self._secrets = sorted(encoded, key=len, reverse=True)
         self._pattern = re.compile(b"|".join(map(re.escape, self._secrets))) if self._secrets else None
         self._held = b""
@@ -51,7 +52,7 @@ class Masker:
         for match in self._pattern.finditer(data):
             if match.start() >= sure:  # one secret may be the beginning of another
                 break
-            shown += [data[end : match.start()], MASK]
+            shown += [data[end : match.start()], MASK.encode()]
             end = match.end()
         self._held = data[max(end, sure) :]
         return b"".join([*shown, data[end : max(end, sure)]])

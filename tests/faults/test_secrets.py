@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 import logging
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -145,3 +149,35 @@ def test_50_file_of_the_target_is_empty_before_the_script_runs(remote: Bench):
     assert "script" in result.stdout.split()
     assert result.stdout.split()[-1] == "0"
     assert "/" not in result.stdout  # grep names nothing
+
+
+def test_50_secret_in_tasks_of_the_author(tmp_path):
+    """Ansible prints it in a message, in a difference and in base64; the script prints it in base64."""
+    config = {
+        "name": "author",
+        "secret_params": {"password": {"env": "GIVEN"}},
+        "shell_env_params": ["password"],
+        "vars_params": ["password"],
+        "setup": [
+            {"ansible.builtin.copy": {"content": "{{ password }}\n", "dest": str(tmp_path / "there")}},
+            'printf %s "$password" | base64 -w0',
+            {"ansible.builtin.debug": {"msg": "{{ password }}"}},
+            {"name": "It is {{ password }}", "ansible.builtin.command": "echo {{ password | quote }}"},
+        ],
+        "run": [{"ansible.builtin.fail": {"msg": "{{ password }} is {{ password | b64encode }}"}}],
+    }
+    (tmp_path / "env.yml").write_text(json.dumps(config))
+    (tmp_path / "ansible.cfg").write_text("[diff]\nalways = true\n")
+    words = ["trial", "env.yml", "-i", "h,", "-c", "local", "-vv", "--artifacts", "kept", "-o", "json"]
+    words += ["--store", "store.sqlite", "--junit", "junit.xml"]
+    command, env = [sys.executable, "-m", "ansible_env", *words], {**os.environ, "GIVEN": SECRET}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert b"******** is ********" in done.stderr
+    assert b"+********" in done.stderr, "the difference"
+    assert json.loads(done.stdout)["trials"][0]["hosts"]["h"]["message"] == "task 'ansible.builtin.fail': ******** is ********"
+    (tmp_path / "there").unlink()
+    encoded = base64.b64encode(PLAIN)
+    for text in (done.stdout, done.stderr, *(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())):
+        assert b"s3cr3t" not in text
+        assert encoded not in text

@@ -18,8 +18,8 @@ import yaml
 from ansible_env.common import __version__
 from ansible_env.config.documents import TaggedValue, read_document
 from ansible_env.config.model import EnvironmentConfig
-from ansible_env.config.shell_env import MASK
 from ansible_env.errors import ConfigError
+from ansible_env.results.masking import MASK
 from ansible_env.storage.fingerprint import of_this_machine
 
 

@@ -21,8 +21,9 @@ from ansible_env.config.parameters import (
     resolve,
     selected_groups,
 )
-from ansible_env.config.shell_env import MASK, MAX_ENV_BYTES, Secret, ShellEnv, secret_values, shell_env
+from ansible_env.config.shell_env import MAX_ENV_BYTES, Secret, ShellEnv, secret_values, shell_env
 from ansible_env.errors import ConfigError, ParameterError
+from ansible_env.results.masking import MASK
 from tests.unit.config.test_tunables import MlosTunableGroups
 
 TUNABLES: dict[str, Any] = {

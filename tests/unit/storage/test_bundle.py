@@ -17,6 +17,7 @@ from ansible_env.cli.app import app
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.errors import ConfigError
 from ansible_env.results.host_result import HostResult
+from ansible_env.results.masking import Secrets
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.phase_result import phase_result
 from ansible_env.results.status import Status
@@ -315,7 +316,7 @@ def test_nobody_else_can_write_into_directories_of_results(tmp_path):
     try:
         Journal(tmp_path / "state/ansible-env/x/call/trial-1").begin_trial({}, {})
         Store(tmp_path / "data/deep/store.sqlite").close()
-        append_events(tmp_path / "events/deep/run.jsonl", [])
+        append_events(tmp_path / "events/deep/run.jsonl", [], Secrets())
     finally:
         os.umask(before)
     made = list(tmp_path.rglob("*"))

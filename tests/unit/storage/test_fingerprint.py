@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from ansible_env.environment.remote_env import RemoteEnv
+from ansible_env.results.masking import Secrets
 from ansible_env.storage.bundle.event_log import append_events
 from ansible_env.storage.fingerprint import SCRIPT, of_this_machine, parse
 from ansible_env.testing import FakeEngine, phase_event
@@ -59,7 +60,9 @@ def test_events_are_kept_without_secrets_and_without_long_texts(tmp_path):
     path = tmp_path / "events" / "run.jsonl"
     event = phase_event("h", stdout="x" * 5000, msg="it is hunter2", invocation={"module_args": {"password": "other"}})
     for _ in range(2):
-        append_events(path, [{**event, "counter": 1, "stdout": "terminal", "runner_ident": "job"}], ["hunter2", " "])
+        append_events(
+            path, [{**event, "counter": 1, "stdout": "terminal", "runner_ident": "job"}], Secrets(["hunter2", " "])
+        )
     first, second = map(json.loads, path.read_text().splitlines())
     res = first["event_data"]["res"]
     assert first == second

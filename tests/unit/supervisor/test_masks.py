@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_env.supervisor.capture import MASK, Masker
+from ansible_env.results.masking import MASK as TEXT
+from ansible_env.supervisor.capture import Masker
+
+MASK = TEXT.encode()
 
 M = MASK.decode()
 

@@ -1,16 +1,19 @@
-"""Messages for people on stderr: errors, warnings, and what the library logs."""
+"""What goes to stdout, and messages for people on stderr: errors, warnings, and what the library logs."""
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable
-
-from rich.console import Console
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ansible_env.errors import AnsibleEnvError, ConfigError, Problem
 from ansible_env.report.formatting import visible
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 PROGRAM = "ansible-env"
 
@@ -61,8 +64,23 @@ def say_exception(error: AnsibleEnvError, *, debug: bool) -> None:
         say_problem(problem)
 
 
+def write(data: str | bytes, stream: TextIO | None = None) -> None:
+    """Write to stdout, or another stream, whose reader may be gone (`| head`)."""
+    stream = stream or sys.stdout
+    target: Any = stream if isinstance(data, str) else stream.buffer
+    try:
+        target.write(data)
+        target.flush()
+    except BrokenPipeError:  # discard everything that is written to stdout from now on
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+
+
 def errors_console() -> Console:
     """Return a console on stderr that does not interpret markup."""
+    from rich.console import Console  # few messages need it, and it is slow to load
+
     return Console(file=sys.stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 

@@ -8,7 +8,10 @@ from pathlib import Path
 
 from ansible_env.cli.options import STORE, Common, argument, option
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.report import collect, html, junit_of, markdown
+from ansible_env.report.data import collect
+from ansible_env.report.junit import junit_of
+from ansible_env.report.markdown import markdown
+from ansible_env.report.page import html
 from ansible_env.storage.bundle.files import write_whole
 from ansible_env.storage.store import Store
 

@@ -14,6 +14,7 @@ import yaml
 
 from ansible_env.cli import console
 from ansible_env.cli.call import Call, attach_commands, open_call
+from ansible_env.cli.console import write
 from ansible_env.cli.exits import Exit, StopWaiting, exit_of_trial, worst_exit
 from ansible_env.cli.failures import report_failure
 from ansible_env.cli.options import HOSTS, PARAMETERS, Judged, Output, option
@@ -21,7 +22,7 @@ from ansible_env.cli.parameters import Values, given_values
 from ansible_env.cli.progress.lines import Progress
 from ansible_env.cli.progress.live import sweep_progress
 from ansible_env.cli.sweep_tables import calibration_table, configuration_table, missed_budgets
-from ansible_env.cli.tabular import console_for, text_of, write
+from ansible_env.cli.tabular import console_for, text_of
 from ansible_env.config.fields import PHASES
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.environment.remote_env import RemoteEnv

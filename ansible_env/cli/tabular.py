@@ -20,6 +20,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from ansible_env.cli.console import write
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.report.formatting import visible
 from ansible_env.storage.bundle.files import to_json
@@ -43,19 +44,6 @@ class RowOutput(enum.StrEnum):
     JSONL = "jsonl"
     CSV = "csv"
     PARQUET = "parquet"
-
-
-def write(data: str | bytes, stream: TextIO | None = None) -> None:
-    """Write to stdout, or another stream, whose reader may be gone (`| head`)."""
-    stream = stream or sys.stdout
-    target: Any = stream if isinstance(data, str) else stream.buffer
-    try:
-        target.write(data)
-        target.flush()
-    except BrokenPipeError:  # discard everything that is written to stdout from now on
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
-        os.close(null)
 
 
 def write_rows(rows: Sequence[Row], output: RowOutput, name: str) -> None:

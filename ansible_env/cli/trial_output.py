@@ -10,6 +10,7 @@ from typing import Any, TextIO
 from rich.table import Table
 from rich.text import Text
 
+from ansible_env.cli.console import write
 from ansible_env.cli.options import Output
 from ansible_env.cli.tabular import (
     Row,
@@ -21,7 +22,6 @@ from ansible_env.cli.tabular import (
     new_table,
     status_style,
     text_of,
-    write,
 )
 from ansible_env.report.formatting import duration, number, plural, visible
 from ansible_env.results.assertions import AssertionResult

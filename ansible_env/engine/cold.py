@@ -6,9 +6,9 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ansible_env.common import Owner, get_logger, reason
-from ansible_env.engine import terminal
 from ansible_env.engine.arguments import inventory_arguments, vault_arguments
 from ansible_env.engine.environ import ansible_program, passed, settings, user_config
 from ansible_env.engine.inventory import Inventory
@@ -17,9 +17,11 @@ from ansible_env.engine.listing import list_hosts
 from ansible_env.engine.private import PrivateDir
 from ansible_env.engine.prompts import check_prompts
 from ansible_env.engine.protocol import Cancellation, Engine, EngineRun, Job, Listener, Options
-from ansible_env.engine.run import Run
 from ansible_env.errors import EngineError
 from ansible_env.supervisor.variables import LEASE, LOG_DIR, OWNER, RESULTS_DIR, RUN_KEY
+
+if TYPE_CHECKING:
+    from ansible_env.engine.run import Run
 
 logger = get_logger(__name__)
 
@@ -32,7 +34,6 @@ class ColdEngine(Engine):
     """
 
     def __init__(self) -> None:
-        terminal.install()
         self._lock = threading.RLock()
         self._pid = os.getpid()
         self._base: Path | None = None
@@ -85,6 +86,8 @@ class ColdEngine(Engine):
                 remove_base(base)
 
     def _new_run(self, job: Job, private: PrivateDir, listener: Listener | None, cancel: Cancellation) -> Run:
+        from ansible_env.engine.run import Run  # brings ansible-runner; meanwhile the fork server loads Ansible
+
         return Run(job, private, listener, cancel)
 
     def _command(self, program: str, env: Mapping[str, str]) -> tuple[str, Sequence[str]]:

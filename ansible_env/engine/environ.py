@@ -7,14 +7,13 @@ variables pass by name. docs/reference/settings.md lists them.
 from __future__ import annotations
 
 import fnmatch
+import importlib.util
 import os
 import shutil
 import sys
 import sysconfig
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-
-from ansible_runner.utils import get_callback_dir
 
 from ansible_env.engine.ansible_cfg import AnsibleConfig, find_config, working_directory
 from ansible_env.engine.overrides import overrides
@@ -62,6 +61,13 @@ def ansible_program(name: str) -> str:
     return path
 
 
+def callback_dir() -> str:
+    """Return the directory of ansible-runner's callback, without importing ansible-runner, which is slow to load."""
+    spec = importlib.util.find_spec("ansible_runner")
+    assert spec is not None and spec.origin is not None  # noqa: S101 - for mypy
+    return str(Path(spec.origin).absolute().parent / "display_callback" / "callback")
+
+
 def passed(environ: Mapping[str, str], more: Iterable[str] = ()) -> dict[str, str]:
     """Return the part of an environment that Ansible may see."""
     extra = [*more, *environ.get("ANSIBLE_ENV_PASS", "").replace(",", " ").split()]
@@ -105,7 +111,7 @@ def settings(
         "ANSIBLE_LOCAL_TEMP": str(private / "tmp"),
         # As ansible-runner sets them; a fork server has to know them before ansible-runner does.
         "ANSIBLE_STDOUT_CALLBACK": "awx_display",
-        "ANSIBLE_CALLBACK_PLUGINS": get_callback_dir(),
+        "ANSIBLE_CALLBACK_PLUGINS": callback_dir(),
         # ansible-runner silently drops results above 700 kB.
         "MAX_EVENT_RES": "1000000000",
     }

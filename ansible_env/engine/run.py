@@ -15,7 +15,7 @@ from typing import Any
 import ansible_runner.interface
 from ansible_runner.exceptions import AnsibleRunnerException
 
-from ansible_env.engine import processes
+from ansible_env.engine import processes, terminal
 from ansible_env.engine.ansible_cfg import working_directory
 from ansible_env.engine.arguments import playbook_arguments, write_passwords, write_variables
 from ansible_env.engine.events import Events
@@ -34,6 +34,7 @@ class Run:
     """Runs one job by ansible-runner, and ends all of its processes."""
 
     def __init__(self, job: Job, private: PrivateDir, listener: Listener | None, cancel: Cancellation) -> None:
+        terminal.install()
         self.id = uuid.uuid4().hex
         self._job = job
         self._private = private

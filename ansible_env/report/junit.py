@@ -9,12 +9,16 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from ansible_env.report.formatting import visible
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import OUTCOMES, Kind
 from ansible_env.storage.database.records import StoredHost
+
+if TYPE_CHECKING:
+    from ansible_env.report.data import ReportData
 
 # Code points that are not characters in XML 1.0 (https://www.w3.org/TR/xml/#charsets).
 _NO_CHARACTER = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -42,6 +46,24 @@ class Suite:
     checks: Sequence[Check] = ()
     error: str = ""
     """The reason why the trial could not run; empty if it ran."""
+
+
+def junit_of(data: ReportData) -> str:
+    """Return the trials of a report as JUnit XML. Only the newest trials have hosts."""
+    hosts: dict[int, list[HostResult | StoredHost]] = {}
+    for host in data.hosts:
+        hosts.setdefault(host.trial, []).append(host)
+    checks: dict[int, list[Check]] = {}
+    for item in data.assertions:
+        check = Check(f"{item.metric} {item.comparison}", "" if item.passed else item.message)
+        checks.setdefault(item.trial, []).append(check)
+    return junit(
+        Suite(
+            *(trial.experiment, trial.number, trial.started, trial.elapsed, hosts.get(trial.id, [])),
+            *(trial.metrics, checks.get(trial.id, ()), trial.error),
+        )
+        for trial in data.trials
+    )
 
 
 def junit(suites: Iterable[Suite]) -> str:

@@ -16,7 +16,7 @@ def page() -> str:
     """Return a section for each command."""
     group: Any = get_command(app)
     root = group.make_context("ansible-env", ["schema"], resilient_parsing=True)
-    return "\n".join(_section(root, name, group.get_command(root, name)) for name in group.list_commands(root))
+    return "\n".join(_section(root, name, group.resolve_command(root, [name])[1]) for name in group.list_commands(root))
 
 
 def _section(root: Any, name: str, command: Any) -> str:

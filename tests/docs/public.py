@@ -11,7 +11,7 @@ import griffe
 from tests.docs.blocks import ROOT
 
 PAGE = ROOT / "docs" / "reference" / "python.md"
-MODULES = ("ansible_env", "ansible_env.mlos", "ansible_env.report", "ansible_env.testing")
+MODULES = ("ansible_env", "ansible_env.mlos", "ansible_env.testing")
 _REFERENCE = re.compile(r"^::: ([\w.]+)$", re.MULTILINE)
 
 

@@ -40,7 +40,7 @@ def test_every_command_has_only_options_that_there_are(block, command):
     if name.startswith("-"):
         return
     parent = group.make_context("ansible-env", [name], resilient_parsing=True)
-    found = group.get_command(parent, name)
+    _, found, _ = group.resolve_command(parent, [name])
     assert found is not None, f"{block}: there is no command {name!r}"
     found.make_context(name, arguments, parent=parent)  # raises for what it does not know
 

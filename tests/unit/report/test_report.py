@@ -12,9 +12,8 @@ from typer.testing import CliRunner
 
 from ansible_env.cli.app import app
 from ansible_env.errors import ConfigError
-from ansible_env.report import junit_of
 from ansible_env.report.data import ReportData, collect
-from ansible_env.report.junit import Check, Suite, junit
+from ansible_env.report.junit import Check, Suite, junit, junit_of
 from ansible_env.report.markdown import markdown
 from ansible_env.report.page import html
 from ansible_env.report.svg import Linear, Log, clipped, scale_for, short_number

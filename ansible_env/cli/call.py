@@ -141,6 +141,8 @@ def open_call(
     place = (place.expanduser() if place else new_call(env.experiment)).absolute()
     budgets = open_budgets(config, options) if isinstance(options, Judged) and "run" in phases else Budgets()
     recorders = _recorders(options, config, phases, stack)
+    env.once.values, env.once.observers = values.tunables, tuple(recorders[:1])  # the bundles
+    env.once.lasts = "teardown" not in phases
     writer = Writer(options.output, sys.stdout)
     return Call(options, phases, place, values, env, budgets, recorders, writer, interrupts, cancel)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ansible_env.cli.options import Common, Parameters, option
 from ansible_env.cli.parameters import given_values
-from ansible_env.config.fields import PHASES
+from ansible_env.config.fields import ONCE, PHASES
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.schema import json_schema
 from ansible_env.config.text import nearest
@@ -15,6 +15,7 @@ from ansible_env.errors import ConfigError, Problem
 from ansible_env.report.formatting import visible
 from ansible_env.storage.bundle.files import to_json
 
+KNOWN = (*PHASES, *ONCE)
 _NOTE = """\
 # {phases} of {name}, one play after the other.
 # Run by hand, a host that fails gets none of the later plays: no teardown.
@@ -25,19 +26,21 @@ _NOTE = """\
 class RenderOptions(Parameters):
     """Options of `render`."""
 
-    phase: str | None = option("--phase PHASE", "setup, run or teardown. Default: all, one after the other.")
+    phase: str | None = option(
+        "--phase PHASE", "setup, run, teardown, setup_once, teardown_once. Default: all in order."
+    )
 
 
 def render(options: RenderOptions) -> str:
     """Print the playbook of a phase. To run it by hand: ansible-playbook -i INVENTORY file.yml."""
     config = EnvironmentConfig.load(options.environment)
-    if options.phase is not None and options.phase not in PHASES:
-        hint = nearest(options.phase, PHASES) or f"one of {', '.join(PHASES)}"
+    if options.phase is not None and options.phase not in KNOWN:
+        hint = nearest(options.phase, KNOWN) or f"one of {', '.join(KNOWN)}"
         raise ConfigError(Problem(f"there is no phase {options.phase!r}", "--phase", hint=hint))
     values = given_values(config, options.params or [], options.params_file or [])
     env = RemoteEnv(config=config, global_config=values.globals)
     env.assign(values.tunables, values.for_trial(0, 1)[1])
-    phases = (options.phase,) if options.phase else config.phases
+    phases = (options.phase,) if options.phase else config.parts
     plays = [env.render(phase) for phase in phases]
     if len(plays) == 1:
         return plays[0]

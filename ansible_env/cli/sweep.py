@@ -17,6 +17,7 @@ from ansible_env.cli.call import Call, attach_commands, open_call
 from ansible_env.cli.console import write
 from ansible_env.cli.exits import Exit, StopWaiting, exit_of_trial, worst_exit
 from ansible_env.cli.failures import report_failure
+from ansible_env.cli.once_progress import OnceProgress
 from ansible_env.cli.options import HOSTS, PARAMETERS, Judged, Output, option
 from ansible_env.cli.parameters import Values, given_values
 from ansible_env.cli.progress.lines import Progress
@@ -131,6 +132,7 @@ class _Sweep(TrialObserver):
         self._running: dict[str, Path] = {}
         """The directory of each running attempt, by the uid of the trial."""
         call.env.observers = (progress, *call.recorders, self)
+        call.env.once.observers = (OnceProgress(progress), *call.env.once.observers)
 
     def run(self) -> Exit:
         """Run the trials, and return the exit code. Trials that have a result are always printed."""
@@ -141,6 +143,7 @@ class _Sweep(TrialObserver):
         try:
             for trial in self._pool.run(PlannedTrials(self._requests)):
                 self._show(trial)
+            self._call.env.once.finish()
         except StopWaiting:
             pass
         finally:
@@ -202,6 +205,6 @@ class _Sweep(TrialObserver):
     def _second_interrupt(self) -> str:
         self._pool.abandon()
         lines = ["stopped waiting: watchdogs on the hosts end the remaining scripts"]
-        if self._running:
-            lines += attach_commands(list(self._running.values()))
+        if directories := [*self._running.values(), *self._call.env.once.abandon()]:
+            lines += attach_commands(directories)
         return "\n".join(lines)

@@ -11,6 +11,7 @@ from ansible_env.cli import console
 from ansible_env.cli.call import Call, attach_commands, open_call
 from ansible_env.cli.exits import Exit, StopWaiting, exit_of_trial, worst_exit
 from ansible_env.cli.failures import report_failure
+from ansible_env.cli.once_progress import OnceProgress
 from ansible_env.cli.options import PARAMETERS, Judged, Running, option
 from ansible_env.cli.progress.live import phase_progress
 from ansible_env.config.fields import PHASES
@@ -66,6 +67,7 @@ class Trials(TrialObserver):
         self._progress = phase_progress(sys.stderr, call.options, call.env.config, count)
         stack.callback(self._progress.stop)
         self._env.observers = (self._progress, *call.recorders, self)
+        self._env.once.observers = (OnceProgress(self._progress), *self._env.once.observers)
         self._finished: list[Trial] = []
         self._started: Trial | None = None
         self._printed = 0
@@ -92,6 +94,8 @@ class Trials(TrialObserver):
                 self._print()
             if self._call.interrupts.count or trial.error:
                 return
+        if self._call.phases == ("teardown",):
+            self._env.once.tear_down(self._env)
 
     def _report(self, run: Callable[[], object]) -> Exit:
         interrupts = self._call.interrupts
@@ -99,6 +103,8 @@ class Trials(TrialObserver):
         codes: list[Exit] = []
         try:
             run()
+            if not self._env.once.lasts:
+                self._env.once.finish()
         except StopWaiting:
             pass
         finally:
@@ -168,8 +174,11 @@ class Trials(TrialObserver):
                 lines.append(f"{timeout:g} s after its start at the latest")
         if self._has_teardown:
             lines.append("teardown was not finished")
+        directories = self._env.once.abandon()
         if self._started is not None and self._started.directory is not None:
-            lines += attach_commands([self._started.directory])
+            directories.insert(0, self._started.directory)
+        if directories:
+            lines += attach_commands(directories)
         return "\n".join(lines)
 
     @property

@@ -55,7 +55,7 @@ def _missing(config: EnvironmentConfig) -> list[str]:
 
 def _summary(config: EnvironmentConfig, hosts: tuple[str, ...] | None, missing: list[str]) -> Iterator[tuple[str, str]]:
     yield "name", visible(config.name)
-    yield "phases", ", ".join(config.phases)
+    yield "phases", ", ".join(config.parts)
     if config.const_args:
         yield "parameters", some(config.const_args, 20)
     if missing:

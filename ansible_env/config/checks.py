@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from ansible_env.config.expand import references
 from ansible_env.config.faults import Fault
+from ansible_env.config.fields import ONCE, PHASES
 from ansible_env.config.keys import EnvironmentKeys
 from ansible_env.config.steps import steps_of
 from ansible_env.config.text import clean_env_name, env_name_fault, nearest, variable_name_fault
@@ -24,7 +25,7 @@ def config_faults(config: EnvironmentKeys, bad: frozenset[str], *, mlos: bool) -
         ({"shell_env_params", "shell_env_params_rename"}, lambda: _export_faults(config)),
         ({"tunables", "tunable_params"}, lambda: [] if mlos else _group_faults(config)),
         ({"vars_params"}, lambda: _variable_faults(config)),
-        ({"host_params", "const_args", "required_args", "tunables", "run", "setup"}, lambda: _given_twice(config)),
+        ({"host_params", "const_args", "required_args", "tunables", *PHASES, *ONCE}, lambda: _given_twice(config)),
         ({"const_args", "secret_params"}, lambda: _secret_faults(config)),
     ]
     for reads, check in checks:
@@ -125,7 +126,7 @@ def _given_twice(config: EnvironmentKeys) -> Iterator[Fault]:
         if name in config.const_args or name in config.required_args or name in config.tunables.tunables:
             yield ("host_params", name), f"{name!r} has a value already", "defaults belong to group_vars/all"
     variables = env_sources(config)
-    for phase in ("setup", "run", "teardown"):
+    for phase in (*PHASES, *ONCE):
         for step in steps_of(getattr(config, phase)):
             for name in step.exports:
                 if name in variables:

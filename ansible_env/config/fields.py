@@ -34,6 +34,8 @@ Task = dict[str, Any]
 ScriptItem = str | Task
 PhaseName = Literal["setup", "run", "teardown"]
 PHASES: tuple[str, ...] = get_args(PhaseName)
+ONCE = {"setup_once": "setup", "teardown_once": "teardown"}
+"""The parts that run once on each host, and the phase that each is run as."""
 
 _QUOTE = "quote it"
 

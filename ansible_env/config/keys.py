@@ -61,6 +61,15 @@ class EnvironmentKeys(BaseModel):
     )
     run: Script = Field(default=(), description="The benchmark; its stdout holds the metrics. Items as in `setup`.")
     teardown: Script = Field(default=(), description="Cleans up; always runs. Items as in `setup`.")
+    setup_once: Script = Field(
+        default=(),
+        description="Prepares a host before its first trial, once in a call; comes before `setup`. Items as in "
+        "`setup`. It sees the values of tunables that all trials share, and the defaults of the others.",
+    )
+    teardown_once: Script = Field(
+        default=(),
+        description="Cleans up a host after its last trial, once in a call; always runs. Items as in `setup`.",
+    )
     handlers: Tasks = Field(
         default=(),
         description="Handlers for the `notify` of your own tasks. They run before the next script and at the end.",

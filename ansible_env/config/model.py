@@ -16,7 +16,7 @@ from pydantic import PrivateAttr, ValidationError, ValidationInfo, model_validat
 from ansible_env.config.checks import config_faults
 from ansible_env.config.documents import Document, KeyPath, key_text, read_document
 from ansible_env.config.faults import Fault, faults_of, refuse
-from ansible_env.config.fields import PHASES, SecretSource
+from ansible_env.config.fields import ONCE, PHASES, SecretSource
 from ansible_env.config.forms import FLAT_EXTRA_KEYS, Form, ambiguous_faults, read_form
 from ansible_env.config.items import path_faults
 from ansible_env.config.keys import EnvironmentKeys
@@ -78,7 +78,8 @@ class EnvironmentConfig(EnvironmentKeys):
         config, faults = cls._validate(form)
         faults = [(form.path(where), what, hint) for where, what, hint in faults] + form.faults
         base_dir = source.parent if source else Path()
-        faults += [(form.path(at), what, hint) for at, what, hint in path_faults(form.fields, PHASES, base_dir)]
+        missing = path_faults(form.fields, (*PHASES, *ONCE), base_dir)
+        faults += [(form.path(at), what, hint) for at, what, hint in missing]
         for field in ("const_args", "tunables"):
             faults += ambiguous_faults(document, form.path((field,)))
         problems = [Problem(what, key_text(where), source, document.line(where), hint) for where, what, hint in faults]
@@ -133,6 +134,29 @@ class EnvironmentConfig(EnvironmentKeys):
     def phases(self) -> tuple[str, ...]:
         """The phases that are not empty, in their order."""
         return tuple(phase for phase in PHASES if getattr(self, phase))
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The phases that are not empty, and what runs once on each host, in their order."""
+        return tuple(part for part in ("setup_once", *PHASES, "teardown_once") if getattr(self, part))
+
+    @property
+    def once(self) -> Self | None:
+        """The environment of `setup_once` and `teardown_once`, as its setup and its teardown; None without these."""
+        if not (self.setup_once or self.teardown_once):
+            return None
+        parts = {phase: getattr(self, part) for part, phase in ONCE.items()}
+        return self.model_copy(update={**parts, **dict.fromkeys(ONCE, ()), "run": (), "wait_boot": False})
+
+    @property
+    def for_one_trial(self) -> Self:
+        """The same environment, in which `setup_once` and `teardown_once` belong to setup and teardown."""
+        if self.once is None:
+            return self
+        end = ({"name": "Begin another script", "ansible.builtin.meta": "noop"},)
+        setup = (*self.setup_once, *(end if self.setup_once else ()), *self.setup)
+        teardown = (*self.teardown, *(end if self.teardown_once else ()), *self.teardown_once)
+        return self.model_copy(update={**dict.fromkeys(ONCE, ()), "setup": setup, "teardown": teardown})
 
     @property
     def group_policy(self) -> GroupPolicy:

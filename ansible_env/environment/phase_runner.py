@@ -94,6 +94,15 @@ class PhaseRunner:
         """
         return self._hosts.hosts
 
+    @property
+    def lease_token(self) -> str:
+        """The name of the holder of the leases."""
+        return self._leases.token
+
+    @lease_token.setter
+    def lease_token(self, token: str) -> None:
+        self._leases.token = token
+
     def begin_trial(self) -> None:
         """Begin with all hosts of the environment, without those that the last trial has added."""
         self._hosts.begin_trial()
@@ -114,6 +123,10 @@ class PhaseRunner:
         for playbook, key in phases:
             self._settling.doubt(self._scripts(playbook.phase, key, playbook.steps), self.hosts)
 
+    def drop(self, phase: str, hosts: Mapping[str, HostResult]) -> None:
+        """Leave hosts that failed before setup out of setup and run."""
+        self._dropped[phase] = dict(hosts)
+
     def close(self) -> None:
         """Give the hosts back that are still held."""
         self._leases.release()
@@ -124,7 +137,7 @@ class PhaseRunner:
         Hosts that failed in an earlier phase do not take part in setup and run. All hosts take part in teardown.
         """
         name, known = playbook.phase, self.hosts
-        earlier = {"boot": (), "setup": ("boot",), "run": ("boot", "setup")}.get(name, ())
+        earlier = {"boot": (), "setup": ("boot", "once"), "run": ("boot", "once", "setup")}.get(name, ())
         dropped = {host: result for before in earlier for host, result in self._dropped.get(before, {}).items()}
         phase = self._phase(playbook, call)
         hosts = tuple(host for host in known if host not in dropped and phase.due.get(host, 1))

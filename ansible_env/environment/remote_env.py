@@ -17,13 +17,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from ansible_env.common import about, get_logger
-from ansible_env.config.fields import PHASES
+from ansible_env.config.fields import ONCE, PHASES
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.parameters import Tunables
 from ansible_env.engine.default_inventory import choose_inventory
 from ansible_env.engine.inventory import Inventory, Source
 from ansible_env.engine.protocol import Cancellation, Engine, Listener, Options
 from ansible_env.engine.registry import make_engine
+from ansible_env.environment.once import Once
 from ansible_env.environment.phase_events import PhaseCall
 from ansible_env.environment.phase_runner import PhaseRunner
 from ansible_env.environment.target import Target
@@ -118,6 +119,9 @@ class RemoteEnv:
         """Records the state of the next trial."""
         self.observers = tuple(observers)
         """The observers of the trials; may be changed between two trials."""
+        self.once = Once()
+        """Runs `setup_once` and `teardown_once`."""
+        self._own_once = True
         self._tracing = TracingObserver()
         self._open(listener, cancel)
 
@@ -163,6 +167,8 @@ class RemoteEnv:
         self._ready = False
         if self._trial is not None:
             self.finish_trial(error=str(value) if self._explicit and value is not None else "")
+        if self._own_once and not self.once.lasts:
+            self.once.finish()
         self._runner.close()
         if self._own_engine:
             self._target.engine.close()
@@ -221,17 +227,31 @@ class RemoteEnv:
         self._parameters.begin_trial(tunables, global_config)
         request = self._parameters.request(tunables, global_config)
         if self.journal is not None:
-            self.journal.begin_trial(*self._parameters.for_journal(request))
-            self.journal.remember("hosts", self._target.hosts and list(self._target.hosts))
+            hosts = self._target.hosts and list(self._target.hosts)
+            known = self._parameters.for_journal(request)
+            self.journal.begin_trial(*known, hosts=hosts, lease=self._runner.lease_token)
         if self._trial is None:
             self._begin(request)
         if self.config.wait_boot and not self._run_playbook(render_boot(self.config)).status.is_succeeded():
+            return False
+        if not self._set_up_once():
             return False
         if not self.config.setup:
             self._ready = True
             return True
         self._ready = self.run_phase("setup").status.is_succeeded()
         return self._ready
+
+    def _set_up_once(self) -> bool:
+        """Run `setup_once` on the hosts of the trial where it has not run; return whether the trial may go on."""
+        result = self.once.prepare(self)
+        self._runner.drop("once", self.once.failed(self.hosts))
+        ready = result is None or result.status.is_succeeded()
+        if self.journal is not None:
+            self.journal.remember("once", ready)
+        if result is not None:
+            self._add_result(result)
+        return ready
 
     def run(self) -> tuple[Status, datetime, dict[str, Value] | None]:
         """Run the benchmark and return its status, its end by the hosts' clock, and its metrics.
@@ -372,7 +392,9 @@ class RemoteEnv:
             result = self._run_playbook(playbook, key)
         proof = "setup" if self.config.setup else "boot" if self.config.wait_boot else None
         ended = self.journal.status
-        self._ready = ended("teardown") is None and (proof is None or ended(proof) == Status.SUCCEEDED.name)
+        prepared = not self.config.setup_once or bool(self.journal.recall("once"))
+        ready = prepared and (proof is None or ended(proof) == Status.SUCCEEDED.name)
+        self._ready = ready and ended("teardown") is None
         return result
 
     def fingerprints(self) -> dict[str, dict[str, Any]]:
@@ -414,12 +436,33 @@ class RemoteEnv:
         It has the same engine and the same observers, but no logs and no journal yet.
         """
         clone = copy.copy(self)
-        clone._own_engine = False
+        clone._own_engine = clone._own_once = False
         clone._parameters = self._parameters.copy()
         clone._target = replace(self._target, hosts=tuple(hosts))
         clone.logs = clone.journal = None
         clone._open(listener, cancel)
         return clone
+
+    def on_once(self, hosts: Sequence[str]) -> RemoteEnv:
+        """Return the environment of `setup_once` and `teardown_once` on some of the hosts, as setup and teardown.
+
+        Raises:
+            ConfigError: the environment file has neither.
+        """
+        config = self.config.once
+        if config is None:
+            raise ConfigError(f"{self.name}: the environment file has neither {' nor '.join(ONCE)}")
+        clone = self.on(hosts, cancel=self._cancel.event)
+        clone.config, clone.once, clone.observers = config, Once(), self.once.observers
+        clone._parameters = self._parameters.copy(config)
+        clone._target = replace(clone._target, config=config, is_part=True)
+        clone._open(None, self._cancel.event)
+        clone._runner.lease_token = self._runner.lease_token
+        return clone
+
+    def release(self) -> None:
+        """Give back the leases on the hosts. The next phase takes them again."""
+        self._runner.close()
 
     def begin_trials(self) -> threading.Event:
         """Begin trials on single hosts (`on`); return the event that `cancel()` sets for all of them.
@@ -433,6 +476,8 @@ class RemoteEnv:
         return self._cancel.event
 
     def _render(self, phase: str) -> Playbook:
+        if phase in ONCE and getattr(self.config, phase) and self.config.once is not None:
+            return render(self.config.once, ONCE[phase], self._parameters.params, self._parameters.env)
         if phase not in PHASES:
             raise ConfigError(f"there is no phase {phase!r}: {', '.join(PHASES)}")
         if not getattr(self.config, phase):
@@ -485,12 +530,18 @@ class RemoteEnv:
         with about(environment=self.name, trial=params.get("trial_id", ""), phase=phase):
             result = self._runner.run(playbook, call)
         self.phase = ""
-        self.results[phase] = result
-        self._trial = trial = replace(trial, phases={**trial.phases, phase: result})
-        self._parameters.exports |= result.exports
-        if self.journal is not None:
-            self.journal.remember("exports", self._parameters.exports)
-        notify(self._everyone, lambda observer: observer.on_phase_finished(trial, result))
+        self._add_result(result)
         if phase == "teardown" and not self._explicit:
             self._end_trial()
         return result
+
+    def _add_result(self, result: PhaseResult) -> None:
+        """Add the result of a phase to the current trial."""
+        self.results[result.phase] = result
+        if self._trial is not None:
+            self._trial = replace(self._trial, phases={**self._trial.phases, result.phase: result})
+        self._parameters.exports |= result.exports
+        if self.journal is not None:
+            self.journal.remember("exports", self._parameters.exports)
+        if (trial := self._trial) is not None:
+            notify(self._everyone, lambda observer: observer.on_phase_finished(trial, result))

@@ -55,7 +55,7 @@ class RoleEnvironment:
 
         Raise ConfigError for a faulty file; ParameterError if a parameter is unknown or missing, or has a bad value.
         """
-        config = EnvironmentConfig.load(path)
+        config = EnvironmentConfig.load(path).for_one_trial
         known = known_names(config, selected_groups(config, None, params.get("tunable_params_map")))
         known |= references(list(config.const_args.values()))
         problems = [

@@ -25,6 +25,8 @@ class Target:
     options: Options = field(default_factory=Options)
     hosts: tuple[str, ...] | None = None
     """The names of the hosts, if they are known; the pattern is then not resolved."""
+    is_part: bool = False
+    """Whether steps may have no host: others of the environment's hosts have their turn at another time."""
 
 
 class TargetHosts:
@@ -98,6 +100,9 @@ class TargetHosts:
             try:
                 self._patterns[pattern] = frozenset(self._list(pattern, ",".join(self.hosts)))
             except InventoryError as error:
+                if self._target.is_part:
+                    self._patterns[pattern] = frozenset()
+                    return frozenset()
                 if not any(has_tasks(getattr(self._target.config, phase)) for phase in self._target.config.phases):
                     raise
                 raise InventoryError([_hinted(problem) for problem in error.problems]) from None

@@ -35,9 +35,10 @@ class TrialParameters:
         self._env = ShellEnv({}, {})
         check(config, self.globals, tunables)
 
-    def copy(self) -> TrialParameters:
-        """Return the parameters of the same environment, before its first trial."""
+    def copy(self, config: EnvironmentConfig | None = None) -> TrialParameters:
+        """Return the parameters of the same environment, or of another configuration, before its first trial."""
         other = copy.copy(self)
+        other._config = config or self._config
         other._next_trial, other._params, other.exports, other._env = 1, None, {}, ShellEnv({}, {})
         return other
 

@@ -87,6 +87,9 @@ class AnsibleEnv(Environment):
             options=work.options,
         )
 
+        # mlos_bench may enter a context for each trial, and calls teardown once, after the last one.
+        self._env.once.lasts = True
+
     def __enter__(self) -> AnsibleEnv:
         super().__enter__()
         self._env.__enter__()
@@ -114,7 +117,7 @@ class AnsibleEnv(Environment):
             return False
         self._is_ready = self._env.setup(tunables, global_config)
         if not self._is_ready:
-            self._log("boot", "setup")
+            self._log("boot", "setup_once", "setup")
         return self._is_ready
 
     def run(self) -> tuple[MlosStatus, datetime, dict[str, Any] | None]:
@@ -130,6 +133,7 @@ class AnsibleEnv(Environment):
         """Clean up. Failures are logged."""
         super().teardown()
         self._env.teardown()
+        self._env.once.finish()
 
     def status(self) -> tuple[MlosStatus, datetime, list[tuple[datetime, str, Any]]]:
         """Return whether the environment is ready, and the telemetry of the last run."""

@@ -125,11 +125,9 @@ class Trial:
 
     @property
     def broken_hosts(self) -> tuple[str, ...]:
-        """The hosts with an infrastructure failure in a phase other than teardown."""
+        """The hosts with an infrastructure failure before teardown, or with any failure of setup_once."""
         results = [result for phase, result in self.phases.items() if phase != "teardown"]
-        return tuple(
-            dict.fromkeys(h.host for result in results for h in result.hosts.values() if h.is_infrastructure_failure)
-        )
+        return tuple(dict.fromkeys(h.host for r in results for h in r.failed_hosts if _says_nothing(r.phase, h)))
 
     @property
     def is_lost(self) -> bool:
@@ -141,8 +139,9 @@ class Trial:
         """Whether the trial failed in a way that says nothing about its parameters."""
         if self.status not in (Status.FAILED, Status.TIMED_OUT):
             return False
-        failed = self.deciding.failed_hosts if self.deciding else ()
-        return not failed or any(host.is_infrastructure_failure for host in failed)
+        if self.deciding is None or not (failed := self.deciding.failed_hosts):
+            return True
+        return any(_says_nothing(self.deciding.phase, host) for host in failed)
 
     def finish(self, *, canceled: bool = False) -> Trial:
         """Return the finished trial, with the status that follows from its phases and its error.
@@ -192,6 +191,11 @@ class Trial:
             "ran_on": list(self.hosts),
             **({"assertions": [result.to_dict() for result in self.assertions]} if self.assertions else {}),
         }
+
+
+def _says_nothing(phase: str, host: HostResult) -> bool:
+    """Whether the failure of a host says nothing about the parameters. setup_once does not depend on them."""
+    return host.is_infrastructure_failure or (phase == "setup_once" and not host.status.is_canceled())
 
 
 def _brief(host: HostResult) -> dict[str, Any]:

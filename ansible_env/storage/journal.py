@@ -68,10 +68,10 @@ class Journal:
         self._data = {**data, "owner": Owner.this().to_text()}
         self._save()
 
-    def begin_trial(self, tunables: Mapping[str, Any], global_config: Mapping[str, Any]) -> None:
-        """Record the parameters of a new trial, without secrets."""
+    def begin_trial(self, tunables: Mapping[str, Any], global_config: Mapping[str, Any], **notes: Any) -> None:
+        """Record the parameters of a new trial, without secrets, and what its phases need."""
         values = {"tunables": dict(tunables), "global_config": dict(global_config)}
-        self._data |= {**values, "phases": {}, "notes": {}, "key": secrets.token_hex(16)}
+        self._data |= {**values, "phases": {}, "notes": notes, "key": secrets.token_hex(16)}
         with self.tolerant():
             make_private(self.directory / "results")
             (self.directory / "results" / COMPLETE).touch(mode=0o600)

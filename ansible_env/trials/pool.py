@@ -191,8 +191,9 @@ class Pool:
 def _reasons(trial: Trial) -> Iterator[str]:
     for phase in trial.phases.values():
         for host in phase.failed_hosts:
-            if host.is_infrastructure_failure and phase.phase != "teardown":
-                yield f"{host.host}: {host.message}"
+            if host.host in trial.broken_hosts and phase.phase != "teardown":
+                where = f"setup_once on {host.host}" if phase.phase == "setup_once" else host.host
+                yield f"{where}: {host.message}"
 
 
 def with_callback(trials: Generator[Trial, None, None], on_result: Callable[[Trial], None] | None) -> Iterator[Trial]:

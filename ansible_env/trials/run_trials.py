@@ -54,6 +54,8 @@ def run_trials(  # noqa: PLR0913 - the public arguments, by keyword only
     for request in requests:
         env.check_values(request.values, request.globals)
     pool = Pool(env, hosts, hosts_per_trial=hosts_per_trial, run=run_in(artifacts))
+    first, *others = [request.values for request in requests]
+    env.once.values = {k: v for k, v in first.items() if all(k in other and other[k] == v for other in others)}
     return with_callback(pool.run(PlannedTrials(numbered(requests))), on_result)
 
 

@@ -12,7 +12,19 @@ from tests.docs.blocks import ROOT
 PLACE = ROOT / "docs" / "reference" / "environment-file.md"
 GROUPS = {
     "What and where": ("name", "description", "hosts", "$schema", "include_services"),
-    "Phases": ("setup", "run", "teardown", "handlers", "shell", "fail_fast", "timeouts", "keep_running", "reboot"),
+    "Phases": (
+        "setup",
+        "run",
+        "teardown",
+        "setup_once",
+        "teardown_once",
+        "handlers",
+        "shell",
+        "fail_fast",
+        "timeouts",
+        "keep_running",
+        "reboot",
+    ),
     "Parameters": (
         *("const_args", "required_args", "tunables", "tunable_params", "include_tunables", "host_params"),
         *("shell_env_params", "shell_env_params_rename", "vars_params", "secret_params", "experiment_id"),

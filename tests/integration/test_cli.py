@@ -194,6 +194,39 @@ def test_a_second_signal_names_the_trials_of_a_sweep(command, short, ssh_hosts):
     until(lambda: [directories(host) for host in hosts] == before)
 
 
+def test_setup_once_of_a_sweep_and_of_a_killed_one(command, ssh_hosts):
+    hosts = [ssh_hosts[name] for name in ("h1", "h2")]
+    before = [directories(host) for host in hosts]
+    logs = [host.path("/var/tmp") / command.marker for host in hosts]
+    parts = ("setup_once", "setup", "run", "teardown", "teardown_once")
+    scripts = {part: [f"echo {part} >> /var/tmp/$MARKER"] for part in parts}
+    command.env["XDG_STATE_HOME"] = str(command.directory / "state")
+    del command.env["ANSIBLE_ENV_ARTIFACTS"]
+    sweep = ("-i", ssh_hosts.inventory(), "-l", "h1,h2", "--repeat", "4")
+    try:
+        done = command("sweep", command.environment(**scripts), *sweep)
+        assert done.returncode == 0, done.stderr
+        for log in logs:
+            begin, *trials, end = log.read_text().split()
+            assert (begin, end) == ("setup_once", "teardown_once")
+            assert {tuple(trials[n : n + 3]) for n in range(0, len(trials), 3)} == {("setup", "run", "teardown")}
+            log.unlink()
+        scripts["run"] = ["echo run >> /var/tmp/$MARKER; sleep 2"]
+        with command.start("sweep", command.environment(**scripts), *sweep) as process:
+            until(lambda: all(log.exists() and "run" in log.read_text().split() for log in logs))
+            process.kill()
+            process.communicate()
+        finished = [command("attach") for _ in range(4)]
+        assert [each.returncode for each in finished] == [0, 0, 0, 0], [each.stderr for each in finished]
+        assert "once-1" in finished[0].stderr, "what is left is named"
+        assert [log.read_text().split() for log in logs] == [list(parts)] * 2
+        assert "no unfinished trial" in command("attach").stderr
+    finally:
+        for log in logs:
+            log.unlink(missing_ok=True)
+    assert [directories(host) for host in hosts] == before
+
+
 def attach_commands(err):
     """Return the commands that a message names, with the interpreter of the test."""
     lines = [line.split(": ", 1)[-1].split() for line in err.splitlines() if " attach " in line]

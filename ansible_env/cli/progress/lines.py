@@ -12,6 +12,7 @@ from typing import Any, TextIO
 from rich.console import Console
 
 from ansible_env.cli.progress.remaining_time import RemainingTime, time_left
+from ansible_env.config.fields import ONCE
 from ansible_env.report.formatting import duration, plural, some, visible, visible_line
 from ansible_env.results.fold.events import PHASE_TASK
 from ansible_env.results.observer import TrialObserver
@@ -128,7 +129,9 @@ class LineProgress(Progress):
         self._partial.clear()
 
     def on_phase_finished(self, trial: Trial, result: PhaseResult) -> None:
-        """Show how a phase ended."""
+        """Show how a phase ended. What runs once on each host is shown by `OnceProgress`."""
+        if result.phase in ONCE:
+            return
         with self._lock:
             for (host, stream), text in self._partial.items():
                 self._put([self._output(host, stream, text)] if text and self.shows(host) else [])

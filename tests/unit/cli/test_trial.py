@@ -571,3 +571,22 @@ def test_schema(call):
 
 def test_version(call):
     assert call("--version").stdout.startswith("ansible-env 0.")
+
+
+def test_setup_prepares_once_and_teardown_cleans_up_once(tmp_path, monkeypatch):
+    call = Call(tmp_path, monkeypatch)
+    call.environment(setup_once=["echo install"], teardown_once=["echo remove"])
+    scripts = []
+    call.engine = FakeEngine(["localhost"], lambda phase, host, task: scripts.append(task["script"].strip()) or {})
+    for command in ("setup", "run", "teardown"):
+        assert CliRunner().invoke(app, [command, str(tmp_path / "env.yml")]).exit_code == 0
+    asked = [script for script in scripts if "machine_id" not in script]  # for the fingerprints
+    assert [script.split("\n")[-1] for script in asked] == [
+        "echo install", "echo set up", "measure --it", "echo clean", "echo remove",
+    ]  # fmt: skip
+    scripts.clear()
+    shown = CliRunner().invoke(app, ["trial", str(tmp_path / "env.yml"), "--trials", "3"])
+    assert [scripts.count(f"echo {word}") for word in ("install", "set up", "clean", "remove")] == [1, 3, 3, 1]
+    assert "teardown_once on localhost: SUCCEEDED" in shown.stderr
+    rendered = CliRunner().invoke(app, ["render", str(tmp_path / "env.yml")]).stdout
+    assert rendered.index("echo install") < rendered.index("echo set up") < rendered.index("echo remove")

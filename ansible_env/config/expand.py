@@ -57,6 +57,13 @@ def expand(const_args: Mapping[str, Any], outside: Mapping[str, Any]) -> dict[st
     return result
 
 
+def undefined(const_args: Mapping[str, Any], outside: Iterable[str]) -> list[tuple[str, str]]:
+    """Return the arguments that refer to a name without a value, and these names."""
+    known = {*const_args, *outside}
+    values = {name: value for name, value in const_args.items() if name not in outside}
+    return [(name, other) for name, value in values.items() for other in sorted(references(value) - known)]
+
+
 def references(value: Any) -> frozenset[str]:
     """Return the names that a value of const_args refers to."""
     if isinstance(value, list | tuple):

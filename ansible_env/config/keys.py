@@ -114,7 +114,16 @@ class EnvironmentKeys(BaseModel):
         "names, or a mapping of names to the source of the value: `{env: VARIABLE}` or `{file: path}` on the "
         "controller, or null for a value that is given like any other parameter.",
     )
-    experiment_id: str | None = Field(default=None, description="Default of the parameter `experiment_id`.")
+    strict: bool = Field(
+        default=False,
+        description="Whether a `$name` in const_args that has no value is an error. If not, it stays as it is, as in "
+        "mlos_bench, with a warning.",
+    )
+    experiment_id: str | None = Field(
+        default=None,
+        description="Default of the parameter `experiment_id`. Without it: the environment's name, with `-` for "
+        "characters that have a meaning in paths.",
+    )
 
     results_stdout_pattern: str | None = Field(
         default=None,

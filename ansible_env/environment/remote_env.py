@@ -200,7 +200,7 @@ class RemoteEnv:
     @property
     def experiment(self) -> str:
         """The name under which the trials are stored."""
-        return str(self.params.get("experiment_id") or self.name)
+        return self._parameters.experiment
 
     @property
     def is_canceled(self) -> bool:

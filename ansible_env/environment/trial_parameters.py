@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
+from ansible_env.common import get_logger
+from ansible_env.config.checks import TRIAL_NAMES
+from ansible_env.config.expand import undefined
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.parameters import Tunables, check, public, resolve
 from ansible_env.config.shell_env import ShellEnv, shell_env
+from ansible_env.config.text import nearest
 from ansible_env.errors import ParameterError, Problem
 from ansible_env.results.trial import TrialRequest
+from ansible_env.storage.bundle.directories import slug
+
+logger = get_logger(__name__)
 
 MAX_TRIAL = 2**31 - 1
 """The highest number of a trial: databases keep it as a whole number of 32 bits."""
@@ -33,6 +40,7 @@ class TrialParameters:
         self.exports: dict[str, str] = {}
         """Values that hosts have exported to later phases of this trial, by environment variable."""
         self._env = ShellEnv({}, {})
+        self._warned: set[str] = set()
         check(config, self.globals, tunables)
 
     def copy(self, config: EnvironmentConfig | None = None) -> TrialParameters:
@@ -60,12 +68,32 @@ class TrialParameters:
     def _resolved(self, values: Any, global_config: Mapping[str, Any] | None) -> tuple[dict[str, Any], ShellEnv]:
         merged = self._merged(global_config)
         trial: dict[str, Any] = {"trial_id": self._next_trial, "trial_runner_id": 1}
-        trial["experiment_id"] = self._config.experiment_id or self._name
+        trial["experiment_id"] = self._config.experiment_id or slug(self._name)
         trial |= {name: merged[name] for name in trial if name in merged}
         if isinstance(number := trial["trial_id"], int) and not 0 <= number <= MAX_TRIAL:
             raise ParameterError(Problem(f"{number} is not between 0 and {MAX_TRIAL}", "trial_id"))
+        self._check_references(merged)
         params = resolve(self._config, global_config=merged, tunables=self.tunables, tunable_values=values, trial=trial)
         return params, shell_env(self._config, params)
+
+    def _check_references(self, merged: Mapping[str, Any]) -> None:
+        """Warn once about each `$name` in const_args that has no value; with `strict`, raise ParameterError.
+
+        mlos_bench passes them on as they are (`mlos_bench/dict_templater.py`).
+        """
+        config = self._config
+        outside = {*merged, *TRIAL_NAMES}
+        names = {*outside, *config.const_args}
+        problems = [
+            Problem(f"${name} has no value", f"const_args.{argument}", config.source, hint=_reference_hint(name, names))
+            for argument, name in undefined(config.const_args, outside)
+        ]
+        if problems and config.strict:
+            raise ParameterError(problems)
+        for problem in problems:
+            if str(problem) not in self._warned:
+                self._warned.add(str(problem))
+                logger.warning("%s", problem)
 
     def _merged(self, global_config: Mapping[str, Any] | None) -> dict[str, Any]:
         return {**self.globals, **(global_config or {})}
@@ -77,6 +105,12 @@ class TrialParameters:
             self.assign()
         assert self._params is not None  # noqa: S101 - for mypy
         return self._params
+
+    @property
+    def experiment(self) -> str:
+        """The experiment under which the trials are stored: the parameter if it was given, else the name as it is."""
+        found = str(self.params["experiment_id"])
+        return found if found != slug(self._name) else self._config.experiment_id or self._name
 
     @property
     def env(self) -> ShellEnv:
@@ -111,3 +145,8 @@ class TrialParameters:
             {name: value for name, value in request.values.items() if name not in secret},
             {name: value for name, value in merged.items() if name not in secret},
         )
+
+
+def _reference_hint(name: str, known: Collection[str]) -> str:
+    close = nearest(name, known)
+    return f"{close}; $$ is a dollar sign" if close else "$$ is a dollar sign"

@@ -26,7 +26,7 @@ GROUPS = {
         "reboot",
     ),
     "Parameters": (
-        *("const_args", "required_args", "tunables", "tunable_params", "include_tunables", "host_params"),
+        *("const_args", "strict", "required_args", "tunables", "tunable_params", "include_tunables", "host_params"),
         *("shell_env_params", "shell_env_params_rename", "vars_params", "secret_params", "experiment_id"),
     ),
     "Metrics": (

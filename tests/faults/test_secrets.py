@@ -175,7 +175,10 @@ def test_50_secret_in_tasks_of_the_author(tmp_path):
     assert done.returncode == 1, done.stderr
     assert b"******** is ********" in done.stderr
     assert b"+********" in done.stderr, "the difference"
-    assert json.loads(done.stdout)["trials"][0]["hosts"]["h"]["message"] == "task 'ansible.builtin.fail': ******** is ********"
+    assert (
+        json.loads(done.stdout)["trials"][0]["hosts"]["h"]["message"]
+        == "task 'ansible.builtin.fail': ******** is ********"
+    )
     (tmp_path / "there").unlink()
     encoded = base64.b64encode(PLAIN)
     for text in (done.stdout, done.stderr, *(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())):

@@ -166,7 +166,7 @@ def test_output_of_hosts_cannot_act_on_the_terminal(call):
 
 def test_quiet_says_nothing_but_errors(call):
     call.outcomes["setup"] = {"stdout": "hello\n"}
-    assert call("trial", "env.yml", "-q").stderr == ""
+    assert call("trial", "env.yml", "-q", "-p", "root=/srv").stderr == ""
     call.outcomes["run"] = {"kind": "exit", "rc": 3, "stderr": "no disk\n"}
     assert "no disk" in call("trial", "env.yml", "-q").stderr
 
@@ -389,7 +389,7 @@ def test_no_such_host_is_refused(call, monkeypatch):
         raise InventoryError("no host matches 'web'")
 
     monkeypatch.setattr(call.engine, "hosts", hosts)
-    result = call("trial", "env.yml", "-l", "web")
+    result = call("trial", "env.yml", "-l", "web", "-p", "root=/srv")
     assert result.exit_code == 2
     assert result.stderr.splitlines()[1:] == ["ansible-env: error: no host matches 'web'"]
     assert call.engine.jobs == []
@@ -590,3 +590,14 @@ def test_setup_prepares_once_and_teardown_cleans_up_once(tmp_path, monkeypatch):
     assert "teardown_once on localhost: SUCCEEDED" in shown.stderr
     rendered = CliRunner().invoke(app, ["render", str(tmp_path / "env.yml")]).stdout
     assert rendered.index("echo install") < rendered.index("echo set up") < rendered.index("echo remove")
+
+
+def test_a_reference_without_a_value_is_reported(call):
+    said = call("trial", "env.yml", "-q").stderr
+    assert said == "ansible-env: WARNING: env.yml: const_args.path: $root has no value ($$ is a dollar sign)\n"
+    before = len(call.engine.jobs)
+    call.environment(strict=True)
+    refused = call("trial", "env.yml", "-q")
+    assert refused.exit_code == 2
+    assert "const_args.path: $root has no value" in refused.stderr
+    assert len(call.engine.jobs) == before

@@ -633,3 +633,13 @@ def test_a_number_that_no_database_keeps(number):
     with env() as bench, pytest.raises(ParameterError, match=r"trial_id: .* is not between 0 and 2147483647"):
         bench.setup({}, {"trial_id": number})
     assert jobs(bench) == []
+
+
+def test_the_default_experiment_id_is_safe_in_a_path():
+    with env(name="Redis / Linux", shell_env_params=["experiment_id"]) as bench:
+        bench.setup()
+        assert variables(bench)["experiment_id"] == "Redis-Linux"
+        assert bench.experiment == "Redis / Linux"  # the name in the store
+    with env(name="Redis / Linux", global_config={"experiment_id": "given one"}) as bench:
+        bench.setup()
+        assert (bench.params["experiment_id"], bench.experiment) == ("given one", "given one")

@@ -13,7 +13,7 @@ from ansible_env.cli.options import STORE, Common, argument, option
 from ansible_env.cli.tabular import Row, RowOutput, rows_as_table, write_rows
 from ansible_env.config.text import nearest
 from ansible_env.errors import ConfigError, Problem
-from ansible_env.report.formatting import duration, number
+from ansible_env.report.formatting import duration, number, parameter
 from ansible_env.results.status import Status
 from ansible_env.storage.database.frame import flat_rows, own_rows
 from ansible_env.storage.database.records import StoredTrial
@@ -189,10 +189,11 @@ def _shown(rows: Sequence[Row], options: ResultsOptions) -> list[dict[str, str]]
     given = [name for name in names if name.startswith("param.") and len({str(row[name]) for row in rows}) > 1]
     measured = [name for name in names if name.startswith("metric.") and any(row[name] is not None for row in rows)]
     measured = [name for name in measured if "{" not in name]  # of one host: --hosts shows those
-    if options.best:
-        first = f"metric.{options.best.rpartition(':')[0]}"
-        measured.sort(key=lambda name: name != first)
     columns = [*fixed, "started", "elapsed", *given, *measured]
+    if options.best:  # what does not fit is left out from the right: the metric and the parameters come first
+        first = f"metric.{options.best.rpartition(':')[0]}"
+        columns = ["id", *(name for name in measured if name == first), *given, *fixed[1:], "started", "elapsed"]
+        columns += [name for name in measured if name != first]
     return [{name.partition(".")[2] or name: _text(name, row[name]) for name in columns} for row in rows]
 
 
@@ -203,5 +204,5 @@ def _text(column: str, value: Any) -> str:
         return duration(value)
     if column in ("id", "trial"):
         return str(value)
-    text = number(value)
+    text = parameter(value) if column.startswith("param.") else number(value)
     return text if len(text) <= LONGEST_CELL else text[: LONGEST_CELL - 1] + "…"

@@ -18,17 +18,24 @@ from ansible_env.cli.console import write
 from ansible_env.cli.exits import Exit, StopWaiting, exit_of_trial, worst_exit
 from ansible_env.cli.failures import report_failure
 from ansible_env.cli.once_progress import OnceProgress
-from ansible_env.cli.options import HOSTS, PARAMETERS, Judged, Output, option
+from ansible_env.cli.options import HOSTS, PARAMETERS, RESULTS, Judged, Output, option
 from ansible_env.cli.parameters import Values, given_values
 from ansible_env.cli.progress.lines import Progress
 from ansible_env.cli.progress.live import sweep_progress
-from ansible_env.cli.sweep_tables import calibration_table, configuration_table, missed_budgets
+from ansible_env.cli.sweep_tables import (
+    calibration_table,
+    configuration_table,
+    legend,
+    missed_budgets,
+    outcome,
+    parse_goal,
+)
 from ansible_env.cli.tabular import console_for, text_of
 from ansible_env.config.fields import PHASES
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ConfigError, ParameterError, Problem
-from ansible_env.report.formatting import duration, plural, visible
+from ansible_env.report.formatting import plural, visible
 from ansible_env.results.observer import TrialObserver
 from ansible_env.results.trial import Trial, TrialRequest
 from ansible_env.trials.pool import Pool
@@ -48,6 +55,9 @@ class SweepOptions(Judged):
     calibrate: bool = option(
         "--calibrate", "Run one configuration on every host, and compare the hosts.", PARAMETERS, default=False
     )
+    best: str | None = option(
+        "--best METRIC:max|min", "Mark the best row. Default: score:max, if there is a score.", RESULTS
+    )
     hosts_per_trial: int = option("--hosts-per-trial N", "Hosts of each trial.", HOSTS, default=1, min=1)
 
     @property
@@ -62,6 +72,8 @@ def sweep(options: SweepOptions) -> Exit:
     An idle host gets the next trial. A trial whose host is lost runs again on another host.
     """
     with ExitStack() as stack:
+        if options.best is not None:
+            parse_goal(options.best, ())
         call = open_call(options, PHASES, stack)
         seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
         requests = list(numbered(_planned(options, call, seed)))
@@ -171,8 +183,8 @@ class _Sweep(TrialObserver):
         where = f" on {', '.join(map(visible, trial.hosts))}" if trial.hosts else ""
         done = f"{len(self._trials)} of {len(self._requests)}"
         missed = "".join(f"; {visible(result.message)}" for result in trial.assertions if not result.passed)
-        text = f"[{done}] trial {trial.number}{where}: {trial.status.name} in {duration(trial.elapsed)}{missed}"
-        self._progress.note(text)
+        what = outcome(trial, self._options.axes)
+        self._progress.note(f"[{done}] trial {trial.number}{where}: {what}{missed}")
         if trial.error:
             console.say_problem(f"trial {trial.number}: {trial.error}")
         elif trial.deciding and not (trial.status.is_succeeded() or trial.status.is_canceled()):
@@ -183,8 +195,12 @@ class _Sweep(TrialObserver):
         if not self._trials:
             return
         if self._options.output is Output.TABLE:
-            table = (calibration_table if self._options.calibrate else configuration_table)(self._trials)
-            write(text_of(console_for(sys.stdout), table) + missed_budgets(self._trials))
+            goal = None if self._options.calibrate else parse_goal(self._options.best, self._trials)
+            table = (
+                calibration_table(self._trials) if self._options.calibrate else configuration_table(self._trials, goal)
+            )
+            text = text_of(console_for(sys.stdout), table)
+            write(text + legend(self._trials, goal, calibrated=self._options.calibrate) + missed_budgets(self._trials))
         self._call.close()
 
     def on_trial_started(self, trial: Trial) -> None:

@@ -111,6 +111,7 @@ class Trials(TrialObserver):
             interrupts.steps = None
             if self._finished:
                 self._print()
+                self._call.writer.add_summary(self._finished)
                 codes = [*map(exit_of_trial, self._finished), self._check_assertions()]
                 self._call.close()
         return Exit.CANCELED if interrupts.count else worst_exit(codes)

@@ -24,6 +24,7 @@ from ansible_env.cli.tabular import (
     text_of,
 )
 from ansible_env.report.formatting import duration, number, plural, visible
+from ansible_env.results.aggregate import cv
 from ansible_env.results.assertions import AssertionResult
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.trial import Trial
@@ -31,9 +32,11 @@ from ansible_env.storage.bundle.files import to_json
 
 MAX_COLUMNS = 6
 """Hosts up to which each is a column."""
+GROUP = "group"
+"""Title of the aggregate of the hosts."""
 FEWEST_FOLDED = 12
 """Number of hosts that are all shown, even on a low terminal."""
-AROUND = 8
+AROUND = 10
 """Lines of a terminal that are reserved above and below a table."""
 LONGEST_VALUE = 60
 """Characters of a metric that is text; the other forms of output have it whole."""
@@ -61,6 +64,13 @@ class Writer:
             write(to_json(trial.to_dict(output=False)) + "\n", self._stream)
         else:
             self._trials.append(trial)
+
+    def add_summary(self, trials: Sequence[Trial]) -> None:
+        """Write what several trials have in common; only a table has that, the other forms are data."""
+        if self._output is Output.TABLE and len(trials) > 1 and (table := summary_table(trials)) is not None:
+            ok = sum(trial.status.is_succeeded() for trial in trials)
+            title = f"{ok} of {plural(len(trials), 'trial')} succeeded"
+            write("\n" + text_of(console_for(self._stream), Text(title, "bold"), table), self._stream)
 
     def add_assertions(self, results: Sequence[AssertionResult]) -> None:
         """Write the results of assertions about all trials together."""
@@ -93,27 +103,30 @@ def trial_tables(trial: Trial, width: int, height: int | None = None) -> Iterato
     )
     yield title
     hosts = list(trial.host_results.values())
+    group = trial.metrics if len(hosts) > 1 else {}
     metrics = list(dict.fromkeys(name for host in hosts for name in host.metrics))
     if not hosts:
         return
     if height is not None and len(hosts) > max(FEWEST_FOLDED, height - AROUND):
-        yield from _folded(hosts, metrics, width, height)
+        yield from _folded(hosts, metrics, group, width, height)
         return
-    rows = _table_of_rows(hosts, metrics)
+    rows = _table_of_rows(hosts, metrics, group)
     if len(hosts) > MAX_COLUMNS and fits(rows, width):
         yield rows
     else:
-        yield from _columns(hosts, metrics, width)
+        yield from _columns(hosts, metrics, group, width)
 
 
-def _folded(hosts: Sequence[HostResult], metrics: Sequence[str], width: int, height: int) -> Iterator[Text | Table]:
+def _folded(
+    hosts: Sequence[HostResult], metrics: Sequence[str], group: Mapping[str, Any], width: int, height: int
+) -> Iterator[Text | Table]:
     """Yield the spread of the metrics, and the hosts that did not succeed, last: they are seen without scrolling."""
     good = [host for host in hosts if host.status.is_succeeded()]
     bad = [host for host in hosts if not host.status.is_succeeded()]
     if spread := list(_spread(good, metrics)):
-        table = new_table(["metric", "min", "", "median", "max", ""])
-        for row in spread:
-            table.add_row(*map(Text, row))
+        table = new_table(["metric", *([GROUP] if group else []), "min", "", "median", "max", ""])
+        for name, row in spread:
+            table.add_row(*map(Text, [visible(name), *([number(group.get(name))] if group else []), *row]))
         yield table
     if bad:
         yield Text("")
@@ -125,30 +138,35 @@ def _folded(hosts: Sequence[HostResult], metrics: Sequence[str], width: int, hei
     yield Text(f"{len(good)} of {len(hosts)} hosts succeeded; -o csv, or a pipe, shows each of them", "dim")
 
 
-def _spread(hosts: Sequence[HostResult], metrics: Sequence[str]) -> Iterator[list[str]]:
+def _spread(hosts: Sequence[HostResult], metrics: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
     for name in metrics:
         values = {host.host: value for host in hosts if is_number(value := host.metrics.get(name))}
         if values:
             low, high = min(values, key=lambda host: values[host]), max(values, key=lambda host: values[host])
             who = (visible(low), visible(high)) if values[low] != values[high] else ("", "")
             middle = number(median(values.values()))
-            yield [visible(name), number(values[low]), who[0], middle, number(values[high]), who[1]]
+            yield name, [number(values[low]), who[0], middle, number(values[high]), who[1]]
 
 
-def _columns(hosts: Sequence[HostResult], metrics: Sequence[str], width: int) -> Iterator[Table]:
-    """Yield tables with a column for each host, as many in one as fit."""
+def _columns(
+    hosts: Sequence[HostResult], metrics: Sequence[str], group: Mapping[str, Any], width: int
+) -> Iterator[Table]:
+    """Yield tables with a column for each host, as many in one as fit, and one for the group in each."""
     while hosts:
-        count = most_that_fit(len(hosts), partial(_table_of_columns, hosts, metrics), width)
-        yield _table_of_columns(hosts, metrics, count)
+        count = most_that_fit(len(hosts), partial(_table_of_columns, hosts, metrics, group), width)
+        yield _table_of_columns(hosts, metrics, group, count)
         hosts = hosts[count:]
 
 
-def _table_of_columns(hosts: Sequence[HostResult], metrics: Sequence[str], count: int) -> Table:
+def _table_of_columns(
+    hosts: Sequence[HostResult], metrics: Sequence[str], group: Mapping[str, Any], count: int
+) -> Table:
     """Return a table of the first `count` hosts."""
     hosts = hosts[:count]
-    table = new_table(["metric" if metrics else "", *(host.host for host in hosts)])
+    table = new_table(["metric" if metrics else "", *(host.host for host in hosts), *([GROUP] if group else [])])
     for name in metrics:
-        table.add_row(Text(visible(name)), *(Text(_metric(host, name)) for host in hosts))
+        values = [Text(_metric(host, name)) for host in hosts]
+        table.add_row(Text(visible(name)), *values, *([Text(_value(group.get(name)), "bold")] if group else []))
     if metrics:
         table.add_section()
     styles = [status_style(host.status.name) for host in hosts]
@@ -159,7 +177,9 @@ def _table_of_columns(hosts: Sequence[HostResult], metrics: Sequence[str], count
     return table
 
 
-def _table_of_rows(hosts: Sequence[HostResult], metrics: Sequence[str]) -> Table:
+def _table_of_rows(
+    hosts: Sequence[HostResult], metrics: Sequence[str], group: Mapping[str, Any] | None = None
+) -> Table:
     table = new_table(["host", "status", "elapsed", *metrics])
     for host in hosts:
         # The kind says more than FAILED does.
@@ -167,16 +187,37 @@ def _table_of_rows(hosts: Sequence[HostResult], metrics: Sequence[str]) -> Table
         values = (Text(_metric(host, name)) for name in metrics)
         style = status_style(host.status.name)
         table.add_row(Text(visible(host.host)), Text(status, style), duration(host.elapsed), *values)
+    if group:
+        table.add_section()
+        table.add_row(GROUP, "", "", *(Text(_value(group.get(name)), "bold") for name in metrics))
     return table
 
 
 def _metric(host: HostResult, name: str) -> str:
     if name not in host.metrics:
         return "-"
-    text = number(host.metrics[name])
-    if len(text) > LONGEST_VALUE:
-        text = text[: LONGEST_VALUE - 1] + "…"
+    text = _value(host.metrics[name])
     return f"{text} (partial)" if host.metrics_partial else text
+
+
+def _value(value: object) -> str:
+    text = number(value)
+    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"
+
+
+def summary_table(trials: Sequence[Trial]) -> Table | None:
+    """Return median and spread of each metric over several trials; None if no metric is a number."""
+    good = [trial.metrics for trial in trials if trial.status.is_succeeded()]
+    names = _names({name: None for name, value in metrics.items() if is_number(value)} for metrics in good)
+    if not names:
+        return None
+    table = new_table(["metric", "median", "min", "max", "± cv", "trials"])
+    for name in names:
+        values = [float(value) for metrics in good if is_number(value := metrics.get(name))]
+        spread = cv(values)
+        texts = [number(middle) for middle in (median(values), min(values), max(values))]
+        table.add_row(*map(Text, [visible(name), *texts, "-" if spread is None else f"{spread:.1%}", str(len(values))]))
+    return table
 
 
 # CSV

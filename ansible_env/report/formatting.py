@@ -56,6 +56,11 @@ def number(value: object) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def parameter(value: object) -> str:
+    """Return the value of a parameter for a table: a number as it is given, without rounding and separators."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else number(value)
+
+
 def duration(seconds: float | timedelta | None) -> str:
     """Return a time span with its units, such as `1 h 5 min`; `seconds` may be a timedelta."""
     if isinstance(seconds, timedelta):

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from ansible_env.cli.failures import headline
 from ansible_env.cli.progress.remaining_time import RemainingTime
-from ansible_env.report.formatting import number, some, visible, visible_line
+from ansible_env.report.formatting import number, parameter, some, visible, visible_line
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.metrics.parse import Value
 
@@ -222,7 +222,7 @@ def sweep_layout(
     digits = max((len(str(trial.number)) for trial in shown), default=0)
     rows = []
     for trial in shown:
-        values = " ".join(f"{visible(name)}={number(value)}" for name, value in trial.values.items())
+        values = " ".join(f"{visible(name)}={parameter(value)}" for name, value in trial.values.items())
         title = Text.assemble(
             (_SIGNS[HostState.RUNNING], _STYLES[HostState.RUNNING]), f" trial {trial.number:{digits}}"
         )

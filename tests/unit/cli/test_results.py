@@ -30,7 +30,13 @@ def test_the_best_first(filled):
     scores = [row["metrics"]["score"] for row in rows]
     assert scores == sorted(scores, reverse=True)
     table = filled("results", "x", "--best", "level:min", "-n", 1).splitlines()
-    assert table[0].split()[-2:] == ["level", "score"]
+    assert table[0].split()[:2] == ["id", "level"]
+    assert table[0].split()[-1] == "score"
+
+
+def test_the_metric_of_best_is_shown_however_narrow_the_terminal_is(filled, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "30")
+    assert filled("results", "--best", "level:min", "-n", 1).splitlines()[0].split()[:2] == ["id", "level"]
 
 
 def test_filters_and_order(filled):

@@ -109,7 +109,18 @@ def test_a_table_has_a_line_for_each_configuration(sweep):
     lines = [line.split() for line in done.stdout.splitlines()]
     assert lines[0] == ["cache", "ok", "score"]
     # Repetitions are on different hosts, whose values differ by 10: (11 + 21) / 2, ± the coefficient of variation.
-    assert lines[2:] == [["1", "2/2", "16", "±44.2%"], ["2", "2/2", "17", "±41.6%"]]
+    assert lines[2:4] == [["1", "2/2", "16", "±44.2%"], ["2", "2/2", "17", "±41.6%", "*"]]
+    assert [line[0] for line in lines[4:]] == ["±", "*"], "the signs are explained"
+    assert re.search(r"trial \d on [ab]: cache=2 SUCCEEDED in \S+ s: score (12|22)$", done.stderr, re.M)
+
+
+def test_the_best_row_is_the_one_of_the_objective(sweep):
+    lines = sweep("--grid", "rows=1000,2000", "--best", "score:min").stdout.splitlines()
+    assert [line.split()[0] for line in lines if line.endswith("*")] == ["1000"]
+    assert lines[-1] == "* best mean of score, less is better"
+    refused = sweep("--grid", "rows=1,2", "--best", "score")
+    assert refused.exit_code == 2
+    assert "METRIC:max" in refused.stderr
 
 
 def test_the_order_is_that_of_the_seed(sweep):
@@ -129,7 +140,8 @@ def test_calibrate_compares_the_hosts(sweep):
     done = sweep("--calibrate", "--repeat", "2", "-p", "cache=13", "-p", "rows=2")
     lines = [line.split() for line in done.stdout.splitlines()]
     assert lines[0] == ["host", "ok", "score", "bias"]
-    assert lines[2:] == [["a", "2/2", "15", "±0.0%", "-25.0%"], ["b", "2/2", "25", "±0.0%", "+25.0%"]]
+    assert lines[2:4] == [["a", "2/2", "15", "±0.0%", "-25.0%"], ["b", "2/2", "25", "±0.0%", "+25.0%"]]
+    assert [line[0] for line in lines[4:]] == ["±", "bias:"]
 
 
 def test_a_lost_attempt_is_kept_beside_the_one_that_counts(sweep, tmp_path):

@@ -44,7 +44,8 @@ def test_more_hosts_than_lines_are_folded_and_those_that_failed_are_last():
 @pytest.mark.parametrize(("count", "height"), [(12, 5), (40, 50), (64, None)])
 def test_hosts_that_fit_are_all_shown(count, height):
     found = lines(a_trial(count), 80, height)
-    assert [line.split()[0] for line in found[3:]] == [f"h{n}" for n in range(1, count + 1)]
+    assert [line.split()[0] for line in found[3:-2]] == [f"h{n}" for n in range(1, count + 1)]
+    assert found[-1].split() == ["group", f"{1000 * (count + 1) / 2:,.0f}", "WAL", "5"]
 
 
 @pytest.mark.parametrize("height", [1, 10, 24, 50])
@@ -65,4 +66,27 @@ def test_a_pipe_has_a_row_for_each_host():
     stream = io.StringIO()
     writer = Writer(Output.TABLE, stream)
     writer.add(a_trial(64))
-    assert len(stream.getvalue().splitlines()) == 64 + 3
+    assert len(stream.getvalue().splitlines()) == 64 + 5
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_the_aggregate_is_where_the_hosts_are(width):
+    found = lines(a_trial(4), width, 24)
+    titles = [line.split() for line in found if line.startswith("metric")]
+    assert all(line[-1] == "group" for line in titles)
+    assert {line.split()[-1] for line in found if line.startswith("score")} == {"2,500"}
+    assert not [line for line in lines(a_trial(1), width, 24) if "group" in line], "a single host is the group"
+
+
+def test_several_trials_end_with_their_spread():
+    stream = io.StringIO()
+    Writer(Output.TABLE, stream).add_summary([a_trial(count) for count in (1, 3, 5)])
+    table = [line.split() for line in stream.getvalue().splitlines()]
+    assert table[1:3] == [
+        ["3", "of", "3", "trials", "succeeded"],
+        ["metric", "median", "min", "max", "±", "cv", "trials"],
+    ]
+    assert table[4] == ["score", "2,000", "1,000", "3,000", "50.0%", "3"]
+    for output in (Output.JSON, Output.CSV):
+        Writer(output, stream := io.StringIO()).add_summary([a_trial(1), a_trial(2)])
+        assert stream.getvalue() == ""

@@ -7,8 +7,10 @@ variables pass by name. docs/reference/settings.md lists them.
 from __future__ import annotations
 
 import fnmatch
+import functools
 import importlib.util
 import os
+import re
 import shutil
 import sys
 import sysconfig
@@ -91,7 +93,13 @@ def user_config(options: Options) -> AnsibleConfig:
 
 def is_among(name: str, patterns: Iterable[str]) -> bool:
     """Whether patterns such as `ANSIBLE_SSH_*` select a variable."""
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+    return _expression(tuple(patterns)).match(name) is not None
+
+
+@functools.lru_cache
+def _expression(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    """Return one expression for all patterns. Each phase compares a hundred variables with sixty of them, twice."""
+    return re.compile("|".join(map(fnmatch.translate, patterns)) if patterns else r"(?!)")
 
 
 def settings(

@@ -57,6 +57,11 @@ class PhaseEvents(Listener):
         self._events: dict[str, list[Event]] = {}
         self._reported: dict[str, HostResult] = {}
 
+    @property
+    def are_followed(self) -> bool:
+        """Whether anybody wants to know of events, output or hosts while the phase runs; else it costs less."""
+        return self._listener is not None or any(map(_follows, self._observers))
+
     def started(self, playbook: str, hosts: Sequence[str]) -> None:
         """Report the start of the phase."""
         if (trial := self._trial) is not None:
@@ -104,6 +109,14 @@ class PhaseEvents(Listener):
         events.append(event)
         result = settled_result(host, events, self._expected)
         return without_secrets(result, self._secrets) if result is not None else None
+
+
+def _follows(observer: TrialObserver) -> bool:
+    """Whether an observer does something while a phase runs."""
+    return any(
+        getattr(getattr(observer, name), "__func__", None) is not getattr(TrialObserver, name)
+        for name in ("on_event", "on_output", "on_host_result")
+    )
 
 
 def _without_secrets(event: Event, secrets: Secrets) -> Event:

@@ -248,7 +248,8 @@ class PhaseRunner:
             return EngineRun(()), list(refused.values())
         whole = first and not phase.due and not refused
         job = self._job(phase, phase.text, hosts, self._hosts.limit if whole else ",".join(hosts))
-        run = self._run(job, phase.scripts, listener=phase.stop or phase.events, cancel=phase.cancel)
+        listener = phase.stop or (phase.events if phase.events.are_followed else None)
+        run = self._run(job, phase.scripts, listener=listener, cancel=phase.cancel)
         events = [*run.events, *self._end_background(phase, run.events)]
         self._end_unfinished(run.unfinished)
         self._note_added(phase, run.events)

@@ -88,6 +88,32 @@ def test_an_observer_follows_a_trial_from_its_start_to_its_end():
     assert started.phases == {}  # a trial is not changed once an observer has it
 
 
+class AsksForListener(FakeEngine):
+    """Knows whether somebody listened to its last run: an engine then writes and reads a log for each host."""
+
+    def run(self, job: Any, *, listener: Any = None, cancel: Any = None) -> Any:
+        self.listened = listener is not None
+        return super().run(job, listener=listener, cancel=cancel)
+
+
+class CountsPhases(TrialObserver):
+    def on_phase_finished(self, trial: Trial, result: PhaseResult) -> None:
+        self.last = result
+
+
+class Hears(TrialObserver):
+    def on_output(self, trial: Trial, host: str, stream: str, text: str) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("observers", "listened"), [([], False), ([CountsPhases()], False), ([Hears()], True)])
+def test_the_engine_is_followed_only_if_an_observer_does_something_while_a_phase_runs(observers, listened):
+    engine = AsksForListener("h")
+    with RemoteEnv(config={"name": "x", "run": ["true"]}, engine=engine, observers=observers) as given:
+        given.run_phase("run")
+        assert engine.listened == listened
+
+
 def test_the_result_of_a_host_is_known_before_the_phase_ends():
     recorder = Recorder()
 

@@ -58,7 +58,9 @@ class SweepOptions(Judged):
     best: str | None = option(
         "--best METRIC:max|min", "Mark the best row. Default: score:max, if there is a score.", RESULTS
     )
-    hosts_per_trial: int = option("--hosts-per-trial N", "Hosts of each trial.", HOSTS, default=1, min=1)
+    hosts_per_trial: str = option(
+        "--hosts-per-trial N", "Hosts of each trial; or of each pattern, such as db=1,load=2.", HOSTS, default="1"
+    )
 
     @property
     def axes(self) -> list[str]:
@@ -89,7 +91,7 @@ def _planned(options: SweepOptions, call: Call, seed: int) -> Sequence[TrialRequ
     """Return the trials, each with all of its values."""
     config, values = call.env.config, call.values
     if options.calibrate:
-        if options.grid or options.hosts_per_trial > 1:
+        if options.grid or parse_hosts_per_trial(options.hosts_per_trial) != 1:
             raise ConfigError("--calibrate runs one configuration on each host: without --grid or --hosts-per-trial")
         requests = plan_calibration(call.env.hosts, {}, repeat=options.repeat)
         return [replace(request, values=values.tunables, globals=values.globals) for request in requests]
@@ -121,6 +123,15 @@ def parse_axis(text: str) -> tuple[str, list[str]]:
     return name, values
 
 
+def parse_hosts_per_trial(text: str) -> int | dict[str, int]:
+    """Return the number in `2`, or the numbers of the patterns in `db=1,load=2`. Raise ConfigError otherwise."""
+    parts = [part.rpartition("=") for part in text.split(",")]
+    numbers = {pattern.strip(): int(count) for pattern, _, count in parts if count.strip().isdecimal()}
+    if len(numbers) < len(parts) or 0 in numbers.values() or ("" in numbers and parts != [("", "", text)]):
+        raise ConfigError(Problem("must be a number, or pattern=number,…", f"--hosts-per-trial {text}"))
+    return numbers.get("") or numbers
+
+
 def _point(config: EnvironmentConfig, values: Values, texts: Mapping[str, str]) -> Values:
     """Return the values of one point of the grid, which have priority over those of `-p`."""
     try:
@@ -139,7 +150,7 @@ class _Sweep(TrialObserver):
         self._call = call
         self._requests = requests
         self._progress = progress
-        self._pool = Pool(call.env, hosts_per_trial=options.hosts_per_trial, run=self._run_trial)
+        self._pool = Pool(call.env, hosts_per_trial=parse_hosts_per_trial(options.hosts_per_trial), run=self._run_trial)
         self._trials: list[Trial] = []
         self._running: dict[str, Path] = {}
         """The directory of each running attempt, by the uid of the trial."""

@@ -94,6 +94,10 @@ class PhaseRunner:
         """
         return self._hosts.hosts
 
+    def hosts_of(self, pattern: str) -> frozenset[str]:
+        """Return the hosts of the environment that a pattern matches. Raise InventoryError if there are none."""
+        return self._hosts.of(pattern)
+
     @property
     def lease_token(self) -> str:
         """The name of the holder of the leases."""

@@ -187,6 +187,14 @@ class RemoteEnv:
         """
         return self._runner.hosts
 
+    def hosts_of(self, pattern: str) -> frozenset[str]:
+        """Return the hosts of the environment that a host pattern matches.
+
+        Raises:
+            InventoryError: there are none.
+        """
+        return self._runner.hosts_of(pattern)
+
     @property
     def is_ready(self) -> bool:
         """Whether setup has succeeded, and teardown has not run since."""

@@ -10,7 +10,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ansible_env.common import get_logger
@@ -18,6 +18,7 @@ from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import AnsibleEnvError, ConfigError
 from ansible_env.results.observer import notify
 from ansible_env.results.trial import Trial, TrialRequest
+from ansible_env.trials.needs import choose, needs_of
 from ansible_env.trials.run_trial import RunTrial
 from ansible_env.trials.schedule import Source
 
@@ -35,14 +36,19 @@ class Pool:
     """Runs the trials of a source on hosts."""
 
     def __init__(
-        self, env: RemoteEnv, hosts: Sequence[str] | None = None, *, hosts_per_trial: int = 1, run: RunTrial
+        self,
+        env: RemoteEnv,
+        hosts: Sequence[str] | None = None,
+        *,
+        hosts_per_trial: int | Mapping[str, int] = 1,
+        run: RunTrial,
     ) -> None:
         """Use an environment that is entered.
 
         Args:
             env: the environment, which must be entered. `cancel()` ends the running trials, and no other starts.
             hosts: some of its hosts; all of them otherwise.
-            hosts_per_trial: how many hosts each trial needs.
+            hosts_per_trial: how many hosts each trial needs, or how many of each host pattern.
             run: runs a trial, in its own thread, with an environment on the hosts of the trial.
 
         Raise LifecycleError outside the context; ConfigError if a host is not the environment's, or there are too few.
@@ -51,11 +57,9 @@ class Pool:
         wanted = tuple(hosts) if hosts is not None else env.hosts
         if unknown := [host for host in wanted if host not in env.hosts]:
             raise ConfigError(f"{env.name}: {unknown[0]!r} is not one of its hosts: {', '.join(env.hosts)}")
-        if not 1 <= hosts_per_trial <= len(wanted):
-            raise ConfigError(f"{env.name}: each trial needs {hosts_per_trial} hosts, and there are {len(wanted)}")
+        self._needs = needs_of(env, wanted, hosts_per_trial)
         self._env = env
         self._idle = list(wanted)
-        self._per_trial = hosts_per_trial
         self._run = run
         self._done: queue.SimpleQueue[tuple[Trial, BaseException | None]] = queue.SimpleQueue()
         self._running: dict[int, RemoteEnv | None] = {}
@@ -102,8 +106,8 @@ class Pool:
         for host in [host for host, until in self._resting.items() if until <= now]:
             del self._resting[host]
             self._idle.append(host)
-        while not self._cancel.is_set() and len(self._idle) >= self._per_trial:
-            taken = source.take(tuple(self._idle), self._per_trial)
+        while not self._cancel.is_set() and choose(self._idle, self._needs) is not None:
+            taken = source.take(tuple(self._idle), self._needs)
             if taken is None:
                 break
             request, hosts = taken

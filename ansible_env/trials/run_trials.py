@@ -21,7 +21,7 @@ def run_trials(  # noqa: PLR0913 - the public arguments, by keyword only
     trials: Iterable[Mapping[str, Any]],
     *,
     hosts: Sequence[str] | None = None,
-    hosts_per_trial: int = 1,
+    hosts_per_trial: int | Mapping[str, int] = 1,
     repeat: int = 1,
     seed: int | None = None,
     artifacts: Path | None = None,
@@ -37,7 +37,7 @@ def run_trials(  # noqa: PLR0913 - the public arguments, by keyword only
         env: the environment, which must be entered.
         trials: the values of tunables of each trial.
         hosts: some of the hosts; by default all.
-        hosts_per_trial: the number of hosts of each trial.
+        hosts_per_trial: the number of hosts of each trial, or that of each host pattern: `{"db": 1, "load": 2}`.
         repeat: how often each set of values runs.
         seed: shuffles the order; without it, the order is that of `trials`.
         artifacts: a directory for the logs and the journal of each trial.
@@ -45,7 +45,7 @@ def run_trials(  # noqa: PLR0913 - the public arguments, by keyword only
 
     Raises:
         LifecycleError: outside the context.
-        ConfigError: there are too few hosts, or no trials.
+        ConfigError: there are too few hosts, or no trials; or a step might have no host.
         ParameterError: a value cannot be used; no host has been touched.
     """
     requests = plan([dict(values) for values in trials], repeat=repeat, seed=seed)
@@ -76,8 +76,8 @@ class Runner:
     _: KW_ONLY
     hosts: Sequence[str] | None = None
     """Some of the hosts; by default all."""
-    hosts_per_trial: int = 1
-    """The number of hosts of each trial."""
+    hosts_per_trial: int | Mapping[str, int] = 1
+    """The number of hosts of each trial, or that of each host pattern."""
     artifacts: Path | None = None
     """A directory for the logs and the journal of each trial."""
     on_result: Callable[[Trial], None] | None = None

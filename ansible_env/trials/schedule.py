@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_env.errors import ConfigError
 from ansible_env.results.trial import TrialRequest
+from ansible_env.trials.needs import Need, choose
 
 
 class Source(ABC):
@@ -23,8 +24,8 @@ class Source(ABC):
         self._queue = list(requests)
 
     @abstractmethod
-    def take(self, idle: Sequence[str], count: int) -> tuple[TrialRequest, tuple[str, ...]] | None:
-        """Return a trial and the `count` idle hosts that it gets; None if there is none for them now."""
+    def take(self, idle: Sequence[str], needs: Sequence[Need]) -> tuple[TrialRequest, tuple[str, ...]] | None:
+        """Return a trial and the idle hosts that it gets, which fulfil the needs; None if there is none now."""
 
     def put_back(self, request: TrialRequest) -> None:
         """Put back a trial whose hosts were lost. It becomes the next one."""
@@ -49,15 +50,14 @@ class PlannedTrials(Source):
         super().__init__(requests)
         self._seen: set[tuple[int, str]] = set()
 
-    def take(self, idle: Sequence[str], count: int) -> tuple[TrialRequest, tuple[str, ...]] | None:
+    def take(self, idle: Sequence[str], needs: Sequence[Need]) -> tuple[TrialRequest, tuple[str, ...]] | None:
         """Return the first trial whose configuration is new to these hosts, or else to most of them."""
         best: tuple[int, TrialRequest, tuple[str, ...]] | None = None
         for request in self._queue:
             usable = [host for host in idle if not request.hosts or host in request.hosts]
-            if len(usable) < count:
-                continue
             usable.sort(key=lambda host: (request.configuration, host) in self._seen)
-            hosts = tuple(usable[:count])
+            if (hosts := choose(usable, needs)) is None:
+                continue
             known = sum((request.configuration, host) in self._seen for host in hosts)
             if best is None or known < best[0]:
                 best = known, request, hosts
@@ -88,10 +88,12 @@ class AskedTrials(Source):
         self._asked = 0
         self._over = False
 
-    def take(self, idle: Sequence[str], count: int) -> tuple[TrialRequest, tuple[str, ...]] | None:
+    def take(self, idle: Sequence[str], needs: Sequence[Need]) -> tuple[TrialRequest, tuple[str, ...]] | None:
         """Return a trial that was put back, or ask for another."""
+        if (hosts := choose(idle, needs)) is None:
+            return None
         if self._queue:
-            return self._queue.pop(0), tuple(idle[:count])
+            return self._queue.pop(0), hosts
         if not self.waiting:
             return None
         try:
@@ -102,7 +104,7 @@ class AskedTrials(Source):
             self._over = True
             return None
         self._asked += 1
-        return self._make(self._asked, answer), tuple(idle[:count])
+        return self._make(self._asked, answer), hosts
 
     @property
     def waiting(self) -> bool:

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from ansible_env.cli import ansible_call
 from ansible_env.cli.app import app
-from ansible_env.cli.sweep import parse_axis
-from ansible_env.errors import ParameterError
+from ansible_env.cli.sweep import parse_axis, parse_hosts_per_trial
+from ansible_env.errors import ConfigError, ParameterError
 from ansible_env.storage.store import Store
 from ansible_env.testing import FakeEngine
 from ansible_env.trials import pool
@@ -257,3 +257,12 @@ def test_a_host_that_does_not_tell_what_it_is_does_no_harm(sweep):
         return answer(phase, host, task) if phase in ("run", "teardown") else {"kind": "unreachable", "rc": None}
 
     assert len(trials(sweep("--grid", "cache=1,2,3,4", "-o", "jsonl", answer=silent))) == 4
+
+
+def test_hosts_per_trial():
+    assert parse_hosts_per_trial("2") == 2
+    assert parse_hosts_per_trial("db=1, load=2") == {"db": 1, "load": 2}
+    assert parse_hosts_per_trial("db[0:1]=1") == {"db[0:1]": 1}
+    for text in ("", "0", "x", "db=", "db=0", "1,2", "1,db=1", "db=1,db=2", "=1"):
+        with pytest.raises(ConfigError, match="pattern=number"):
+            parse_hosts_per_trial(text)

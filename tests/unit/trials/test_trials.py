@@ -20,6 +20,7 @@ from ansible_env.results.status import Status
 from ansible_env.storage.journal import Journal
 from ansible_env.testing import FakeEngine
 from ansible_env.trials import pool as pool_module
+from ansible_env.trials.needs import Need
 from ansible_env.trials.pool import Pool
 from ansible_env.trials.run_trial import run_in
 from ansible_env.trials.run_trials import Runner, run_trials, values_of
@@ -224,16 +225,16 @@ def test_each_pass_has_every_configuration_once_in_an_order_of_the_seed():
 
 def test_repetitions_go_to_hosts_that_do_not_know_the_configuration():
     source = PlannedTrials(plan([{"x": 1}, {"x": 2}], repeat=2))
-    given = [source.take([host], 1) for host in ("a", "a", "b", "b")]
+    given = [source.take([host], [Need(1)]) for host in ("a", "a", "b", "b")]
     places = Counter((request.configuration, hosts) for request, hosts in given)  # type: ignore[misc]
     assert set(places.values()) == {1}
-    assert source.take(["a"], 1) is None
+    assert source.take(["a"], [Need(1)]) is None
 
 
 @given(st.integers(1, 5), st.integers(1, 4), st.lists(st.sampled_from("abc"), min_size=30, max_size=60))
 def test_nothing_is_forgotten_whoever_comes(configurations, repeat, free):
     source = PlannedTrials(plan([{"x": n} for n in range(configurations)], repeat=repeat, seed=0))
-    numbers = [taken[0].number for host in free if (taken := source.take([host], 1))]
+    numbers = [taken[0].number for host in free if (taken := source.take([host], [Need(1)]))]
     assert sorted(numbers) == list(range(1, configurations * repeat + 1))
 
 
@@ -279,3 +280,49 @@ def test_what_an_optimizer_may_ask_for():
         values_of(3)
     with env() as bench, pytest.raises(ParameterError, match="x"):
         list(Runner(bench).asked(lambda: {"x": 1000}, trials=1))
+
+
+class Groups(FakeEngine):
+    """Hosts whose group is their first letter."""
+
+    def hosts(self, inventory: Any, pattern: str, limit: str | None, options: Any) -> Any:
+        return [host for host in super().hosts(inventory, pattern, limit, options) if pattern in ("all", host[0])]
+
+
+def roles(**more: Any) -> RemoteEnv:
+    steps = [{"hosts": "d", "script": "serve"}, {"hosts": "l", "script": "load"}]
+    return RemoteEnv(config={**CONFIG, "run": steps, **more}, engine=Groups(["d1", "d2", "l1", "l2", "l3", "l4"]))
+
+
+def test_hosts_of_each_role():
+    with roles(run=["measure"]) as bench:
+        results = list(run_trials(bench, [{"x": n} for n in range(6)], hosts_per_trial={"d": 1, "l": 2}))
+        assert {"".join(host[0] for host in r.hosts) for r in results} == {"dll"}
+        assert {host for r in results for host in r.hosts} == set(bench.hosts)
+        answers = iter([{"x": 1}] * 3)
+        asked_for = list(Runner(bench, hosts_per_trial={"d": 2}).asked(lambda: next(answers, None)))
+        assert {r.hosts for r in asked_for} == {("d1", "d2")}
+
+
+@pytest.mark.parametrize(
+    ("needs", "message"),
+    [
+        (1, "a trial may have no host for the step with the hosts 'd'"),
+        (4, "a trial may have no host for the step with the hosts 'd'"),
+        ({"d": 1}, "no host for the step with the hosts 'l'"),
+        ({"d": 3, "l": 1}, "each trial needs 3 hosts of 'd', and there are 2"),
+        ({"d": 1, "all": 2}, "d[12] is one of 'd' and of 'all'"),
+        ({}, "at least one host"),
+    ],
+)
+def test_a_step_without_a_host_is_refused_up_front(needs, message):
+    with roles() as bench:
+        with pytest.raises(ConfigError, match=message):
+            run_trials(bench, [{}], hosts_per_trial=needs)
+        assert asked(bench) == []
+
+
+@pytest.mark.parametrize("needs", [5, {"d": 1, "l": 1}])
+def test_a_step_that_always_has_a_host(needs):
+    with roles() as bench:
+        assert Pool(bench, hosts_per_trial=needs, run=run_in(None))

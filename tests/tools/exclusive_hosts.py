@@ -58,7 +58,8 @@ POSSIBLE = {
     "away": ANY | {"unreachable", "canceled"},
     "restart": ANY | {"lost_result", "unreachable"},
     "interrupt": ANY | {"canceled"},
-    "controller": ANY | {"not_run"},
+    # A connection that is killed between the host's answer, with which the run directory goes, and our record of it.
+    "controller": ANY | {"not_run", "lost_result"},
 }
 """The outcome kinds of run that a fault can have."""
 NEVER_BEGUN = {"busy", "not_run", "interpreter", "no_space", "auth", "rejected", "unfit"}
@@ -233,7 +234,9 @@ class Sequence:
                 yield f"trial {number}: run is ok, and did not end"
             if run in NEVER_BEGUN and began:
                 yield f"trial {number}: run is {run}, and has begun"
-            if ended and run != "ok" and fault in ENDS_WELL:
+            if fault == "controller" and run == "lost_result":
+                self.counts["lost with the answer"] += 1
+            elif ended and run != "ok" and fault in ENDS_WELL:
                 yield f"trial {number}: run ended by itself, and is {run}: {result['phases'].get('run')}"
             if run == "ok" and result["metrics"] != {"score": int(number)}:
                 yield f"trial {number}: {result['metrics']}"

@@ -130,6 +130,7 @@ def _joined(value: Any) -> Any:
 # YAML
 
 _YAML_HINTS = {
+    "found character '\\t'": "indent with spaces",
     "cannot start any token": "quote the text",
     "mapping values are not allowed here": "text with ': ' must be quoted, or be a block after '|'",
     "single document": "a file holds one environment; remove the second '---'",

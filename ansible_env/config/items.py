@@ -73,7 +73,10 @@ def _holds_more(value: Any) -> bool:
 
 
 def item_faults(item: Mapping[Any, Any]) -> Iterator[Fault]:
-    """Yield the faults of a short form."""
+    """Yield the faults of a short form, and of text that YAML has made a mapping of."""
+    if len(item) == 1 and isinstance(key := next(iter(item)), str) and len(key.split()) > 1:
+        yield (key,), "is no Ansible module", "quote the script, or write it as a block after '|': it contains ': '"
+        return
     if not all(isinstance(key, str) for key in item) or (form := _form(item)) is None:
         return
     item = _normal(item)

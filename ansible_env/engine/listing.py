@@ -17,6 +17,9 @@ _HEADER = re.compile(r"  hosts \((\d+)\):")
 """The line that `ansible --list-hosts` prints before the hosts."""
 
 
+_NO_HOST = "leaves us with no hosts to target"
+
+
 class NotStartedError(EngineError):
     """The fork server that was asked does not work."""
 
@@ -49,6 +52,8 @@ def list_hosts(
     text = _one_line(done.stderr)
     if done.returncode == NOT_STARTED:
         raise NotStartedError(text)
+    if done.returncode != 0 and _NO_HOST in text:
+        raise InventoryError(f"no host matches {pattern!r}" + (f" within the limit {limit!r}" if limit else ""))
     if done.returncode != 0:
         raise InventoryError(f"the inventory cannot be used: {text or 'Ansible gave no reason'}")
     hosts = _listed(done.stdout)

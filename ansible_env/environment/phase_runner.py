@@ -24,7 +24,7 @@ from ansible_env.playbook.plays import become_of
 from ansible_env.results.fold.added_hosts import AddedHost, added_hosts, is_censored
 from ansible_env.results.fold.events import left_in_background
 from ansible_env.results.fold.fold_hosts import Expected, controller_message, fold_hosts
-from ansible_env.results.host_result import HostResult, without_secrets
+from ansible_env.results.host_result import HostResult, explained, without_secrets
 from ansible_env.results.masking import Secrets
 from ansible_env.results.metrics.validity import NO_RULES
 from ansible_env.results.outcomes import Kind
@@ -262,7 +262,9 @@ class PhaseRunner:
                 append_events(journal.directory / "events" / f"{phase.name}.jsonl", events, phase.secrets)
         run = replace(run, message=phase.secrets.hide(run.message))
         results = fold_hosts(events, hosts, phase.expected, stopped=run.stopped, message=run.message)
-        return run, [*refused.values(), *(without_secrets(result, phase.secrets) for result in results)]
+        params = phase.call.trial.params if phase.call.trial is not None else {}
+        told = (without_secrets(explained(result, params), phase.secrets) for result in results)
+        return run, [*refused.values(), *told]
 
     def _run(
         self, job: Job, scripts: PhaseScripts, *, cancel: Cancellation | None, listener: Listener | None = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
@@ -84,6 +85,19 @@ class HostResult:
             "telemetry": [[time.isoformat(), name, value] for time, name, value in self.telemetry],
         }
         return data
+
+
+_UNDEFINED = re.compile(r"'(\w+)' is undefined")
+
+
+def explained(result: HostResult, params: Container[str]) -> HostResult:
+    """Return a result whose message explains a variable that is undefined, and is one of these parameters."""
+    match = _UNDEFINED.search(result.message) if result.kind is Kind.TASK else None
+    if match is None or match[1] not in params:
+        return result
+    name = match[1]
+    hint = f"{name} is a parameter: list it in vars_params, or write ansible_env_params.{name}"
+    return replace(result, message=f"{result.message} ({hint})")
 
 
 def without_secrets(result: HostResult, secrets: Secrets) -> HostResult:

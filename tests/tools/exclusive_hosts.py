@@ -225,25 +225,29 @@ class Sequence:
         for number in sorted({line.split()[0] for line in noted} - set(told)):
             yield f"trial {number} has begun and has no result: {command.attached}"
         for number, result in told.items():
-            kinds = {phase: _kind(data) for phase, data in result["phases"].items()}
-            run = kinds.get("run")
-            began, ended = f"{number} run begin" in noted, f"{number} run end" in noted
-            if run is not None and run not in POSSIBLE[fault]:
-                yield f"trial {number}: run is {run}: {result['phases']['run']['hosts']}"
-            if run == "ok" and not ended:
-                yield f"trial {number}: run is ok, and did not end"
-            if run in NEVER_BEGUN and began:
-                yield f"trial {number}: run is {run}, and has begun"
-            if fault == "controller" and run == "lost_result":
-                self.counts["lost with the answer"] += 1
-            elif ended and run != "ok" and fault in ENDS_WELL:
-                yield f"trial {number}: run ended by itself, and is {run}: {result['phases'].get('run')}"
-            if run == "ok" and result["metrics"] != {"score": int(number)}:
-                yield f"trial {number}: {result['metrics']}"
-            if f"{number} setup begin" in noted and f"{number} teardown end" not in noted:
-                teardown = kinds.get("teardown")
-                if teardown in (None, "ok") or fault in ENDS_WELL:
-                    yield f"trial {number}: no teardown: {result['phases'].get('teardown')}, {result.get('error')}"
+            yield from self.judge_trial(number, result, noted, fault)
+
+    def judge_trial(self, number: str, result: dict[str, Any], noted: set[str], fault: str) -> Iterator[str]:
+        """Yield what is wrong with one trial."""
+        kinds = {phase: _kind(data) for phase, data in result["phases"].items()}
+        run = kinds.get("run")
+        began, ended = f"{number} run begin" in noted, f"{number} run end" in noted
+        if run is not None and run not in POSSIBLE[fault]:
+            yield f"trial {number}: run is {run}: {result['phases']['run']['hosts']}"
+        if run == "ok" and not ended:
+            yield f"trial {number}: run is ok, and did not end"
+        if run in NEVER_BEGUN and began:
+            yield f"trial {number}: run is {run}, and has begun"
+        if fault == "controller" and run == "lost_result":
+            self.counts["lost with the answer"] += 1
+        elif ended and run != "ok" and fault in ENDS_WELL:
+            yield f"trial {number}: run ended by itself, and is {run}: {result['phases'].get('run')}"
+        if run == "ok" and result["metrics"] != {"score": int(number)}:
+            yield f"trial {number}: {result['metrics']}"
+        if f"{number} setup begin" in noted and f"{number} teardown end" not in noted:
+            teardown = kinds.get("teardown")
+            if teardown in (None, "ok") or fault in ENDS_WELL:
+                yield f"trial {number}: no teardown: {result['phases'].get('teardown')}, {result.get('error')}"
 
     def report(self, text: str) -> None:
         """Note something that is wrong."""

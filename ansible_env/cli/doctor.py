@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import enum
-import platform
-import shutil
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +15,11 @@ from rich.text import Text
 
 from ansible_env.cli import ansible_call
 from ansible_env.cli.ansible_call import ansible_options
+from ansible_env.cli.controller_findings import Finding, Level, controller_findings
 from ansible_env.cli.exits import Exit, StopSignals
 from ansible_env.cli.failures import headline
 from ansible_env.cli.options import Connection, argument
 from ansible_env.config.model import EnvironmentConfig
-from ansible_env.engine.environ import ansible_program
 from ansible_env.engine.protocol import Listener
 from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ConfigError, EngineError
@@ -36,12 +30,6 @@ from ansible_env.results.outcomes import OUTCOMES
 from ansible_env.results.requirements import HostRules
 from ansible_env.supervisor.facts import CLOCK_OFFSET, facts_script, parse_facts
 
-SUPPORTED = ((2, 18), (2, 22))
-"""Versions of ansible-core: from the first one up to before the second. As in pyproject.toml."""
-SOCKET_PATH = 104
-"""Bytes that a socket's path may have, on the strictest system (macOS; Linux has 108)."""
-SOCKET_NAME = len("/ae-12345678/cp/") + 10 + len(".1234567890123456")
-"""Bytes that follow the directory for temporary files in the path of ssh's control socket while it is made."""
 CLOCK_TOLERANCE = 2.0
 """Offset in seconds above which a clock is reported. A smaller one may be due to the duration of the answer."""
 ANSWER_TIMEOUT = 60.0
@@ -57,26 +45,6 @@ echo "setsid=$(has setsid)"
 echo "shell=$(has "$wanted_shell")"
 echo "python3=$(python3 -c 'import sys; print(sys.version.split()[0])' 2>/dev/null || echo no)"
 """
-
-
-class Level(enum.StrEnum):
-    """The severity of a finding."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One result of the examination."""
-
-    level: Level
-    subject: str
-    text: str
-    remedy: str = ""
-    unreachable: bool = False
-    """Whether it is a host that cannot be reached."""
 
 
 _STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
@@ -220,95 +188,3 @@ class _Clock(Listener):
         if answered is None or host.finished is None:
             return None
         return host.finished.timestamp() - answered
-
-
-# This machine
-
-
-def controller_findings() -> Iterator[Finding]:
-    """Examine this machine."""
-    yield Finding(Level.OK, "python", f"{platform.python_version()} ({sys.executable})")
-    for examine in (_core, _playbook, _runner, _collection, _locale, _ssh, _socket_path):
-        yield examine()
-
-
-def _core() -> Finding:
-    low, high = (".".join(map(str, version)) for version in SUPPORTED)
-    try:
-        version = metadata.version("ansible-core")
-    except metadata.PackageNotFoundError:
-        return Finding(Level.FAIL, "ansible-core", "is not installed", f"pip install 'ansible-core>={low},<{high}'")
-    text = f"{version} (supported: {low} and newer, before {high})"
-    release = tuple(int(part) if part.isdecimal() else 0 for part in version.split(".")[:2])
-    if SUPPORTED[0] <= release < SUPPORTED[1]:
-        return Finding(Level.OK, "ansible-core", text)
-    return Finding(Level.WARN, "ansible-core", text, f"pip install 'ansible-core>={low},<{high}'")
-
-
-def _playbook() -> Finding:
-    subject = "ansible-playbook"
-    try:
-        path = ansible_program("ansible-playbook")
-    except EngineError as error:
-        return Finding(Level.FAIL, subject, str(error), f"{sys.executable} -m pip install ansible-core")
-    said = _output([path, "--version"])
-    if said is None:
-        remedy = "run it by hand to see the reason; its interpreter may be missing"
-        return Finding(Level.FAIL, subject, f"{path} does not start", remedy)
-    first = (said.splitlines() or [""])[0]
-    if Path(path).parent != Path(sys.executable).parent:
-        remedy = f"install ansible-core beside {sys.executable}"
-        return Finding(Level.WARN, subject, f"{path}: {first}, which is not beside our Python", remedy)
-    return Finding(Level.OK, subject, f"{path}: {first}")
-
-
-def _runner() -> Finding:
-    try:
-        return Finding(Level.OK, "ansible-runner", metadata.version("ansible-runner"))
-    except metadata.PackageNotFoundError:
-        return Finding(Level.FAIL, "ansible-runner", "is not installed", "pip install ansible-runner")
-
-
-def _collection() -> Finding:
-    plugin = Path("ansible_collections", "ansible_env", "bench", "plugins", "action", "phase.py")
-    place = next((Path(place) for place in sys.path if (Path(place) / plugin).is_file()), None)
-    if place is None:
-        remedy = "install ansible-env again: pip install --force-reinstall ansible-env"
-        return Finding(Level.FAIL, "collection", "ansible-core does not find ansible_env.bench", remedy)
-    return Finding(Level.OK, "collection", f"ansible_env.bench ({place / plugin.parts[0]})")
-
-
-def _locale() -> Finding:
-    program = "import locale; locale.setlocale(locale.LC_ALL, 'C.UTF-8')"
-    if _output([sys.executable, "-c", program]) is None:
-        remedy = "Ansible needs it: on Debian `apt install libc-bin`, elsewhere generate it"
-        return Finding(Level.FAIL, "locale", "C.UTF-8 is not available", remedy)
-    return Finding(Level.OK, "locale", "C.UTF-8 is available")
-
-
-def _ssh() -> Finding:
-    path = shutil.which("ssh")
-    said = _output([path, "-V"]) if path else None
-    if path is None or said is None:
-        return Finding(
-            Level.WARN, "ssh", "there is no ssh client", "install one, for example with: apt install openssh-client"
-        )
-    return Finding(Level.OK, "ssh", f"{path}: {said.strip()}")
-
-
-def _socket_path() -> Finding:
-    directory = tempfile.gettempdir()
-    length = len(directory.encode()) + SOCKET_NAME
-    text = f"{length} bytes below {directory}; {SOCKET_PATH} are possible"
-    if length <= SOCKET_PATH:
-        return Finding(Level.OK, "control path", text)
-    return Finding(Level.WARN, "control path", f"{text}, so /tmp is used", "set TMPDIR to a shorter path")
-
-
-def _output(command: list[str]) -> str | None:
-    """Return the output of a program, or None if it fails."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=60, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout + done.stderr if done.returncode == 0 else None

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from ansible_env.cli import ansible_call, doctor
+from ansible_env.cli import ansible_call, controller_findings, doctor
 from ansible_env.cli.app import app
 from ansible_env.errors import InventoryError
 from ansible_env.testing import FakeEngine
@@ -54,12 +54,12 @@ def test_doctor_on_a_bad_inventory(monkeypatch):
 
 
 def test_doctor_on_this_machine():
-    levels = {finding.subject: finding.level for finding in doctor.controller_findings()}
+    levels = {finding.subject: finding.level for finding in controller_findings.controller_findings()}
     assert {"python", "ansible-core", "ansible-playbook", "collection", "locale", "control path"} <= levels.keys()
-    assert doctor.Level.FAIL not in levels.values()
+    assert controller_findings.Level.FAIL not in levels.values()
 
 
 def test_doctor_knows_the_supported_versions():
     project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
-    low, high = (".".join(map(str, version)) for version in doctor.SUPPORTED)
+    low, high = (".".join(map(str, version)) for version in controller_findings.SUPPORTED)
     assert f"ansible-core>={low},<{high}" in project["dependencies"]

@@ -17,8 +17,6 @@ from ansible_env.playbook.tasks import finish, hosts_of, measured, tasks_of
 from ansible_env.playbook.yaml_text import Unsafe, one_line, plain, unsafe
 from ansible_env.results.fold.events import PHASE_TASK
 
-_BEFORE = {"background", "release_at", "require"}
-"""The arguments of phase tasks that are not repeated for a trial that is resumed."""
 RUNS_VAR = "ansible_env_runs"
 """The variable that holds the names of the scripts that are to be ended, by host."""
 
@@ -66,7 +64,8 @@ def render(
 
 def _starting(tasks: Iterable[Mapping[str, Any]]) -> int:
     """Return how many phase tasks only prepare or start a script, which another one follows."""
-    return sum(not _BEFORE.isdisjoint(task[PHASE_TASK]) for task in tasks)
+    arguments = [task[PHASE_TASK] for task in tasks]
+    return sum("background" in each or "release_at" in each or each.keys() == {"require"} for each in arguments)
 
 
 def _plays(

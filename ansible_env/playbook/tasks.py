@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_env.config.items import is_import, is_opaque, item_task
@@ -38,7 +38,7 @@ def tasks_of(
     """
     count = sum(step.is_script for step in steps)
     numbers = itertools.count(1)
-    tasks: list[dict[str, Any]] = list(_checks(config, phase))
+    tasks: list[dict[str, Any]] = []
     later: list[dict[str, Any]] = []
     known = [*exports]
     pending = False  # whether a handler may have been notified
@@ -62,6 +62,8 @@ def tasks_of(
         now, after = started_tasks(task, number, step, together=together)
         tasks += [_placed(each, step.hosts) for each in now]
         later += [_placed(each, step.hosts) for each in after]
+    if phase == "run" and config.require:
+        _require(config, tasks)
     # Scripts that are ended come last: they run beside all others.
     tasks += sorted(later, key=lambda task: bool(task[PHASE_TASK].get("end")))
     if opaque or not steps or not steps[-1].is_script:
@@ -70,10 +72,14 @@ def tasks_of(
     return tasks
 
 
-def _checks(config: EnvironmentConfig, phase: str) -> Iterator[dict[str, Any]]:
-    """Yield the task that checks each host before anything of run is started on any of them."""
-    if phase == "run" and config.require:
-        yield {"name": "Check what the hosts must be", PHASE_TASK: {"require": unsafe(config.require.to_plain())}}
+def _require(config: EnvironmentConfig, tasks: list[dict[str, Any]]) -> None:
+    """Have each host checked before anything of run is started there: by the first script, or by a task of its own."""
+    require = {"require": unsafe(config.require.to_plain())}
+    first = tasks[0].get(PHASE_TASK, {}) if tasks else {}
+    if "script" in first and "background" not in first and hosts_of(tasks[0]) is None:
+        first.update(require)
+    else:
+        tasks.insert(0, {"name": "Check what the hosts must be", PHASE_TASK: require})
 
 
 def exports_of(phase: str, steps: Sequence[Step]) -> list[dict[str, str]]:

@@ -463,3 +463,15 @@ def test_secret_parameters_are_variables_by_reference_only():
     assert found.plays[0]["vars"]["n"] == 2
     assert "a-b" not in found.plays[0]["vars"]
     assert "hidden" not in found.to_yaml()
+
+
+def test_what_hosts_must_be_is_checked_by_the_first_script_or_by_a_task_of_its_own():
+    wanted = {"cpus": 4, "commands": ["fio"]}
+    (play,) = (found := playbook(run=["a", {"script": "b", "name": "B"}], require=wanted)).plays
+    assert play["tasks"][0][PHASE_TASK]["require"] == wanted
+    assert "require" not in play["tasks"][-1][PHASE_TASK]
+    assert found.for_attaching().scripts == found.scripts
+    (play,) = (found := playbook(run=[TASK, "a"], require=wanted)).plays
+    assert play["tasks"][0] == {"name": "Check what the hosts must be", PHASE_TASK: {"require": wanted}}
+    assert found.for_attaching().scripts == found.scripts - 1
+    assert "require" not in playbook("teardown", teardown=["a"], require=wanted).to_yaml()

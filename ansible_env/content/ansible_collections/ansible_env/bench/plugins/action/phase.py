@@ -181,7 +181,7 @@ class ActionModule(ActionBase):
             with self._channel(script, host, engine, bool(arguments["secret_env"])) as channel:
                 if arguments["wait_boot"]:
                     wait_for_host(channel, arguments["wait_boot"])
-                if arguments["require"] and (problem := _unmet(channel, arguments)):
+                if arguments["require"] and not arguments["attach"] and (problem := _unmet(channel, arguments)):
                     return refused(Kind.UNFIT, problem)
                 if arguments["script"] is None:
                     return nothing_to_run()

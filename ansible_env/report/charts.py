@@ -44,10 +44,12 @@ class Chart:
 def by_trial(data: ReportData) -> Iterator[Chart]:
     """Yield a plot of each metric over the trials, with the best value so far or a running median."""
     failed = [
-        float(trial.number) for trial in data.trials if trial.status.is_completed() and not trial.status.is_succeeded()
+        float(data.places[trial.id])
+        for trial in data.trials
+        if trial.status.is_completed() and not trial.status.is_succeeded()
     ]
     for name in data.metrics()[:MAX_METRICS]:
-        points = _points(data.succeeded, name)
+        points = _points(data, name)
         if not points:
             continue
         x = Linear.over([point.x for point in points] + failed, *_X)
@@ -56,7 +58,12 @@ def by_trial(data: ReportData) -> Iterator[Chart]:
         trend, note = _best_so_far(points, goal) if goal else _running_median(points)
         ticks = "".join(f"M{x.at(number):.1f} {_Y[0]}v-6" for number in failed)
         marks = [f'<path class="failed" d="{ticks}"/>'] if failed else []
-        parts = [*svg.axes(x, y, "trial"), *marks, *svg.dots(points, x, y), svg.line(trend, x, y)]
+        parts = [
+            *svg.axes(x, y, "trials in their order" if data.numbers_repeat else "trial"),
+            *marks,
+            *svg.dots(points, x, y),
+            svg.line(trend, x, y),
+        ]
         yield Chart(name, svg.plot(parts, f"{name} by trial"), note + ("; red: failed" if failed else ""))
 
 
@@ -69,12 +76,14 @@ def by_param(data: ReportData) -> Iterator[Chart]:
         y = Linear.over([value for _, value in measured], *_Y)
         for param in data.params()[:MAX_PARAMS]:
             pairs = [(t, t.params[param], value) for t, value in measured if param in t.params]
-            drawn = _over(pairs, name, param, y)
+            drawn = _over(data, pairs, name, param, y)
             if drawn:
                 yield Chart(f"{name} by {param}", svg.plot(drawn, f"{name} by {param}"))
 
 
-def _over(pairs: Sequence[tuple[StoredTrial, object, float]], name: str, param: str, y: Scale) -> list[str]:
+def _over(
+    data: ReportData, pairs: Sequence[tuple[StoredTrial, object, float]], name: str, param: str, y: Scale
+) -> list[str]:
     """Return a plot of a metric over a parameter: boxes for a few values, points for many, nothing for only one."""
     floats = [as_number(value) for _, value, _ in pairs]
     known = sorted({value for value in floats if value is not None})
@@ -86,7 +95,7 @@ def _over(pairs: Sequence[tuple[StoredTrial, object, float]], name: str, param: 
     x = svg.scale_for(known, *_X)
     few = len(pairs) <= MAX_TITLED
     points = [
-        Point(at, measured, _words(trial, name) if few else "")
+        Point(at, measured, _words(data, trial, name) if few else "")
         for at, (trial, _, measured) in zip(floats, pairs, strict=True)
         if at is not None
     ]
@@ -104,7 +113,9 @@ def by_host(data: ReportData) -> Iterator[Chart]:
                 groups[host.host].append(value)
         if sum(map(bool, groups.values())) > 1:
             y = Linear.over([value for values in groups.values() for value in values], *_Y)
-            yield Chart(name, svg.plot(_boxes(groups, y, "host"), f"{name} by host"))
+            width = svg.width_for(hosts)
+            drawn = _boxes(groups, y, "host", width)
+            yield Chart(name, svg.plot(drawn, f"{name} by host", width), wide=width > WIDTH)
 
 
 def parallel(data: ReportData) -> Iterator[Chart]:
@@ -131,7 +142,7 @@ def parallel(data: ReportData) -> Iterator[Chart]:
     lines = list(zip(*places, strict=True))
     for index in reversed(range(len(shown))):
         kind = "thread best" if index < len(best) and data.goal else "thread"
-        title = f"<title>{svg.text(_words(shown[index], metric))}</title>"
+        title = f"<title>{svg.text(_words(data, shown[index], metric))}</title>"
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in lines[index])
         parts.append(f'<polyline class="{kind}" points="{path}">{title}</polyline>')
     note = f"{len(shown)} of {len(complete)} trials" + (f"; coloured: the best {len(best)}" if data.goal else "")
@@ -152,12 +163,19 @@ def telemetry(data: ReportData) -> Iterator[Chart]:
             of_host.append(((sample.time - begin).total_seconds(), value))
     for name, hosts in itertools.islice(by_name.items(), MAX_METRICS):
         every = [point for points in hosts.values() for point in points]
-        x = Linear.over([at for at, _ in every], *_X)
+        factor, unit = _time_unit(max(at for at, _ in every))
+        x = Linear.over([at / factor for at, _ in every], *_X)
         y = Linear.over([value for _, value in every], *_Y)
-        shown = list(hosts.items())[:MAX_SERIES]
+        shown = [(host, [(at / factor, value) for at, value in points]) for host, points in hosts.items()][:MAX_SERIES]
         lines = [svg.line(points, x, y, f"line s{index % 9}") for index, (_, points) in enumerate(shown)]
         names = [svg.clipped(visible(host or "group"), 24) for host, _ in shown]
-        yield Chart(name, svg.plot([*svg.axes(x, y, "seconds"), *lines], f"{name} over a run"), legend=names)
+        yield Chart(name, svg.plot([*svg.axes(x, y, unit), *lines], f"{name} over a run"), legend=names)
+
+
+def _time_unit(seconds: float) -> tuple[float, str]:
+    """Return the seconds of the unit in which people read such a time, and its name."""
+    units = ((3600.0, "hours", 3 * 3600), (60.0, "minutes", 300))
+    return next(((factor, name) for factor, name, least in units if seconds >= least), (1.0, "seconds"))
 
 
 def failures(data: ReportData) -> Iterator[Chart]:
@@ -176,14 +194,18 @@ def failures(data: ReportData) -> Iterator[Chart]:
     yield Chart("Hosts by kind of failure", svg.plot(parts, "failures by kind", WIDTH, height))
 
 
-def _points(trials: Sequence[StoredTrial], name: str) -> list[Point]:
-    values = ((trial, as_number(trial.metrics.get(name))) for trial in trials)
-    few = len(trials) <= MAX_TITLED
-    return [Point(t.number, value, _words(t, name) if few else "") for t, value in values if value is not None]
+def _points(data: ReportData, name: str) -> list[Point]:
+    values = [(trial, as_number(trial.metrics.get(name))) for trial in data.succeeded]
+    few = len(values) <= MAX_TITLED
+    return [
+        Point(data.places[t.id], value, _words(data, t, name) if few else "")
+        for t, value in values
+        if value is not None
+    ]
 
 
-def _words(trial: StoredTrial, name: str) -> str:
-    return f"trial {trial.number}: {name} {number(trial.metrics.get(name))}, {duration(trial.elapsed)}"
+def _words(data: ReportData, trial: StoredTrial, name: str) -> str:
+    return f"trial {data.name_of(trial)}: {name} {number(trial.metrics.get(name))}, {duration(trial.elapsed)}"
 
 
 def _best_so_far(points: Sequence[Point], goal: Goal) -> tuple[list[tuple[float, float]], str]:
@@ -214,9 +236,9 @@ def _thin(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return [points[0], *kept, points[-1]]
 
 
-def _boxes(groups: dict[str, list[float]], y: Scale, label: str) -> Iterator[str]:
-    x = Bands(list(groups), *_X)
-    yield from svg.axes(x, y, label)
+def _boxes(groups: dict[str, list[float]], y: Scale, label: str, width: int = WIDTH) -> Iterator[str]:
+    x = Bands(list(groups), LEFT, width - RIGHT)
+    yield from svg.axes(x, y, label, width)
     for index, (name, values) in enumerate(groups.items()):
         if not values:
             continue

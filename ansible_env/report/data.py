@@ -58,6 +58,21 @@ class ReportData:
     made: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @cached_property
+    def numbers_repeat(self) -> bool:
+        """Whether several trials have the same number, as those of several calls; only their ids differ then."""
+        return len({trial.number for trial in self.trials}) < len(self.trials)
+
+    def name_of(self, trial: StoredTrial) -> str:
+        """Return the number of a trial, or its id in the store if numbers repeat."""
+        return str(trial.id if self.numbers_repeat else trial.number)
+
+    @cached_property
+    def places(self) -> dict[int, int]:
+        """The place of each trial on an axis, by id: its number, or its place in the order of time."""
+        order = enumerate(self.trials, 1)
+        return {trial.id: place if self.numbers_repeat else trial.number for place, trial in order}
+
+    @cached_property
     def succeeded(self) -> list[StoredTrial]:
         """The trials that succeeded."""
         return [trial for trial in self.trials if trial.status.is_succeeded()]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from ansible_env.report.data import ReportData, as_number
-from ansible_env.report.formatting import number, plural, some, visible
+from ansible_env.report.formatting import number, parameter, plural, some, visible
 from ansible_env.storage.database.records import StoredTrial
 
 MAX_METRICS = 12
@@ -38,7 +38,7 @@ def _lines(data: ReportData) -> Iterator[str]:
         yield from _best(data, best)
     failed = [host for host in data.hosts if not host.status.is_succeeded()]
     if failed:
-        numbers = {trial.id: trial.number for trial in data.trials}
+        numbers = {trial.id: data.name_of(trial) for trial in data.trials}
         yield ""
         kinds = ", ".join(f"`{kind}` {count} times" for kind, count in data.kinds().most_common())
         yield f"<details><summary>Failures</summary>\n\n{kinds}\n"
@@ -61,11 +61,12 @@ def _metrics(data: ReportData, names: Sequence[str]) -> Iterator[str]:
 def _best(data: ReportData, best: Sequence[StoredTrial]) -> Iterator[str]:
     assert data.goal is not None  # noqa: S101 - for mypy
     params = data.params()
-    yield f"| trial | {_plain(data.goal.metric)} | {' | '.join(map(_plain, params)) or 'parameters'} |"
+    title = "id" if data.numbers_repeat else "trial"
+    yield f"| {title} | {_plain(data.goal.metric)} | {' | '.join(map(_plain, params)) or 'parameters'} |"
     yield f"|--:|--:|{'---|' * max(1, len(params))}"
     for trial in best:
-        given = " | ".join(_plain(number(trial.params.get(name))) for name in params) or some([])
-        yield f"| {trial.number} | {number(trial.metrics[data.goal.metric])} | {given} |"
+        given = " | ".join(_plain(parameter(trial.params.get(name))) for name in params) or some([])
+        yield f"| {data.name_of(trial)} | {number(trial.metrics[data.goal.metric])} | {given} |"
 
 
 def _plain(text: str) -> str:

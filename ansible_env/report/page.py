@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from ansible_env.common import __version__
 from ansible_env.report import charts
 from ansible_env.report.charts import Chart
 from ansible_env.report.data import MAX_FOR_HOSTS, ReportData, as_number
-from ansible_env.report.formatting import duration, number, plural, some, visible
+from ansible_env.report.formatting import duration, number, parameter, plural, some, visible
 from ansible_env.storage.database.records import StoredHost, StoredTrial
 
 MAX_BEST = 10
@@ -90,7 +90,7 @@ def _sections(data: ReportData) -> Iterator[Section]:
     yield Section("parallel", "Parallel coordinates", list(charts.parallel(data)))
     note = f"of the newest {MAX_FOR_HOSTS:,} trials" if len(data.trials) > MAX_FOR_HOSTS else ""
     yield Section("hosts", "Metrics by host", list(charts.by_host(data)), note=note)
-    of = f"trial {data.telemetry[0].number}" if data.telemetry else ""
+    of = f"trial {data.name_of(data.telemetry[0])}" if data.telemetry else ""
     yield Section("telemetry", "Telemetry over a run", list(charts.telemetry(data)), note=of)
     failed = [host for host in data.hosts if not host.status.is_succeeded()]
     tables = [_failures(data, failed)] if failed else []
@@ -126,14 +126,14 @@ def _tiles(data: ReportData) -> Iterator[tuple[str, str, str]]:
 
 def _trials(data: ReportData, trials: Iterable[StoredTrial], title: str = "") -> Table:
     metrics, params = data.metrics()[:MAX_COLUMNS], data.params()[:MAX_COLUMNS]
-    head = [("trial", "number"), ("status", ""), *((name, "number") for name in [*metrics, *params])]
+    head = [(_title(data), "number"), ("status", ""), *((name, "number") for name in [*metrics, *params])]
     head += [("time", "number"), ("begun", "")]
     rows = [
         [
-            Cell(str(trial.number), "number"),
+            Cell(data.name_of(trial), "number"),
             Cell(trial.state, _KINDS.get(trial.state, "bad")),
             *(_value(trial.metrics.get(name)) for name in metrics),
-            *(_value(trial.params.get(name)) for name in params),
+            *(_value(trial.params.get(name), parameter) for name in params),
             Cell(duration(trial.elapsed), "number"),
             Cell(_moment(trial.started), "moment"),
         ]
@@ -143,11 +143,11 @@ def _trials(data: ReportData, trials: Iterable[StoredTrial], title: str = "") ->
 
 
 def _failures(data: ReportData, failed: Sequence[StoredHost]) -> Table:
-    numbers = {trial.id: trial.number for trial in data.trials}
-    head = [("trial", "number"), ("host", ""), ("phase", ""), ("kind", ""), ("what happened", "")]
+    numbers = {trial.id: data.name_of(trial) for trial in data.trials}
+    head = [(_title(data), "number"), ("host", ""), ("phase", ""), ("kind", ""), ("what happened", "")]
     rows = [
         [
-            Cell(str(numbers.get(host.trial, "")), "number"),
+            Cell(numbers.get(host.trial, ""), "number"),
             Cell(host.host),
             Cell(host.phase),
             Cell(host.kind, _KINDS.get(host.status.name, "bad")),
@@ -158,8 +158,12 @@ def _failures(data: ReportData, failed: Sequence[StoredHost]) -> Table:
     return Table(head, rows, f"the last {len(rows)} of {len(failed)}", folded=len(failed) > 10)
 
 
-def _value(value: object) -> Cell:
-    return Cell(number(value), "number" if as_number(value) is not None or value is None else "")
+def _title(data: ReportData) -> str:
+    return "id" if data.numbers_repeat else "trial"
+
+
+def _value(value: object, words: Callable[[object], str] = number) -> Cell:
+    return Cell(words(value), "number" if as_number(value) is not None or value is None else "")
 
 
 def _moment(moment: datetime) -> str:

@@ -20,6 +20,8 @@ MAX_TITLED = 1500
 """Most points that get an element and a tooltip each."""
 _CHARACTER = 5.6
 """Approximate width of a character of an axis, in pixels."""
+LONGEST_NAME = 40
+"""Characters of a name that has room below its band."""
 SPREAD = 100
 """Ratio of the largest to the smallest value from which a scale is logarithmic."""
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -42,6 +44,8 @@ class Linear:
     high: float
     start: float
     end: float
+    whole: bool = False
+    """Whether all values are integers; then the labels are, too."""
 
     @classmethod
     def over(cls, values: Iterable[float], start: float, end: float) -> Linear:
@@ -52,7 +56,7 @@ class Linear:
         room = max(room, 1e-9 * max(abs(low), abs(high)))  # floats that are almost equal leave no digits for ticks
         # The scale includes 0 if it is near: otherwise noise looks like a difference.
         bottom = 0.0 if 0 <= low <= 0.5 * high else low - room
-        return cls(bottom, high + room, start, end)
+        return cls(bottom, high + room, start, end, all(float(value).is_integer() for value in values))
 
     def at(self, value: float) -> float:
         """Return the position of a value, in pixels."""
@@ -62,6 +66,7 @@ class Linear:
         """Return round values and their labels."""
         step = 10 ** math.floor(math.log10((self.high - self.low) / 4))
         step *= next(factor for factor in (1, 2, 2.5, 5, 10) if (self.high - self.low) / (step * factor) <= 5)
+        step = max(1.0, round(step)) if self.whole else step
         first = math.ceil(self.low / step)
         values = [n * step for n in range(first, math.floor(self.high / step) + 1)]
         return [(value, short_number(value, step, max(map(abs, values), default=0))) for value in values]
@@ -123,6 +128,12 @@ def scale_for(values: Sequence[float], start: float, end: float) -> Linear:
     return Log.over(values, start, end) if wide else Linear.over(values, start, end)
 
 
+def width_for(names: Sequence[str]) -> int:
+    """Return the width of a plot in which each of these names has room below its band."""
+    longest = min(max(map(len, names), default=0), LONGEST_NAME)
+    return max(WIDTH, LEFT + RIGHT + math.ceil(len(names) * (longest + 1) * _CHARACTER))
+
+
 def short_number(value: float, step: float = 0, largest: float = 0) -> str:
     """Return a number for an axis. `step` determines the digits, `largest` the unit prefix."""
     size = largest or abs(value)
@@ -149,7 +160,8 @@ def clipped(value: str, size: int) -> str:
 
 def plot(parts: Iterable[str], label: str, width: int = WIDTH, height: int = HEIGHT) -> Markup:
     """Return a complete plot. It is safe in a page: all text from hosts was escaped when the parts were drawn."""
-    head = f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{text(label)}">'
+    least = f' style="min-width:{width}px"' if width > WIDTH else ""  # it scrolls; its labels stay readable
+    head = f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{text(label)}"{least}>'
     return Markup(head + "".join(parts) + "</svg>")  # noqa: S704
 
 

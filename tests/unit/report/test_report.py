@@ -12,11 +12,12 @@ from typer.testing import CliRunner
 
 from ansible_env.cli.app import app
 from ansible_env.errors import ConfigError
+from ansible_env.report.charts import _time_unit
 from ansible_env.report.data import ReportData, collect
 from ansible_env.report.junit import Check, Suite, junit, junit_of
 from ansible_env.report.markdown import markdown
 from ansible_env.report.page import html
-from ansible_env.report.svg import Linear, Log, clipped, scale_for, short_number
+from ansible_env.report.svg import LEFT, RIGHT, WIDTH, Bands, Linear, Log, clipped, scale_for, short_number, width_for
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.phase_result import phase_result
@@ -315,3 +316,40 @@ def test_refusals(store, arguments, said, monkeypatch, tmp_path):
     result = call(*arguments, "--store", store.name)
     assert result.exit_code == 2
     assert said in result.stderr
+
+
+def test_trials_with_the_same_number_have_ids_and_their_order(store):
+    for _ in range(3):
+        fill(store, 2)
+    data = collect(store, "bench")
+    page = Page(html(data)).text
+    assert "trials in their order" in page
+    ids = [str(trial.id) for trial in data.trials]
+    assert [data.name_of(trial) for trial in data.trials] == ids
+    assert sorted(data.places.values()) == [1, 2, 3, 4, 5, 6]
+    assert f"trial {ids[-1]}: score" in page
+    assert "| id | score |" in markdown(data)
+    fill(store, 3, name="single")
+    single = collect(store, "single")
+    assert [single.name_of(trial) for trial in single.trials] == ["1", "2", "3"]
+    assert "trials in their order" not in Page(html(single)).text
+
+
+@pytest.mark.parametrize("values", [[1, 2], [1], [3, 4, 5], [0, 7, 40], [1000, 1001]])
+def test_an_axis_of_integers_has_integers(values):
+    labels = [value for value, _ in Linear.over(values, 0, 400).ticks()]
+    assert labels
+    assert all(label == int(label) for label in labels)
+
+
+def test_every_host_has_its_label():
+    names = [f"server-{number:02}.example.org" for number in range(40)]
+    width = width_for(names)
+    assert [name for _, name in Bands(names, LEFT, width - RIGHT).ticks()] == names
+    assert width_for(["a", "b"]) == WIDTH
+
+
+def test_time_is_in_the_unit_in_which_people_read_it():
+    assert [_time_unit(seconds)[1] for seconds in (5, 299, 300, 7200, 4 * 3600)] == [
+        "seconds", "seconds", "minutes", "minutes", "hours",
+    ]  # fmt: skip

@@ -53,7 +53,7 @@ def answer(phase: str, host: str, task: Mapping[str, Any]) -> dict[str, Any]:
 def test_none_reaches_an_optimizer() -> None:
     told = []
     with RemoteEnv(config=CONFIG, engine=FakeEngine("abcd", answer)) as env:
-        asked = iter({"n": n} for n in range(1, 501))
+        asked = iter({"n": n} for n in range(1, 551))
         for trial in Runner(env).asked(lambda: next(asked, None)):
             if trial.status.is_succeeded():
                 told.append(trial.metrics["score"])
@@ -61,7 +61,7 @@ def test_none_reaches_an_optimizer() -> None:
                 assert not trial.metrics
                 (host,) = trial.phases["run"].hosts.values()
                 assert host.kind in ("metrics_missing", "metrics_invalid")
-    assert sorted(told) == [n / 1000 for n in range(10, 501, 10)]
+    assert sorted(told) == [n / 1000 for n in range(10, 551, 10)]
 
 
 def test_none_is_the_best_of_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,7 @@ def by_trial(data: ReportData) -> Iterator[Chart]:
         if not points:
             continue
         x = Linear.over([point.x for point in points] + failed, *_X)
-        y = Linear.over([point.y for point in points], *_Y)
+        y = svg.scale_of(name, [point.y for point in points], *_Y)
         goal = data.goal if data.goal and data.goal.metric == name else None
         trend, note = _best_so_far(points, goal) if goal else _running_median(points)
         ticks = "".join(f"M{x.at(number):.1f} {_Y[0]}v-6" for number in failed)
@@ -73,7 +73,7 @@ def by_param(data: ReportData) -> Iterator[Chart]:
         measured = [(t, value) for t in data.succeeded if (value := as_number(t.metrics.get(name))) is not None]
         if not measured:
             continue
-        y = Linear.over([value for _, value in measured], *_Y)
+        y = svg.scale_of(name, [value for _, value in measured], *_Y)
         for param in data.params()[:MAX_PARAMS]:
             pairs = [(t, t.params[param], value) for t, value in measured if param in t.params]
             drawn = _over(data, pairs, name, param, y)
@@ -112,7 +112,7 @@ def by_host(data: ReportData) -> Iterator[Chart]:
             if value is not None and host.host in groups and host.status.is_succeeded():
                 groups[host.host].append(value)
         if sum(map(bool, groups.values())) > 1:
-            y = Linear.over([value for values in groups.values() for value in values], *_Y)
+            y = svg.scale_of(name, [value for values in groups.values() for value in values], *_Y)
             width = svg.width_for(hosts)
             drawn = _boxes(groups, y, "host", width)
             yield Chart(name, svg.plot(drawn, f"{name} by host", width), wide=width > WIDTH)
@@ -165,7 +165,7 @@ def telemetry(data: ReportData) -> Iterator[Chart]:
         every = [point for points in hosts.values() for point in points]
         factor, unit = _time_unit(max(at for at, _ in every))
         x = Linear.over([at / factor for at, _ in every], *_X)
-        y = Linear.over([value for _, value in every], *_Y)
+        y = svg.scale_of(name, [value for _, value in every], *_Y)
         shown = [(host, [(at / factor, value) for at, value in points]) for host, points in hosts.items()][:MAX_SERIES]
         lines = [svg.line(points, x, y, f"line s{index % 9}") for index, (_, points) in enumerate(shown)]
         names = [svg.clipped(visible(host or "group"), 24) for host, _ in shown]

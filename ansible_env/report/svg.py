@@ -24,6 +24,7 @@ LONGEST_NAME = 40
 """Characters of a name that has room below its band."""
 SPREAD = 100
 """Ratio of the largest to the smallest value from which a scale is logarithmic."""
+_BYTES = ((2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"))
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -96,6 +97,16 @@ class Log(Linear):
         return [(base**n, short_number(base**n)) for n in range(first, last + 1, every)]
 
 
+class Bytes(Linear):
+    """A linear scale whose labels are KiB, MiB and so on."""
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Return round values of the largest unit that fits, and their labels."""
+        factor, unit = next(((f, u) for f, u in _BYTES if self.high >= f), (1.0, "B"))
+        inner = Linear(self.low / factor, self.high / factor, self.start, self.end)
+        return [(value * factor, f"{value:g} {unit}") for value, _ in inner.ticks()]
+
+
 @dataclass(frozen=True, slots=True)
 class Bands:
     """A scale with a band for each name."""
@@ -120,6 +131,12 @@ class Bands:
 
 
 Scale = Linear | Bands
+
+
+def scale_of(name: str, values: Iterable[float], start: float, end: float) -> Linear:
+    """Return a linear scale for a quantity; one for bytes if its name says so."""
+    is_bytes = name.endswith(("_bytes", "_bytes_per_s")) or name == "bytes"
+    return (Bytes if is_bytes else Linear).over(values, start, end)
 
 
 def scale_for(values: Sequence[float], start: float, end: float) -> Linear:

@@ -17,7 +17,19 @@ from ansible_env.report.data import ReportData, collect
 from ansible_env.report.junit import Check, Suite, junit, junit_of
 from ansible_env.report.markdown import markdown
 from ansible_env.report.page import html
-from ansible_env.report.svg import LEFT, RIGHT, WIDTH, Bands, Linear, Log, clipped, scale_for, short_number, width_for
+from ansible_env.report.svg import (
+    LEFT,
+    RIGHT,
+    WIDTH,
+    Bands,
+    Linear,
+    Log,
+    clipped,
+    scale_for,
+    scale_of,
+    short_number,
+    width_for,
+)
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.phase_result import phase_result
@@ -353,3 +365,10 @@ def test_time_is_in_the_unit_in_which_people_read_it():
     assert [_time_unit(seconds)[1] for seconds in (5, 299, 300, 7200, 4 * 3600)] == [
         "seconds", "seconds", "minutes", "minutes", "hours",
     ]  # fmt: skip
+
+
+def test_bytes_are_in_the_unit_in_which_people_read_them():
+    labels = [label for _, label in scale_of("memory_used_bytes", [2**30, 3 * 2**30], 0, 400).ticks()]
+    assert labels == ["0 GiB", "1 GiB", "2 GiB", "3 GiB"]
+    assert [label for _, label in scale_of("net_bytes_per_s", [0, 100], 0, 400).ticks()][-1] == "100 B"
+    assert not any("B" in label for _, label in scale_of("score", [0, 2**30], 0, 400).ticks())

@@ -83,6 +83,10 @@ class EngineError(AnsibleEnvError):
     """Ansible could not be started or driven."""
 
 
+class RepeatedFailureError(AnsibleEnvError):
+    """Too many trials in a row failed alike; see `stop_after` of the environment file."""
+
+
 class StoreError(AnsibleEnvError):
     """The store of results cannot be opened, read or written."""
 

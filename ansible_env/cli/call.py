@@ -115,6 +115,8 @@ def open_call(
     config = EnvironmentConfig.load(options.environment)
     if isinstance(options, Judged):
         config = with_rules(config, options.valid or [])
+        if options.stop_after is not None:
+            config = config.model_copy(update={"stop_after": options.stop_after})
     values = given_values(config, options.params or [], options.params_file or [])
     for problem in values.ignored if not options.quiet else ():
         console.say_warning(str(problem))

@@ -241,6 +241,9 @@ class Judged(Running):
         "'METRIC > 0', 'METRIC finite', 'METRIC any': a host whose metrics break it has failed. Repeatable.",
         RESULTS,
     )
+    stop_after: int | None = option(
+        "--stop-after N", "Start no more trials after N in a row that failed alike.", RESULTS, default=None, min=1
+    )
     asserted: list[str] | None = option(
         "--assert BUDGET",
         "'METRIC >= 0.95 * baseline', 'METRIC <= 12 ms': else the exit code is 3. Repeatable.",

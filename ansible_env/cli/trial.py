@@ -19,6 +19,7 @@ from ansible_env.results.observer import TrialObserver, notify
 from ansible_env.results.phase_result import PhaseResult
 from ansible_env.results.trial import Trial, TrialRequest
 from ansible_env.storage.journal import Journal
+from ansible_env.trials.alike_failures import AlikeFailures
 from ansible_env.trials.run_trial import resume_trial, run_trial
 
 
@@ -82,6 +83,7 @@ class Trials(TrialObserver):
         return self._report(lambda: resume_trial(self._env, journal, phases=self._call.phases, facts=self._call.facts))
 
     def _run_all(self) -> None:
+        alike = AlikeFailures(self._env.config.stop_after)
         for index in range(self._count):
             number, given = self._call.values.for_trial(index, self._count)
             request = TrialRequest(number, self._call.values.tunables, given)
@@ -92,6 +94,9 @@ class Trials(TrialObserver):
                 trial = run_trial(self._env, request, directory, phases=self._call.phases, facts=self._call.facts)
             finally:
                 self._print()
+            alike.note(trial)
+            if index + 1 < self._count:
+                alike.check()
             if self._call.interrupts.count or trial.error:
                 return
         if self._call.phases == ("teardown",):

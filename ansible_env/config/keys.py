@@ -170,6 +170,11 @@ class EnvironmentKeys(BaseModel):
     retry_on: RetryOn = Field(
         default=(Kind.UNREACHABLE, Kind.AUTH), description="The outcome kinds after which a host is retried."
     )
+    stop_after: Positive | None = Field(
+        default=None,
+        description="After how many trials in a row that failed alike, with the same outcome kind and message, a sweep "
+        "or a tuning run starts no further trial. Default: never.",
+    )
     forks: Positive | None = Field(default=None, description="Hosts handled at once. Default: all, up to 50.")
     serial: Serial = Field(default=(), description="Ansible's `serial`: handle the hosts in batches.")
     order: Order | None = Field(default=None, description="Ansible's `order`: the order of the hosts.")

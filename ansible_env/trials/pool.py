@@ -18,6 +18,7 @@ from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import AnsibleEnvError, ConfigError
 from ansible_env.results.observer import notify
 from ansible_env.results.trial import Trial, TrialRequest
+from ansible_env.trials.alike_failures import AlikeFailures
 from ansible_env.trials.needs import choose, needs_of
 from ansible_env.trials.run_trial import RunTrial
 from ansible_env.trials.schedule import Source
@@ -69,9 +70,14 @@ class Pool:
         self.lost: list[str] = []
         """Hosts that get no more trials."""
         self._abandoned = False
+        self._alike = AlikeFailures(env.config.stop_after)
 
     def run(self, source: Source) -> Generator[Trial, None, None]:
-        """Yield each trial when its last attempt has ended. A caller that stops iterating cancels the running ones."""
+        """Yield each trial when its last attempt has ended. A caller that stops iterating cancels the running ones.
+
+        Raises:
+            RepeatedFailureError: too many trials in a row failed alike; all that were started have been yielded.
+        """
         try:
             while True:
                 self._fill(source)
@@ -83,10 +89,13 @@ class Pool:
                 if error is not None:
                     raise error
                 again = self._free(trial, source)
+                if not again:
+                    self._alike.note(trial)
                 if source.eager or again:
                     self._fill(source)
                 if not again:
                     yield trial
+            self._alike.check()
             if not self._cancel.is_set():
                 yield from self._left(source)
         finally:
@@ -106,7 +115,8 @@ class Pool:
         for host in [host for host, until in self._resting.items() if until <= now]:
             del self._resting[host]
             self._idle.append(host)
-        while not self._cancel.is_set() and choose(self._idle, self._needs) is not None:
+        stopped = self._cancel.is_set() or self._alike.too_many
+        while not stopped and choose(self._idle, self._needs) is not None:
             taken = source.take(tuple(self._idle), self._needs)
             if taken is None:
                 break
@@ -117,7 +127,7 @@ class Pool:
             thread = threading.Thread(target=self._work, args=(request, hosts), name=name, daemon=True)
             self._threads[request.number] = thread
             thread.start()
-        if not self._running and (self._cancel.is_set() or not source.waiting):
+        if not self._running and (stopped or not source.waiting):
             self._resting.clear()
 
     def _work(self, request: TrialRequest, hosts: Sequence[str]) -> None:

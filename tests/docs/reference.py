@@ -40,6 +40,7 @@ GROUPS = {
             "on_host_failure",
             "retries",
             "retry_on",
+            "stop_after",
             "forks",
             "serial",
             "order",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from ansible_env import RemoteEnv, Runner
+from ansible_env import RemoteEnv, Runner, run_trials
 from ansible_env.cli import ansible_call
 from ansible_env.cli.app import app
+from ansible_env.errors import RepeatedFailureError
 from ansible_env.storage.store import Store
 from ansible_env.testing import FakeEngine
 
@@ -100,3 +102,25 @@ def test_a_rule_of_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         refused = CliRunner().invoke(app, [*call, "--valid", rule])
         assert refused.exit_code == 2
         assert said in refused.stderr
+
+
+def test_alike_failures_end_a_series(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(phase: str, host: str, task: Mapping[str, Any]) -> dict[str, Any]:
+        if "env" not in task or (n := int(task["env"]["n"])) < 4:
+            return {"metrics": {"score": 1}}
+        return {"kind": "exit", "rc": 1, "msg": f"exit status {1 if n != 5 else 2}"}
+
+    config = {**CONFIG, "stop_after": 3}
+    with RemoteEnv(config=config, engine=FakeEngine("a", fails)) as env:
+        told = []
+        with pytest.raises(RepeatedFailureError, match="3 trials in a row failed alike: exit: exit status 1"):
+            deque(run_trials(env, [{"n": n} for n in range(1, 20)], on_result=told.append))
+    assert [trial.values["n"] for trial in told] == list(range(1, 9))  # 4 failed, 5 otherwise, 6 to 8 alike
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(ansible_call, "make_engine", lambda *_: FakeEngine("a", fails))
+    Path("env.yml").write_text(yaml.safe_dump(CONFIG))
+    for words in (["sweep", "--grid", "n=7,8,9,10"], ["trial", "--trials", "4", "-p", "n=9"]):
+        found = CliRunner().invoke(app, [words[0], "env.yml", "-q", "--no-store", "--stop-after", "2", *words[1:]])
+        assert found.exit_code == 1
+        assert "error: stopped: 2 trials in a row failed alike: exit: exit status 1" in found.stderr
+        assert found.stdout

@@ -15,6 +15,7 @@ from typer.main import get_command
 from ansible_env.cli.console import write
 from ansible_env.cli.exits import EPILOG, Exit, guarded
 from ansible_env.cli.options import signature
+from ansible_env.cli.streams import loaded
 from ansible_env.common import __version__
 
 COMMANDS = {
@@ -63,7 +64,9 @@ class _Commands(TyperGroup):
     def resolve_command(self, ctx: typer.Context, args: list[str]) -> tuple[str | None, Any, list[str]]:  # type: ignore[override]
         """Return the command that the arguments call, with its options, and its arguments."""
         name, found, rest = super().resolve_command(ctx, args)
-        return name, name and found and load(name), rest
+        command = name and found and load(name)
+        loaded()
+        return name, command, rest
 
 
 app = typer.Typer(

@@ -97,7 +97,8 @@ def guarded(options: Common) -> Iterator[None]:
         raise typer.Exit(Exit.CANCELED) from None
 
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
+"""SIGALRM: the caller may have set an alarm before it started the command, as a limit of time."""
 
 
 class StopWaiting(KeyboardInterrupt):

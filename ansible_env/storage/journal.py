@@ -90,6 +90,9 @@ class Journal:
         key = self.next_key(phase)
         self._data["phases"][phase] = {"key": key, "status": None, "times": self._times(phase) + 1}
         with self.tolerant():
+            if not (self.directory / "results").exists():  # a phase alone is a trial, too
+                make_private(self.directory / "results")
+                (self.directory / "results" / COMPLETE).touch(mode=0o600)
             make_private(self.results(phase))
             (self._phases / f"{phase}.json").unlink(missing_ok=True)
         self._save()

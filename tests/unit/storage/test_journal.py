@@ -50,6 +50,21 @@ def test_another_controller_finds_what_was_written(journal):
     assert Owner.of_text(state(journal)["owner"]) == Owner.this()
 
 
+def test_a_record_that_cannot_be_written_is_not_complete(tmp_path, monkeypatch):
+    for alone in (True, False):
+        journal = Journal(tmp_path / f"trial-{alone}")
+        if not alone:
+            journal.begin_trial({}, {})
+        key = journal.next_key("run")
+        assert journal.begin_phase("run") == key
+        assert journal.is_complete
+        assert journal.next_key("run") != key
+        with monkeypatch.context() as full:
+            full.setattr("ansible_env.storage.journal.write_private", lambda *_, **__: (_ for _ in ()).throw(OSError()))
+            journal.end_phase(PhaseResult("run", Status.FAILED, {}))
+        assert not journal.is_complete
+
+
 def test_a_phase_that_ended_is_not_interrupted(journal):
     journal.begin_phase("run")
     assert journal.interrupted() is not None

@@ -38,6 +38,10 @@ def parse_url(target: str | Path) -> URL:
     return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
 
 
+HINT = "name another one with --store or $ANSIBLE_ENV_STORE"
+"""What to do about a store that cannot be opened."""
+
+
 class Database:
     """An open database. Threads can share it; each process opens its own."""
 
@@ -50,7 +54,7 @@ class Database:
         """
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
-        with errors_of(url):
+        with errors_of(url, f" ({HINT})"):
             self._engine = _sqlite(url) if self.is_sqlite else _engine(url, pool_pre_ping=True)
             self._writer = self._engine.execution_options(**{_WRITES: True})
             if self._revision() != REVISION:
@@ -91,19 +95,19 @@ class Database:
             # At call time: alembic is slow to import and hardly ever needed.
             migrations = import_module("ansible_env.storage.database.migrations")
             if not migrations.upgrade(connection):
-                raise StoreError(f"a later version of ansible-env wrote the store {shown(self.url)}")
+                raise StoreError(f"a later version of ansible-env wrote the store {shown(self.url)} ({HINT})")
 
 
 @contextlib.contextmanager
-def errors_of(url: URL) -> Iterator[None]:
+def errors_of(url: URL, hint: str = "") -> Iterator[None]:
     """Convert the errors of a database to StoreError, which names the database but not its password."""
     try:
         yield
     except SQLAlchemyError as error:
         cause = getattr(error, "orig", None) or error
-        raise StoreError(f"the store {shown(url)}: {' '.join(str(cause).split())}") from error
+        raise StoreError(f"the store {shown(url)}: {' '.join(str(cause).split())}{hint}") from error
     except OSError as error:
-        raise StoreError(f"the store {shown(url)}: {error.strerror or error}") from error
+        raise StoreError(f"the store {shown(url)}: {error.strerror or error}{hint}") from error
 
 
 def shown(url: URL) -> str:

@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from types import FrameType
 from typing import Any, Self
 
@@ -16,7 +17,7 @@ import typer
 from ansible_env.cli import console
 from ansible_env.cli.options import Common
 from ansible_env.common import reason
-from ansible_env.errors import AnsibleEnvError, ConfigError
+from ansible_env.errors import AnsibleEnvError, ConfigError, Problem
 from ansible_env.results.phase_result import PhaseResult
 from ansible_env.results.status import Status
 from ansible_env.results.trial import Trial
@@ -83,6 +84,7 @@ def guarded(options: Common) -> Iterator[None]:
     """Turn errors into a line each and an exit code, and show what the library logs."""
     console.show_log_records(options.verbose)
     try:
+        _check_directory()
         yield
     except AnsibleEnvError as error:
         console.say_exception(error, debug=options.debug)
@@ -95,6 +97,16 @@ def guarded(options: Common) -> Iterator[None]:
     except (StopWaiting, KeyboardInterrupt):
         console.say_error("canceled")
         raise typer.Exit(Exit.CANCELED) from None
+
+
+def _check_directory() -> None:
+    """Raise ConfigError if the working directory was removed: Ansible does not start without one."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise ConfigError(
+            Problem("the working directory does not exist any more", hint="change to another one")
+        ) from None
 
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)

@@ -99,3 +99,12 @@ def test_ctrl_c_during_imports():
         assert process.wait(30) == 130
         assert "ansible-env: canceled\n" in rest
         assert "Traceback" not in rest
+
+
+def test_a_working_directory_that_was_removed(tmp_path):
+    (tmp_path / "env.yml").write_text("name: x\nsetup: ['true']\nrun: ['true']\n")
+    (tmp_path / "gone").mkdir()
+    words = f'rmdir "$PWD"; exec {sys.executable} -m ansible_env trial {tmp_path}/env.yml -i h, -c local --no-store'
+    done = subprocess.run(["sh", "-c", words], cwd=tmp_path / "gone", capture_output=True, text=True, check=False)
+    said = "ansible-env: error: the working directory does not exist any more (change to another one)\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)

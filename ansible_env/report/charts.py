@@ -197,11 +197,12 @@ def failures(data: ReportData) -> Iterator[Chart]:
 def _points(data: ReportData, name: str) -> list[Point]:
     values = [(trial, as_number(trial.metrics.get(name))) for trial in data.succeeded]
     few = len(values) <= MAX_TITLED
-    return [
+    points = [
         Point(data.places[t.id], value, _words(data, t, name) if few else "")
         for t, value in values
         if value is not None
     ]
+    return sorted(points, key=lambda point: point.x)  # a sweep does not begin its trials in the order of their numbers
 
 
 def _words(data: ReportData, trial: StoredTrial, name: str) -> str:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from ansible_env.cli.app import app
 from ansible_env.errors import ConfigError
-from ansible_env.report.charts import _time_unit
+from ansible_env.report.charts import _points, _time_unit
 from ansible_env.report.data import ReportData, collect
 from ansible_env.report.junit import Check, Suite, junit, junit_of
 from ansible_env.report.markdown import markdown
@@ -372,3 +372,12 @@ def test_bytes_are_in_the_unit_in_which_people_read_them():
     assert labels == ["0 GiB", "1 GiB", "2 GiB", "3 GiB"]
     assert [label for _, label in scale_of("net_bytes_per_s", [0, 100], 0, 400).ticks()][-1] == "100 B"
     assert not any("B" in label for _, label in scale_of("score", [0, 2**30], 0, 400).ticks())
+
+
+def test_the_trend_follows_the_numbers_of_trials_that_began_in_another_order(store):
+    for order, number in enumerate((3, 1, 4, 2)):
+        begun = BEGIN + timedelta(minutes=order)
+        phases = {"run": phase_result("run", [a_host("h1", Kind.OK, {"score": number}, begun)])}
+        store.add_trial(Trial("mixed", TrialRequest(number), phases=phases, started=begun).finish())
+    data = collect(store, "mixed")
+    assert [point.x for point in _points(data, "score")] == [1, 2, 3, 4]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         MetricsTimeoutError,
         ParameterError,
         Problem,
+        RepeatedFailureError,
         StoreError,
     )
     from ansible_env.results.host_result import HostResult
@@ -72,6 +73,7 @@ __all__ = [
     "PhaseTimedOut",
     "Problem",
     "RemoteEnv",
+    "RepeatedFailureError",
     "Runner",
     "SessionEngine",
     "Status",

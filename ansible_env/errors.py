@@ -8,6 +8,7 @@ AnsibleEnvError
 ├── LifecycleError            a method was called out of order, as mlos_bench asserts      (RuntimeError)
 ├── EngineError               Ansible itself could not be started or driven
 ├── StoreError                the store of results cannot be opened, read or written
+├── RepeatedFailureError      too many trials in a row failed alike
 ├── MetricsTimeoutError       a results pattern exceeded its time limit                    (TimeoutError)
 └── PhaseError                raise_for_status() on a result that is not a success; has .result
     ├── PhaseFailed

@@ -135,6 +135,7 @@ ENVIRONMENT = r"""
       - import_playbook: away.yml
     results_stdout_pattern: '(?:^|\s)(\w+)=([\w ,-]+?)(?=$|\s\w+=)'
     required_metrics: [workers, greeting]
+    valid: {greeting: any}
 """
 AWAY = """
     - hosts: greeters

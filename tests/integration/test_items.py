@@ -116,7 +116,7 @@ def test_each_kind_of_item_is_a_phase(ssh_hosts: Hosts, engine: Engine, tmp_path
         assert metrics["port"] == 8080, "a parameter at top level wins over a role's default"
         assert metrics["workers"] == 3
         assert metrics["greeting"] == f"hello from {name}"
-        assert metrics["local"] == "{{ 7 * 7 }} 7 s3cr3t", "values are never templates"
+        assert metrics["local"] == "{{ 7 * 7 }} 7 ********", "values are never templates, and secrets are masked"
         assert str(metrics["files"]).split() == ["local", "note", "noted", "one", "restarted", "server.conf", "two"]
     assert env.results["teardown"].status is Status.SUCCEEDED
     assert "s3cr3t" not in env.render("setup")

@@ -92,10 +92,13 @@ def test_secret_values(run: Run) -> None:
     """By another way, with the same end; what a script prints of them is masked, so it has to be disguised."""
     given = {f"S_{number}": value for number, value in enumerate(VALUES)}
     known = dict.fromkeys(given, "")
-    result = run(SHOW, given, const_args=known, shell_env_params=list(given), secret_params=list(given))
-    assert shown(result) == given
+    disguised = SHOW.replace("base64 -w0", r"od -An -v -tx1 | tr -d ' \n'")
+    result = run(disguised, given, const_args=known, shell_env_params=list(given), secret_params=list(given))
+    pairs = (line.partition("=") for line in result.stdout.splitlines())
+    assert {name: bytes.fromhex(value).decode() for name, _, value in pairs} == given
     secret = {"const_args": {"S_1": ""}, "shell_env_params": ["S_1"], "secret_params": ["S_1"]}
     assert run('echo "<$S_1>"', {"S_1": "s3cr3t it's"}, **secret).stdout == "<********>\n"
+    assert run(SHOW, {"S_1": "s3cr3t it's"}, **secret).stdout == "S_1=********\n"
 
 
 def test_values_of_tunables(run: Run) -> None:

@@ -39,6 +39,7 @@ ALL = {
     "PhaseTimedOut",
     "Problem",
     "RemoteEnv",
+    "RepeatedFailureError",
     "Runner",
     "SessionEngine",
     "Status",

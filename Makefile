@@ -68,7 +68,7 @@ coverage: venv packages ## measure the share of lines and branches that the test
 test-cookbook: venv packages ## run every example on real hosts, with packages from Debian (some minutes)
 	$(IN_VENV) pytest -m cookbook tests/cookbook $(PYTEST_ARGS)
 
-test-long: venv packages ## run what `make test` leaves out: each setting of Ansible alone, faults with the cold engine (some minutes)
+test-long: venv packages ## run what `make test` leaves out: each setting of Ansible alone, faults with every engine (some minutes)
 	$(IN_VENV) pytest -n $(WORKERS) -m long $(PYTEST_ARGS)
 
 test-mlos: venv packages ## run all tests of the mlos_bench classes, including whole experiments (some minutes)

@@ -1,9 +1,10 @@
-"""The engines as values of a parameter. The cold one takes three times as long, so `make test-long` has most of it."""
+"""The engines as values of a parameter. `make test` has the default one, `make test-long` the others as well."""
 
 from __future__ import annotations
 
 import pytest
 
 COLD = pytest.param("cold", marks=pytest.mark.long)
+SESSION = pytest.param("session", marks=pytest.mark.long)
 WARM_AND_COLD = ("warm", COLD)
-ALL = ("warm", "session", COLD)
+ALL = ("warm", SESSION, COLD)

@@ -8,3 +8,10 @@ COLD = pytest.param("cold", marks=pytest.mark.long)
 SESSION = pytest.param("session", marks=pytest.mark.long)
 WARM_AND_COLD = ("warm", COLD)
 ALL = ("warm", SESSION, COLD)
+PLACES = [
+    ("ssh", "warm"),
+    pytest.param("ssh", "cold", marks=pytest.mark.long),
+    pytest.param("ssh", "session", marks=pytest.mark.long),
+    ("local", "warm"),
+]
+"""Where and by which engine a case runs."""

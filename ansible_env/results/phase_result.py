@@ -167,6 +167,10 @@ class PhaseError(AnsibleEnvError):
         self.result = result
         super().__init__(message)
 
+    def __reduce__(self) -> tuple[type[PhaseError], tuple[str, PhaseResult]]:
+        """Return how a copy is made, for pickle: process pools pass errors on by it."""
+        return type(self), (str(self), self.result)
+
 
 class PhaseFailed(PhaseError):
     """At least one host failed."""

@@ -96,9 +96,12 @@ q=$l l=$k
 l=$q
 else
 set -C
-{ printf '%s %s %s %s\n' "$a" "$b" "$((u + z))" "$h" >"$k"; } 2>/dev/null && r=0 || r=1
+{ true >"$k"; } 2>/dev/null && r=0 || r=1
 set +C
-if [ "$r" = 1 ] && [ -O "$k" ] && [ ! -s "$k" ]; then rm -f -- "$k"; umask "$m"; fail; fi
+# Only the one that has made it may remove it: an empty one may be another's, who is about to write.
+if [ "$r" = 0 ] && ! { printf '%s %s %s %s\n' "$a" "$b" "$((u + z))" "$h" 1<>"$k"; } 2>/dev/null; then
+rm -f -- "$k"; umask "$m"; fail
+fi
 [ "$r" = 0 ] || { l=$k; ! held || busy; [ "$t" = "$a" ] || busy; }
 if [ "$r" = 0 ] && [ "$n" -gt 0 ]; then
 if held; then rm -f -- "$k"; busy; fi

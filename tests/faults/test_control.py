@@ -12,7 +12,7 @@ import pytest
 
 from ansible_env import Cancellation, ColdEngine, Kind, LifecycleError, RemoteEnv, Status, WarmEngine
 from ansible_env.storage.journal import Journal
-from tests.engines import ALL
+from tests.engines import ALL, PLACES
 from tests.faults.bench import SLACK, Bench, until
 from tests.faults.controller import Controller
 from tests.hosts.procs import all_pids, matching
@@ -20,7 +20,7 @@ from tests.hosts.procs import all_pids, matching
 pytestmark = pytest.mark.ssh
 places = pytest.mark.parametrize(
     ("anywhere", "kind"),
-    [("ssh", "warm"), ("ssh", "cold"), ("ssh", "session"), ("local", "warm")],
+    PLACES,
     indirect=["anywhere"],
 )
 all_engines = pytest.mark.parametrize("engine", ALL, indirect=True)

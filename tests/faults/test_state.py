@@ -200,9 +200,9 @@ class Broken:
     ("anywhere", "engine", "at"),
     [
         ("ssh", "warm", "event"),
-        ("ssh", "cold", "output"),
+        pytest.param("ssh", "cold", "output", marks=pytest.mark.long),
         ("local", "warm", "output"),
-        ("local", "cold", "event"),
+        pytest.param("local", "cold", "event", marks=pytest.mark.long),
         ("local", "session", "event"),
     ],
     indirect=["anywhere", "engine"],

@@ -12,13 +12,15 @@ from pathlib import Path
 import pytest
 
 from ansible_env import Kind, Status
-from tests.engines import ALL
+from tests.engines import ALL, PLACES
 from tests.faults.bench import SLACK, Bench, host_left, local_left, until
 
 pytestmark = pytest.mark.ssh
 each = pytest.mark.parametrize("engine", ALL, indirect=True)
 places = pytest.mark.parametrize(
-    ("anywhere", "engine"), [("ssh", "warm"), ("ssh", "cold"), ("ssh", "session"), ("local", "warm")], indirect=True
+    ("anywhere", "engine"),
+    PLACES,
+    indirect=True,
 )
 PATTERN = r"^(\w+)=(\d+)$"
 STUBBORN = "trap '' TERM HUP INT; echo score=7; (trap '' TERM HUP; sleep 300) & while :; do sleep 0.2; done"

@@ -35,6 +35,7 @@ class TestWarm(EngineContract):
         return WarmEngine()
 
 
+@pytest.mark.long
 class TestCold(EngineContract):
     def engine(self) -> Engine:
         return ColdEngine()

@@ -163,6 +163,7 @@ def sweep(engine: Engine, hosts: Hosts, script: str, **config: Any) -> RemoteEnv
     return RemoteEnv(config=fields | config, inventory=hosts.inventory(), engine=engine)
 
 
+@pytest.mark.long
 def test_a_host_that_dies_in_a_sweep_costs_no_trial(engine: Engine, ssh_hosts: Hosts) -> None:
     results = []
     with contextlib.ExitStack() as stack, sweep(engine, ssh_hosts, "sleep 0.3; echo score=$x") as env:

@@ -11,6 +11,7 @@ from tests.tools.random_faults import RandomFaults
 @pytest.mark.ssh
 @pytest.mark.root
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_random_faults_give_the_outcomes_that_were_done() -> None:
     with Hosts(3, outage=0.5) as hosts:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import math
+import pickle
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -227,3 +229,10 @@ def test_everybody_agrees_which_phase_decides_a_trial(kinds, deciding, tmp_path)
     with Store(tmp_path / "store.sqlite") as store:
         stored = store.trial(store.add_trial(trial))
     assert (stored.phase, stored.status) == (deciding, status)
+
+
+@pytest.mark.parametrize("kind", [PhaseFailed, HostsUnreachable, PhaseTimedOut, PhaseCanceled])
+def test_an_error_survives_pickle_and_copy(kind):
+    error = kind("no", PhaseResult("run", Status.FAILED, {}))
+    for found in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert (type(found), str(found), found.result) == (kind, "no", error.result)

@@ -11,6 +11,7 @@ import pytest
 
 from ansible_env.supervisor.lease import Lease, release_payload
 from ansible_env.supervisor.protocol import State, parse_reply
+from ansible_env.supervisor.script import start_payload
 from tests.unit.supervisor.pipes import NONCE, SHELLS, Target, make_target
 
 BOOT = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -147,6 +148,17 @@ def test_one_of_many_gets_it(target: Target) -> None:
     assert states.count(State.BUSY) == 7
     (words,) = leases(target).values()
     assert words[0] == f"t{states.index(State.DONE)}"
+
+
+def test_a_lease_that_another_one_is_just_writing_is_not_removed(target: Target) -> None:
+    """It has made the file, by the same user, and has not written to it yet."""
+    plant(target, 1, "other", BOOT, 1, "x")  # expired
+    text = start_payload(target.script("true", lease=lease()), NONCE, wait=1, tick=1)
+    before, create, after = text.partition("set -C\n")
+    assert create
+    made = target.base / "ansible_env.lease.2"
+    target.exchange(f"{before}true >{made}\n{create}{after}")
+    assert made.exists()
 
 
 def test_words_of_strangers_are_no_header(target: Target) -> None:

@@ -72,7 +72,8 @@ class Watch:
     def _escalate(self, now: float) -> None:
         self._step += 1
         if self._step == 1:
-            self._private.write("cancel", self.stopped or self._cancel.reason)
+            with contextlib.suppress(OSError):  # the disk is full: the signal says enough
+                self._private.write("cancel", self.stopped or self._cancel.reason)
             workers = list(self._private.waiting())
             self._ask(workers)
             # Without a script to end there is nothing to wait for.

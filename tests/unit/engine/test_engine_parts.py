@@ -312,6 +312,15 @@ def test_a_cancel_in_three_steps(tmp_path, sent):
     assert sent[2:] == [([77, 99], signal.SIGKILL)] * 2
 
 
+def test_a_cancel_when_the_disk_is_full(tmp_path, sent, monkeypatch):
+    cancel = Cancellation()
+    found, private = watched(tmp_path, workers=[5], cancel=cancel)
+    monkeypatch.setattr(private, "write", lambda *_: (_ for _ in ()).throw(OSError("no space")))
+    cancel.cancel()
+    found.poll(time.monotonic())
+    assert sent == [([5], CANCEL_SIGNAL)]
+
+
 def test_without_a_worker_there_is_nothing_to_wait_for(tmp_path, sent):
     cancel = Cancellation()
     cancel.cancel()

@@ -191,7 +191,7 @@ class Pool:
     def _left(self, source: Source) -> Iterator[Trial]:
         """Yield the trials for which too few hosts are left."""
         for request in source.rest():
-            lost = f"; lost: {', '.join(self.lost)}" if self.lost else ""
+            lost = f"; lost: {', '.join(sorted(self.lost))}" if self.lost else ""
             error = f"too few hosts are left for the trial{lost}"
             yield self._not_run(replace(request, attempt=request.attempt - 1), (), error)
 

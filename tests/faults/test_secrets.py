@@ -21,7 +21,7 @@ from tests.faults.bench import Bench, bases
 from tests.hosts.procs import all_pids
 
 pytestmark = pytest.mark.ssh
-SECRET = "s3cr3t '\"$x {{ 7*6 }}"
+SECRET = "h1dd3n '\"$x {{ 7*6 }}"
 PLAIN = SECRET.encode()
 
 
@@ -59,12 +59,12 @@ class Watcher:
             argv = Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
             return
-        if b"s3cr3t" in argv:
+        if b"h1dd3n" in argv:
             self.seen.add(f"argv of {pid}: {argv[:200]!r}")
 
     def _file(self, path):
         try:
-            if path.is_file() and b"s3cr3t" in path.read_bytes():
+            if path.is_file() and b"h1dd3n" in path.read_bytes():
                 self.files[path.name] = path.stat().st_mode & 0o777
         except OSError:
             return
@@ -126,10 +126,10 @@ def test_50_secret_is_nowhere(anywhere: Bench, caplog, capfd, tmp_path, code):
     assert set(watcher.files.values()) <= {0o600}
     captured = capfd.readouterr()
     told += [*listener.said, caplog.text, captured.out, captured.err, stream.getvalue()]
-    assert not [text for text in told if "s3cr3t" in text]
+    assert not [text for text in told if "h1dd3n" in text]
     assert listener.said
     for path in tmp_path.rglob("*"):
-        assert not path.is_file() or b"s3cr3t" not in path.read_bytes(), path
+        assert not path.is_file() or b"h1dd3n" not in path.read_bytes(), path
     anywhere.assert_clean()
 
 
@@ -138,11 +138,11 @@ def test_50_secret_is_not_in_an_error(remote: Bench, tmp_path):
     fails = {"ansible.builtin.fail": {"msg": "no"}, "when": "ansible_env_secrets.params.password is no_such_test"}
     result = remote.phase([fails], secret_params=["password"], global_config={"password": SECRET}, limit="h1")
     assert result.hosts["h1"].kind is Kind.TASK
-    assert "s3cr3t" not in result.summary()
+    assert "h1dd3n" not in result.summary()
 
 
 def test_50_file_of_the_target_is_empty_before_the_script_runs(remote: Bench):
-    script = 'd="$(dirname "$0")"; ls "$d"; wc -c <"$d/env"; grep -rl s3cr""3t "$d"; true'
+    script = 'd="$(dirname "$0")"; ls "$d"; wc -c <"$d/env"; grep -rl h1dd""3n "$d"; true'
     result = remote.host(
         script, secret_params=["password"], shell_env_params=["password"], global_config={"password": SECRET}
     )
@@ -182,5 +182,5 @@ def test_50_secret_in_tasks_of_the_author(tmp_path):
     (tmp_path / "there").unlink()
     encoded = base64.b64encode(PLAIN)
     for text in (done.stdout, done.stderr, *(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())):
-        assert b"s3cr3t" not in text
+        assert b"h1dd3n" not in text
         assert encoded not in text

@@ -10,7 +10,6 @@ one that the fault can have, and nothing is left.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
@@ -31,6 +30,7 @@ from typing import Any
 import yaml
 
 from tests.hosts import Host, Hosts, procs
+from tests.tools.soak import left_on, options
 
 NOTE = (
     "exec 9>/tmp/alone; flock -n 9 || echo $key {phase} >>/var/tmp/overlaps\n"
@@ -259,16 +259,8 @@ class Sequence:
         overlaps = self.host.path("/var/tmp/overlaps")
         if overlaps.exists():
             self.report(f"two scripts at once: {overlaps.read_text()}")
-        give_up = time.monotonic() + 20
-        while (left := self.left()) and time.monotonic() < give_up:
-            time.sleep(0.2)
-        for item in left:
+        for item in left_on(self.host, 20):
             self.report(f"left: {item}")
-
-    def left(self) -> list[str]:
-        """Return run directories, leases and processes of ours on the host."""
-        files = [str(path) for path in self.host.path("/tmp").glob("*ansible_env*")]
-        return files + [f"{process.pid} {process.name}" for process in self.host.processes("ANSIBLE_ENV_RUN_ID=")]
 
 
 def _kind(phase: dict[str, Any]) -> str:
@@ -300,11 +292,7 @@ def soak(phases: int, seed: int, engine: str) -> list[Sequence]:
 
 def main() -> int:
     """Run the soak, and print what was wrong."""
-    parser = argparse.ArgumentParser(prog="python -m tests.tools.exclusive_hosts", description=__doc__)
-    parser.add_argument("--phases", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--engine", choices=["warm", "cold", "session"], default="warm")
-    arguments = parser.parse_args()
+    arguments = options("exclusive_hosts", __doc__, 1000)
     begun = time.monotonic()
     sequences = soak(arguments.phases, arguments.seed, arguments.engine)
     counts = sum((sequence.counts for sequence in sequences), Counter[str]())

@@ -7,7 +7,6 @@ Exit status 0 if every outcome matched and the process ended as it began: files,
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import random
@@ -21,6 +20,7 @@ from collections.abc import Callable, Iterator
 from ansible_env import Kind, PhaseResult, RemoteEnv
 from tests.footprint import Footprint
 from tests.hosts import Host, Hosts
+from tests.tools.soak import left_on, options
 
 RUN = """
 echo "begin $(hostname)"
@@ -158,24 +158,12 @@ class RandomFaults:
     def nothing_left(self) -> None:
         """Note what is left on the hosts."""
         for host in self.hosts:
-            give_up = time.monotonic() + 10
-            while (left := self.left(host)) and time.monotonic() < give_up:
-                time.sleep(0.1)
-            self.wrong += [f"left on {host.name}: {item}" for item in left]
-
-    def left(self, host: Host) -> list[str]:
-        """Return processes and directories of ours on a host."""
-        directories = [str(path) for path in host.path("/tmp").glob("ansible_env.*")]
-        return directories + [f"{process.pid} {process.name}" for process in host.processes("ANSIBLE_ENV_RUN_ID=")]
+            self.wrong += [f"left on {host.name}: {item}" for item in left_on(host, 10)]
 
 
 def main() -> int:
     """Run the phases, and print how many had a wrong outcome."""
-    parser = argparse.ArgumentParser(prog="python -m tests.tools.random_faults", description=__doc__)
-    parser.add_argument("--phases", type=int, default=300)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--engine", choices=["warm", "cold", "session"], default="warm")
-    arguments = parser.parse_args()
+    arguments = options("random_faults", __doc__, 300)
     begun = time.monotonic()
     with Hosts(3, outage=0.5) as hosts:
         trial = RandomFaults(hosts, arguments.seed, arguments.engine)

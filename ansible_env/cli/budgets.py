@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import re
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ansible_env.cli.options import Judged
-from ansible_env.cli.tabular import is_number
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.text import nearest
 from ansible_env.errors import ConfigError, Problem
@@ -23,11 +22,13 @@ from ansible_env.results.assertions import (
     parse_assertion,
 )
 from ansible_env.results.metrics.validity import ANY, FINITE, ValidRule, parse_rule
+from ansible_env.results.values import is_number
 from ansible_env.storage.bundle.bundle import MANIFEST, RESULT, Bundle
 from ansible_env.storage.bundle.reading import read_result
 from ansible_env.storage.selection import select
 from ansible_env.storage.store import Store
 
+_T = TypeVar("_T")
 _TEXT = re.compile(r"\s*(.+?)\s*((?:>=|<=|==|!=|>|<).*)", re.DOTALL)
 _WORD = re.compile(rf"\s*(\S.*?)\s+({ANY}|{FINITE})\s*")
 
@@ -75,10 +76,7 @@ def _rule(text: str) -> ValidRule:
     match = _WORD.fullmatch(text) or _TEXT.fullmatch(text)
     if match is None:
         raise ConfigError(Problem(f"{text!r} is not METRIC and a rule", "--valid", hint="--valid 'throughput > 0'"))
-    try:
-        return parse_rule(match[1], match[2])
-    except AssertionSyntaxError as error:
-        raise ConfigError(Problem(str(error), f"--valid {match[1]}")) from None
+    return _parsed(parse_rule, match, "--valid")
 
 
 def read_baseline(reference: str, base_dir: Path, store: str | None) -> dict[str, float]:
@@ -114,10 +112,15 @@ def _budget(text: str) -> Assertion:
     if match is None:
         hint = "--assert 'throughput >= 0.95 * baseline'"
         raise ConfigError(Problem(f"{text!r} is not METRIC and a comparison", "--assert", hint=hint))
+    return _parsed(parse_assertion, match, "--assert")
+
+
+def _parsed(parse: Callable[[str, str], _T], match: re.Match[str], option: str) -> _T:
+    """Parse the metric and the text of an option. Raise ConfigError for a bad one."""
     try:
-        return parse_assertion(match[1], match[2])
+        return parse(match[1], match[2])
     except AssertionSyntaxError as error:
-        raise ConfigError(Problem(str(error), f"--assert {match[1]}")) from None
+        raise ConfigError(Problem(str(error), f"{option} {match[1]}")) from None
 
 
 def _in_file(path: Path) -> list[Mapping[str, Any]]:

@@ -11,12 +11,13 @@ from typing import Any
 from ansible_env.cli import console
 from ansible_env.cli.options import argument, option
 from ansible_env.cli.results import StoreOptions
-from ansible_env.cli.tabular import RowOutput, is_number, rows_as_table, write_rows
+from ansible_env.cli.tabular import RowOutput, rows_as_table, write_rows
 from ansible_env.config.text import nearest
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.report import comparison
 from ansible_env.report.comparison import Comparison, Side
 from ansible_env.report.formatting import number, plural, some, visible
+from ansible_env.results.values import is_number
 from ansible_env.storage.database.records import StoredHost, StoredTrial
 from ansible_env.storage.fingerprint_differences import MACHINE, Difference, differences
 from ansible_env.storage.selection import select

@@ -8,11 +8,12 @@ from statistics import fmean, median
 from rich.table import Table
 from rich.text import Text
 
-from ansible_env.cli.tabular import is_number, new_table
+from ansible_env.cli.tabular import new_table
 from ansible_env.config.checks import TRIAL_NAMES
 from ansible_env.report.formatting import duration, number, parameter, plural, visible
 from ansible_env.results.aggregate import cv
 from ansible_env.results.trial import Trial
+from ansible_env.results.values import is_number
 from ansible_env.storage.database.read import parse_best
 
 MAX_METRICS = 3

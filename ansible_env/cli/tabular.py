@@ -12,7 +12,7 @@ import sys
 from bisect import bisect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TextIO, TypeGuard
+from typing import Any, TextIO
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -153,11 +153,6 @@ def fits(content: Table, width: int) -> bool:
 def most_that_fit(count: int, table: Callable[[int], Table], width: int) -> int:
     """Return the largest number of columns, at least 1, with which a table fits into a width."""
     return max(1, bisect(range(min(count, width) + 1), False, lo=1, key=lambda n: not fits(table(n), width)) - 1)
-
-
-def is_number(value: object) -> TypeGuard[int | float]:
-    """Whether a value is a number; a truth value is none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def console_for(stream: TextIO) -> Console:

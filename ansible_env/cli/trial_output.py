@@ -17,7 +17,6 @@ from ansible_env.cli.tabular import (
     console_for,
     csv_text,
     fits,
-    is_number,
     most_that_fit,
     new_table,
     status_style,
@@ -28,6 +27,7 @@ from ansible_env.results.aggregate import cv
 from ansible_env.results.assertions import AssertionResult
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.trial import Trial
+from ansible_env.results.values import is_number
 from ansible_env.storage.bundle.files import to_json
 
 MAX_COLUMNS = 6

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, WithJsonSchema
 
@@ -139,18 +139,22 @@ Positive = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]
 
 
-def _assertions(value: Any) -> tuple[Assertion, ...]:
-    if isinstance(value, tuple) and all(isinstance(item, Assertion) for item in value):
+_Rule = TypeVar("_Rule", Assertion, ValidRule)
+
+
+def _read_rules(value: Any, kind: type[_Rule], parse: Callable[[str, str], _Rule], what: str) -> tuple[_Rule, ...]:
+    """Read a mapping of metrics to one rule or a list of rules."""
+    if isinstance(value, tuple) and all(isinstance(item, kind) for item in value):
         return value
-    texts = read_mapping(value, "metrics to comparisons", _faults)
-    return tuple(parse_assertion(metric, text) for metric, item in texts.items() for text in _texts(item))
+    texts = read_mapping(value, what, partial(_rule_faults, parse=parse))
+    return tuple(parse(metric, text) for metric, item in texts.items() for text in _texts(item))
 
 
 def _texts(item: Any) -> Sequence[Any]:
     return item if isinstance(item, list | tuple) else [item]
 
 
-def _faults(metric: str, item: Any, parse: Callable[[str, str], object] = parse_assertion) -> Iterator[Fault]:
+def _rule_faults(metric: str, item: Any, parse: Callable[[str, str], object]) -> Iterator[Fault]:
     for text in _texts(item):
         if not isinstance(text, str):
             what = f"must be a comparison, as '>= 10', not {kind_of(text)}"
@@ -162,47 +166,30 @@ def _faults(metric: str, item: Any, parse: Callable[[str, str], object] = parse_
             yield (), str(error), None
 
 
-def _data(assertions: tuple[Assertion, ...]) -> dict[str, list[str]]:
-    texts: dict[str, list[str]] = {}
-    for assertion in assertions:
-        texts.setdefault(assertion.metric, []).append(assertion.text)
-    return texts
-
-
-def _valid(value: Any) -> tuple[ValidRule, ...]:
-    if isinstance(value, tuple) and all(isinstance(item, ValidRule) for item in value):
-        return value
-    texts = read_mapping(value, "metrics to rules", partial(_faults, parse=parse_rule))
-    return tuple(parse_rule(metric, text) for metric, item in texts.items() for text in _texts(item))
-
-
-def _rules_data(rules: tuple[ValidRule, ...]) -> dict[str, list[str]]:
+def _rules_data(rules: Sequence[Assertion | ValidRule]) -> dict[str, list[str]]:
     texts: dict[str, list[str]] = {}
     for rule in rules:
-        texts.setdefault(rule.pattern, []).append(rule.text)
+        texts.setdefault(rule.metric, []).append(rule.text)
     return texts
 
 
-_COMPARISON = {"type": "string", "pattern": r"^\s*(>=|<=|==|!=|>|<)"}
+def _rules_schema(pattern: str, example: dict[str, str]) -> WithJsonSchema:
+    text = {"type": "string", "pattern": pattern}
+    return mapping_schema({"anyOf": [text, {"type": "array", "items": text}]}, examples=[example])
+
 
 AssertionsField = Annotated[
     tuple[InstanceOf[Assertion], ...],
-    BeforeValidator(_assertions),
-    PlainSerializer(_data),
-    mapping_schema(
-        {"anyOf": [_COMPARISON, {"type": "array", "items": _COMPARISON}]},
-        examples=[{"throughput": ">= 0.95 * baseline", "latency_p99": "<= 12 ms"}],
-    ),
+    BeforeValidator(lambda value: _read_rules(value, Assertion, parse_assertion, "metrics to comparisons")),
+    PlainSerializer(_rules_data),
+    _rules_schema(r"^\s*(>=|<=|==|!=|>|<)", {"throughput": ">= 0.95 * baseline", "latency_p99": "<= 12 ms"}),
 ]
-_VALID_RULE = {"type": "string", "pattern": r"^\s*(>=|<=|==|!=|>|<|(finite|any)\s*$)"}
-
 ValidField = Annotated[
     tuple[InstanceOf[ValidRule], ...],
-    BeforeValidator(_valid),
+    BeforeValidator(lambda value: _read_rules(value, ValidRule, parse_rule, "metrics to rules")),
     PlainSerializer(_rules_data),
-    mapping_schema(
-        {"anyOf": [_VALID_RULE, {"type": "array", "items": _VALID_RULE}]},
-        examples=[{"score": "> 0", "latency_p99": "finite", "*_errors": "== 0"}],
+    _rules_schema(
+        r"^\s*(>=|<=|==|!=|>|<|(finite|any)\s*$)", {"score": "> 0", "latency_p99": "finite", "*_errors": "== 0"}
     ),
 ]
 

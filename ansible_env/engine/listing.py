@@ -15,9 +15,8 @@ LISTING_TIMEOUT = 300
 """Seconds that reading an inventory may take; a dynamic inventory may query a cloud."""
 _HEADER = re.compile(r"  hosts \((\d+)\):")
 """The line that `ansible --list-hosts` prints before the hosts."""
-
-
 _NO_HOST = "leaves us with no hosts to target"
+"""What Ansible prints if a limit leaves no host."""
 
 
 class NotStartedError(EngineError):
@@ -52,16 +51,16 @@ def list_hosts(
     text = _one_line(done.stderr)
     if done.returncode == NOT_STARTED:
         raise NotStartedError(text)
-    if done.returncode != 0 and _NO_HOST in text:
-        raise InventoryError(f"no host matches {pattern!r}" + (f" within the limit {limit!r}" if limit else ""))
+    within = f" within the limit {limit!r}" if limit else ""
     if done.returncode != 0:
+        if _NO_HOST in text:
+            raise InventoryError(f"no host matches {pattern!r}{within}")
         raise InventoryError(f"the inventory cannot be used: {text or 'Ansible gave no reason'}")
     hosts = _listed(done.stdout)
     if hosts is None:
         raise EngineError(f"Ansible listed no hosts: {_one_line(done.stdout) or text or 'it printed nothing'}")
     if not hosts:
         where = f" in {', '.join(sources)}" if sources else ""
-        within = f" within the limit {limit!r}" if limit else ""
         raise InventoryError(Problem(f"no host matches {pattern!r}{where}{within}", hint=text or None))
     return hosts
 

@@ -257,13 +257,14 @@ class PhaseRunner:
         events = [*run.events, *self._end_background(phase, run.events)]
         self._end_unfinished(run.unfinished)
         self._note_added(phase, run.events)
+        secrets = phase.secrets
         if (journal := phase.call.journal) is not None:
             with journal.tolerant():
-                append_events(journal.directory / "events" / f"{phase.name}.jsonl", events, phase.secrets)
-        run = replace(run, message=phase.secrets.hide(run.message))
+                append_events(journal.directory / "events" / f"{phase.name}.jsonl", events, secrets)
+        run = replace(run, message=secrets.hide(run.message))
         results = fold_hosts(events, hosts, phase.expected, stopped=run.stopped, message=run.message)
         params = phase.call.trial.params if phase.call.trial is not None else {}
-        told = (without_secrets(explained(result, params), phase.secrets) for result in results)
+        told = (without_secrets(explained(result, params), secrets) for result in results)
         return run, [*refused.values(), *told]
 
     def _run(

@@ -28,7 +28,7 @@ from ansible_env.environment.deadlines import outer_deadline
 from ansible_env.environment.leases import is_wanted, new_lease
 from ansible_env.environment.trial_parameters import TrialParameters
 from ansible_env.errors import ConfigError, ParameterError, Problem
-from ansible_env.playbook.plays import render, render_release
+from ansible_env.playbook.plays import become_of, render, render_release
 from ansible_env.playbook.tasks import exports_of
 from ansible_env.playbook.yaml_text import to_yaml, unsafe
 from ansible_env.results.fold.events import PHASE_TASK
@@ -88,18 +88,19 @@ class RoleEnvironment:
         trials of a play. If the trials use their hosts alone, `release` is one more role: it gives the hosts back.
         Raise ConfigError if a phase cannot be a role.
         """
+        if not is_wanted(self.config):
+            return {phase: self._role(phase, directory, token, None) for phase in self.config.phases}
         holder = hashlib.sha256(f"{socket.gethostname()} {token}".encode()).hexdigest()[:32]
-        roles = {phase: self._role(phase, directory, token, holder, hosts, forks) for phase in self.config.phases}
-        if is_wanted(self.config):
-            (play,) = render_release(self.config, holder).plays
-            become = {key: value for key, value in play.items() if key.startswith("become")}
-            tasks = to_yaml([{"name": play["name"], **become, "block": play["tasks"], "ignore_errors": True}])
-            roles["release"] = {"role": str(_written(directory, {"tasks/main.yml": tasks}, None))}
+        roles = {}
+        for phase in self.config.phases:
+            deadline = outer_deadline(self.config, phase, hosts, forks, tasks=False)
+            roles[phase] = self._role(phase, directory, token, new_lease(self.config, holder, "role", deadline))
+        (play,) = render_release(self.config, holder).plays
+        release = {"name": play["name"], **become_of(self.config), "block": play["tasks"], "ignore_errors": True}
+        roles["release"] = {"role": str(_written(directory, {"tasks/main.yml": to_yaml([release])}, None))}
         return roles
 
-    def _role(
-        self, phase: str, directory: Path, token: str, holder: str, hosts: int, forks: int | None
-    ) -> dict[str, Any]:
+    def _role(self, phase: str, directory: Path, token: str, lease: Lease | None) -> dict[str, Any]:
         earlier = itertools.takewhile(lambda name: name != phase, self.config.phases)
         exports = [each for name in earlier for each in exports_of(name, tuple(steps_of(getattr(self.config, name))))]
         playbook = render(self.config, phase, self.parameters.params, self.parameters.env, exports=exports)
@@ -109,12 +110,13 @@ class RoleEnvironment:
             raise ConfigError(Problem(what, phase, self.config.source, hint=hint))
         (play,) = playbook.plays
         tasks, registers = _registered(play["tasks"], f"environment_{phase}_{token}")
-        if is_wanted(self.config):
-            deadline = outer_deadline(self.config, phase, hosts, forks, tasks=False)
-            lease = new_lease(self.config, holder, "role", deadline)
+        if lease is not None:
             tasks = [_with_lease(task, lease) for task in tasks]
-        become = {key: value for key, value in play.items() if key.startswith("become")}
-        block = {"name": play["name"], **become, "block": [_with_neighbour(t, self.config.base_dir) for t in tasks]}
+        block = {
+            "name": play["name"],
+            **become_of(self.config),
+            "block": [_with_neighbour(t, self.config.base_dir) for t in tasks],
+        }
         files = {
             "tasks/main.yml": to_yaml([block]),
             "handlers/main.yml": to_yaml(list(play.get("handlers", ()))),

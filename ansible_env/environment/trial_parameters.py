@@ -16,7 +16,7 @@ from ansible_env.config.shell_env import ShellEnv, shell_env
 from ansible_env.config.text import nearest
 from ansible_env.errors import ParameterError, Problem
 from ansible_env.results.trial import TrialRequest
-from ansible_env.storage.bundle.directories import slug
+from ansible_env.storage.bundle.directories import experiment_name, slug
 
 logger = get_logger(__name__)
 
@@ -110,7 +110,7 @@ class TrialParameters:
     def experiment(self) -> str:
         """The experiment under which the trials are stored: the parameter if it was given, else the name as it is."""
         found = str(self.params["experiment_id"])
-        return found if found != slug(self._name) else self._config.experiment_id or self._name
+        return found if self._config.experiment_id else experiment_name(found, self._name)
 
     @property
     def env(self) -> ShellEnv:

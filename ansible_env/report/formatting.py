@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from datetime import timedelta
 from decimal import Decimal
 
+from ansible_env.results.values import is_number
+
 # Colours and cursor movements (CSI), titles and links (OSC): they have no visible text.
 _SEQUENCES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)")
 # All other characters that may act on a terminal or hide text: C0, DEL, C1, line separators, marks that change the
@@ -58,7 +60,7 @@ def number(value: object) -> str:
 
 def parameter(value: object) -> str:
     """Return the value of a parameter for a table: a number as it is given, without rounding and separators."""
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else number(value)
+    return str(value) if is_number(value) else number(value)
 
 
 def duration(seconds: float | timedelta | None) -> str:

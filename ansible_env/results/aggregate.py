@@ -9,6 +9,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 
 from ansible_env.results.metrics.parse import Value
+from ansible_env.results.values import is_number
 
 DEFAULT = "mean"
 _PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
@@ -121,7 +122,7 @@ def aggregate(name: str, values: Sequence[Value]) -> Value:
     """
     if name == "count":
         return len(values)
-    numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+    numbers = [value for value in values if is_number(value)]
     if len(numbers) < len(values):
         return values[0] if all(value == values[0] for value in values) else None
     if len(numbers) == 1 and (name in _KEEPS_ONE or _PERCENTILE.fullmatch(name)):

@@ -18,6 +18,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_env.results.values import is_number
+
 _COMPARES: Mapping[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
     "<=": operator.le,
@@ -66,6 +68,12 @@ class Assertion:
         if not self.needs_baseline:
             return self.offset
         return None if baseline is None else self.factor * baseline + self.offset
+
+    def without_baseline(self) -> Assertion:
+        """Return it where there is no baseline. Raise AssertionSyntaxError if its limit depends on one."""
+        if self.needs_baseline:
+            raise AssertionSyntaxError(f"{self.text!r} needs a baseline: only `assert` has one")
+        return self
 
     def holds(self, value: float, baseline: float | None = None) -> bool:
         """Whether a value satisfies the comparison; false if its limit is unknown."""
@@ -168,7 +176,7 @@ def _scale(metric: str, unit: str | None) -> float:
 
 def _number(metrics: Mapping[str, Any], assertion: Assertion) -> float | None:
     value = metrics.get(assertion.metric)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return float(value) if is_number(value) else None
 
 
 def _check(assertion: Assertion, value: float | None, baseline: float | None) -> AssertionResult:

@@ -95,7 +95,7 @@ class HostRules:
     @property
     def facts(self) -> list[str]:
         """The names of the facts that the rules are about."""
-        return list(dict.fromkeys(requirement.fact for requirement in self.requirements))
+        return [requirement.fact for requirement in self.requirements]
 
     def findings(self, facts: Mapping[str, Any]) -> Iterator[tuple[bool, str, str]]:
         """Yield for each rule whether the facts of a host meet it, what is and should be, and the remedy."""
@@ -136,11 +136,9 @@ def parse_requirement(fact: str, value: Any) -> Requirement:
     if text[0] not in "<>=!":
         return Requirement(fact, text)
     try:
-        comparison = parse_assertion(fact, text)
+        comparison = parse_assertion(fact, text).without_baseline()
     except AssertionSyntaxError as error:
         raise RequirementSyntaxError(str(error)) from None
-    if comparison.needs_baseline:
-        raise RequirementSyntaxError(f"{text!r} needs a baseline: only `assert` has one")
     return Requirement(fact, comparison.text, comparison)
 
 

@@ -73,8 +73,7 @@ class Journal:
         values = {"tunables": dict(tunables), "global_config": dict(global_config)}
         self._data |= {**values, "phases": {}, "notes": notes, "key": secrets.token_hex(16)}
         with self.tolerant():
-            make_private(self.directory / "results")
-            (self.directory / "results" / COMPLETE).touch(mode=0o600)
+            self._begin_records()
         self._save()
 
     @property
@@ -90,9 +89,8 @@ class Journal:
         key = self.next_key(phase)
         self._data["phases"][phase] = {"key": key, "status": None, "times": self._times(phase) + 1}
         with self.tolerant():
-            if not (self.directory / "results").exists():  # a phase alone is a trial, too
-                make_private(self.directory / "results")
-                (self.directory / "results" / COMPLETE).touch(mode=0o600)
+            if not self._complete.parent.exists():  # a phase alone is a trial, too
+                self._begin_records()
             make_private(self.results(phase))
             (self._phases / f"{phase}.json").unlink(missing_ok=True)
         self._save()
@@ -147,7 +145,7 @@ class Journal:
     @property
     def is_complete(self) -> bool:
         """Whether everything could be written, so that what is not recorded did not happen."""
-        return (self.directory / "results" / COMPLETE).exists()
+        return self._complete.exists()
 
     @contextlib.contextmanager
     def tolerant(self) -> Iterator[None]:
@@ -157,8 +155,16 @@ class Journal:
                 yield
             except OSError:
                 with contextlib.suppress(OSError):
-                    (self.directory / "results" / COMPLETE).unlink()
+                    self._complete.unlink()
                 raise
+
+    def _begin_records(self) -> None:
+        make_private(self._complete.parent)
+        self._complete.touch(mode=0o600)
+
+    @property
+    def _complete(self) -> Path:
+        return self.directory / "results" / COMPLETE
 
     @property
     def _phases(self) -> Path:

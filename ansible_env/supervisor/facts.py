@@ -43,8 +43,10 @@ CLOCK_OFFSET = "clock_offset_s"
 """Seconds between the target's clock and the controller's. It takes both."""
 
 _PREFIX = "ansible_env."
-_NUMBERS = {"cpus": int, "memory_kib": int, "swap_kib": int, "load": float, "load_1m": float}
-_NUMBERS |= {"memory_available_mib": int, "disk_free_mib": int}
+_NUMBERS = {
+    **dict.fromkeys(("cpus", "memory_kib", "swap_kib", "memory_available_mib", "disk_free_mib"), int),
+    **dict.fromkeys(("load", "load_1m"), float),
+}
 
 
 def facts_script(names: Iterable[str], commands: Iterable[str] = (), base: str = "/tmp") -> str:  # noqa: S108

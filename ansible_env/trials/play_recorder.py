@@ -20,7 +20,7 @@ from ansible_env.results.phase_result import phase_result
 from ansible_env.results.policies import EVERY_HOST
 from ansible_env.results.trial import Trial, TrialRequest
 from ansible_env.storage.bundle.bundle import BundleWriter
-from ansible_env.storage.bundle.directories import new_call, slug
+from ansible_env.storage.bundle.directories import experiment_name, new_call
 from ansible_env.storage.bundle.files import make_private
 from ansible_env.storage.bundle.origin import Origin, versions
 from ansible_env.storage.bundle.reading import read_host
@@ -107,9 +107,7 @@ class PlayRecorder:
 
     def _begin(self) -> tuple[Trial, BundleWriter, Path]:
         if self._begun is None:
-            experiment = str(self.params.get("experiment_id") or self.name)
-            if experiment == slug(self.name):
-                experiment = self.name  # the default of the parameter
+            experiment = experiment_name(str(self.params.get("experiment_id") or self.name), self.name)
             directory = new_call(experiment).absolute() / "trial-1"
             make_private(directory)
             trial = Trial(

@@ -20,6 +20,7 @@ from ansible_env.cli.progress.remaining_time import RemainingTime
 from ansible_env.report.formatting import number, parameter, some, visible, visible_line
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.metrics.parse import Value
+from ansible_env.results.values import is_number
 
 LATE = 0.8
 """Share of its deadline after which a host needs attention."""
@@ -168,7 +169,7 @@ class PhaseView:
         """Yield minimum, median and maximum of each metric that is a number, and how many hosts have it."""
         for name in dict.fromkeys([*first, *(name for view in self.hosts.values() for name in view.metrics)]):
             values = [view.metrics.get(name) for view in self.hosts.values()]
-            numbers = [float(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+            numbers = [float(v) for v in values if is_number(v)]
             if numbers:
                 cells = {"min": min(numbers), "median": median(numbers), "max": max(numbers)}
                 texts = [text for title, value in cells.items() for text in (Text(title, "dim"), Text(number(value)))]

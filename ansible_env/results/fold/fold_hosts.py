@@ -38,7 +38,7 @@ class Expected:
     def checked(self, result: HostResult) -> HostResult:
         """Return the result of a host that succeeded, as a failure if its metrics break a rule."""
         measured = self.measured is None or result.host in self.measured
-        rules = self.rules.without_required(not measured)
+        rules = self.rules if measured else self.rules.without_required()
         kind, message = rules.fault(result.metrics) or (result.kind, result.message)
         return replace(result, kind=kind, message=message)
 

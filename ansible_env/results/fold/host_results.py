@@ -9,6 +9,7 @@ from typing import Any
 from ansible_env.results.fold.events import is_ours
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.outcomes import OUTCOMES, Kind, connection_hint, connection_kind
+from ansible_env.results.values import is_number
 
 
 def of_script(host: str, event: Mapping[str, Any]) -> HostResult:
@@ -107,7 +108,7 @@ def _telemetry(items: Any) -> tuple[tuple[datetime, str, Any], ...]:
 
 
 def _float(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return float(value) if is_number(value) else None
 
 
 def _text(value: Any) -> str | None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible_env.results.assertions import Assertion, AssertionSyntaxError, parse_assertion
 from ansible_env.results.outcomes import Kind
+from ansible_env.results.values import is_number
 
 ANY = "any"
 FINITE = "finite"
@@ -25,40 +26,38 @@ DECIDED_BY_METRICS = (Kind.OK, Kind.METRICS_MISSING, Kind.METRICS_INVALID)
 class ValidRule:
     """What a metric, or each metric whose name matches a pattern, must be."""
 
-    pattern: str
+    metric: str
     """The name of a metric, or a pattern as `*_errors`."""
     text: str
     """`finite`, `any`, or a comparison."""
     comparison: Assertion | None = None
 
-    def applies(self, metric: str) -> bool:
-        """Whether the rule is about a metric."""
-        return fnmatch.fnmatchcase(metric, self.pattern)
+    def applies(self, name: str) -> bool:
+        """Whether the rule is about the metric of a name."""
+        return fnmatch.fnmatchcase(name, self.metric)
 
     def allows(self, value: Any) -> bool:
         """Whether a value satisfies the rule."""
         if self.text == ANY:
             return True
-        if not _is_number(value) or not math.isfinite(value):
+        if not is_number(value) or not math.isfinite(value):
             return False
         return self.comparison is None or self.comparison.holds(float(value))
 
 
-def parse_rule(pattern: str, text: str) -> ValidRule:
+def parse_rule(metric: str, text: str) -> ValidRule:
     """Parse a rule for the metrics of a name or a pattern.
 
     Raises:
         AssertionSyntaxError: the text is not a rule.
     """
     if text.strip() in (ANY, FINITE):
-        return ValidRule(pattern, text.strip())
+        return ValidRule(metric, text.strip())
     try:
-        comparison = parse_assertion(pattern, text)
+        comparison = parse_assertion(metric, text)
     except AssertionSyntaxError as error:
         raise AssertionSyntaxError(f"{error}; a rule is also {FINITE} or {ANY}") from None
-    if comparison.needs_baseline:
-        raise AssertionSyntaxError(f"{text!r} needs a baseline: only `assert` has one")
-    return ValidRule(pattern, comparison.text, comparison)
+    return ValidRule(metric, comparison.text, comparison.without_baseline())
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +86,9 @@ class MetricRules:
                     raise AssertionSyntaxError(f"{pattern}: {error}") from None
         return cls(tuple(required), tuple(rules))
 
-    def without_required(self, wanted: bool = True) -> MetricRules:
-        """Return the rules for metrics that may be missing, if that is wanted."""
-        return replace(self, required=()) if wanted else self
+    def without_required(self) -> MetricRules:
+        """Return the rules for metrics that may be missing."""
+        return replace(self, required=())
 
     def fault(self, metrics: Mapping[str, Any]) -> tuple[Kind, str] | None:
         """Return the outcome kind and the message for metrics that break a rule, or None."""
@@ -103,15 +102,15 @@ class MetricRules:
         for name, value in metrics.items():
             rules = [rule for rule in self.valid if rule.applies(name)]
             broken = [rule.text for rule in rules if not rule.allows(value)]
-            if broken and not (_is_number(value) and math.isfinite(value)):
+            if broken and not (is_number(value) and math.isfinite(value)):
                 broken = list(dict.fromkeys([FINITE, *broken]))
             if broken:
                 yield f"{name} is {_shown(value)}, and must be {' and '.join(broken)}"
             elif any(rule.text == ANY for rule in rules):
                 continue
-            elif name in self.required and not _is_number(value):
+            elif name in self.required and not is_number(value):
                 yield f"{name} is {_shown(value)}, and a required metric must be a number"
-            elif _is_number(value) and not math.isfinite(value):
+            elif is_number(value) and not math.isfinite(value):
                 yield f"{name} is {_shown(value)}, and must be finite; `valid: {{{name}: any}}` allows it"
 
 
@@ -122,10 +121,6 @@ def missing(required: Iterable[str], values: Mapping[str, Any]) -> str:
     """Return the message about names without a value; empty if there are none."""
     names = [name for name in required if name not in values]
     return f"not in the output: {', '.join(names)}" if names else ""
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _shown(value: Any) -> str:

@@ -31,3 +31,8 @@ def new_call(name: str) -> Path:
 def slug(name: str) -> str:
     """Return a name that is safe as a directory name: it cannot lead to another directory."""
     return re.sub(r"[^A-Za-z0-9_.]+", "-", name).strip("-.")[:80] or "environment"
+
+
+def experiment_name(experiment_id: str, name: str) -> str:
+    """Return the experiment of an id; that of the default id, a slug, is the environment's name as it is."""
+    return name if experiment_id == slug(name) else experiment_id

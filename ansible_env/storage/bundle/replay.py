@@ -38,8 +38,9 @@ def replay(bundle: Bundle, rules: Mapping[str, Any]) -> dict[str, PhaseResult]:
     # A host that succeeded without a required metric was not expected to report it.
     owed = bundle.manifest["rules"].get("required_metrics") or ()
     free = {h.host for h in run.hosts.values() if h.kind is Kind.OK and any(n not in h.metrics for n in owed)}
+    rules_of_free, rules_of_others = config.metric_rules.without_required(), config.metric_rules
     hosts = [
-        _host(host, segments.of(host), config, config.metric_rules.without_required(host.host in free), scripts)
+        _host(host, segments.of(host), config, rules_of_free if host.host in free else rules_of_others, scripts)
         for host in run.hosts.values()
     ]
     stopped = any(host.kind is Kind.CANCELED for host in hosts) and not run.status.is_canceled()

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import enum
-import re
 import signal
 from dataclasses import dataclass
 
@@ -120,43 +119,6 @@ OUTCOMES: dict[Kind, Outcome] = {
         infrastructure=True,
     ),
 }
-
-_AUTH = re.compile(
-    r"Permission denied|Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED|"
-    r"Too many authentication failures|Authentication failed|No supported authentication|Invalid/incorrect",
-    re.IGNORECASE,
-)
-_BECOME = re.compile(
-    r"privilege escalation prompt|(incorrect|missing) \w+ password|a password is required|"
-    r"must have a tty|not in the sudoers|sorry, try again|is not allowed to (execute|run)|unable to become",
-    re.IGNORECASE,
-)
-_NEVER_CONNECTED = re.compile(
-    r"ssh: connect to host|Could not resolve|Name or service not known|banner exchange|kex_exchange|"
-    r"No route to host|Connection refused",
-    re.IGNORECASE,
-)
-
-
-def connection_kind(text: str) -> Kind:
-    """Return the kind of failure that the message of a failed connection describes."""
-    if _BECOME.search(text):
-        return Kind.BECOME
-    return Kind.AUTH if _AUTH.search(text) else Kind.UNREACHABLE
-
-
-def never_connected(text: str) -> bool:
-    """Whether a failed connection cannot have started anything on the target."""
-    return connection_kind(text) is not Kind.UNREACHABLE or bool(_NEVER_CONNECTED.search(text))
-
-
-def connection_hint(text: str) -> str:
-    """Return what to do about a failed connection, as specific as its message allows."""
-    if "IDENTIFICATION HAS CHANGED" in text:
-        return "the host key changed: if that is expected, remove the old one with ssh-keygen -R"
-    if "Host key verification failed" in text:
-        return "the host key is not in known_hosts: log in once by hand, or check it and add it with ssh-keyscan"
-    return OUTCOMES[connection_kind(text)].remedy
 
 
 def signal_name(rc: int) -> str:

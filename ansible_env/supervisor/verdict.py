@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ansible_env.results.outcomes import Kind, connection_hint, connection_kind, signal_name
+from ansible_env.results.connections import connection_hint, connection_kind, connection_message
+from ansible_env.results.outcomes import Kind, signal_name
 from ansible_env.supervisor.ending import Ending
 from ansible_env.supervisor.protocol import Reply, State
 from ansible_env.supervisor.script import Script
@@ -38,11 +39,14 @@ def verdict(ending: Ending, script: Script, *, may_reboot: bool = False, attache
         if may_reboot:
             return Kind.OK, "the script restarted its host, which `reboot` allows"
         return Kind.LOST_RESULT, "the host was restarted while the script ran, and `reboot` does not allow that"
+    if ending.broken and not ending.first_boot_id and ending.stopped == "timeout":
+        kind, message = unreachable(ending.broken)
+        return kind, f"the host never answered: {message}"
     if why := reply.why or ending.stopped:
         return _ended(why, ending, script)
     if ending.broken:
-        kind = connection_kind(ending.broken)
-        return kind, f"lost the host while the script ran ({ending.broken}): {_leash(script)}"
+        lost = connection_message(ending.broken)
+        return connection_kind(ending.broken), f"lost the host while the script ran ({lost}): {_leash(script)}"
     if reply.state is State.GONE:
         return _gone(ending, attached=attached)
     return Kind.LOST_RESULT, "the script's supervisor on the host was ended, and the result was lost"
@@ -50,8 +54,7 @@ def verdict(ending: Ending, script: Script, *, may_reboot: bool = False, attache
 
 def unreachable(text: str) -> tuple[Kind, str]:
     """Return the outcome of a host that could not be reached at all."""
-    first_line = next((line.strip() for line in text.splitlines() if line.strip()), "no connection")
-    return connection_kind(text), f"{first_line} ({connection_hint(text)})"
+    return connection_kind(text), f"{connection_message(text)} ({connection_hint(text)})"
 
 
 def _gone(ending: Ending, *, attached: bool) -> tuple[Kind, str]:
@@ -67,7 +70,8 @@ def _done(ending: Ending, script: Script) -> tuple[Kind, str]:
     """Return the outcome of a script whose supervisor has written a result."""
     reply = ending.reply
     if ending.broken:
-        return connection_kind(ending.broken), f"the host did not answer again after the script ({ending.broken})"
+        lost = connection_message(ending.broken)
+        return connection_kind(ending.broken), f"the host did not answer again after the script ({lost})"
     if reply.why in _FAULTS:
         return _fault(reply.why, script)
     if reply.why:

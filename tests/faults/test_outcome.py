@@ -172,6 +172,37 @@ def test_29_become_that_does_not_work(remote: Bench, make_hosts):
     assert result.hosts["right"].stdout == "root\n"
 
 
+LOGINS = {
+    "sessions": ("MaxSessions 0", "", Kind.UNREACHABLE, "MaxSessions"),
+    "nologin": ("UsePAM yes", "echo maintenance >/etc/nologin", Kind.UNREACHABLE, "maintenance; Connection closed by"),
+    "bare": ("", "echo maintenance >/etc/nologin", Kind.UNREACHABLE, "maintenance"),
+    "banner": ("Banner /etc/motd", "echo '* Be nice *' >/etc/motd; rm -r ~bench/.ssh", Kind.AUTH, "bench@"),
+    "expired": ("UsePAM yes", "usermod -e 1 bench", Kind.AUTH, "chage -l"),
+    "password": ("UsePAM yes", "chage -d 0 bench", Kind.AUTH, "change it"),
+    "shell": ("", "usermod -s /usr/sbin/nologin bench", Kind.AUTH, "no login shell"),
+}
+"""sshd's configuration, what is done on the host, and the kind and a part of the message that follow."""
+
+
+def test_29_logins_that_are_refused_after_authentication(remote: Bench, make_hosts):
+    """Nothing was started: it is no timeout, and the host's own reason is in the message."""
+    hosts = make_hosts([HostSpec(name) for name in LOGINS])
+    for name, (config, command, _, _) in LOGINS.items():
+        hosts[name].exec(command or "true")
+        if config:
+            hosts[name].configure_sshd(config)
+    bench = Bench(remote.engine, hosts, remote.directory)
+    begun = time.monotonic()
+    result = bench.phase("echo started", inventory=hosts.inventory_dict(user="bench"), limit=None)
+    assert time.monotonic() - begun < 25
+    for name, (_, _, kind, message) in LOGINS.items():
+        host = result.hosts[name]
+        assert host.kind is kind and message in host.message and "Be nice" not in host.message, (
+            f"{name}: {host.message}"
+        )
+        assert "\n" not in host.message
+
+
 def test_30_no_python_and_no_shell(remote: Bench, make_hosts):
     """A target needs no Python; a script needs its shell."""
     hosts = make_hosts([HostSpec("bare", python=False, sh="busybox")])

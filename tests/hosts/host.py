@@ -150,6 +150,14 @@ class Host:
             self._request("power_on")
         self.wait_up()
 
+    def configure_sshd(self, text: str) -> None:
+        """Put lines before those of sshd's configuration, so that they take precedence, and drop every connection."""
+        self.refuse()
+        self.cut()
+        path = self.dir / "sshd_config"
+        path.write_text(f"{text}\n{path.read_text()}")
+        self.accept()
+
     def freeze(self) -> None:
         """Stop sshd with all its sessions: connections hang, new ones get no answer."""
         procs.send(self._sshd(), signal.SIGSTOP)

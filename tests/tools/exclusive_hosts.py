@@ -2,10 +2,10 @@
 
 python -m tests.tools.exclusive_hosts --phases 1000 --seed 7 [--engine warm|cold|session]
 
-Each host has its own sequence of commands (`ansible-env trial`), some with a second controller beside it, and one fault
-each. A script takes a lock that its processes hold, and notes its begin and its end: the hosts' own record is compared
-with what the commands have reported. Exit status 0 if no two scripts ran at once, every teardown ran, every outcome is
-one that the fault can have, and nothing is left.
+Each host has its own sequence of commands (`ansible-env trial`), some with a second controller beside it, some with
+retries, and one fault each. A script takes a lock that its processes hold, and notes its begin and its end: the hosts'
+own record is compared with what the commands have reported. Exit status 0 if no two scripts ran at once, every teardown
+ran, every outcome is one that the fault can have, and nothing is left.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ class Sequence:
         """Start a command with an environment and a key of its own."""
         key = uuid.uuid4().hex[:12]
         path = self.directory / f"{key}.yml"
-        path.write_text(yaml.safe_dump(config))
+        path.write_text(yaml.safe_dump(config | {"retries": self.random.choice([0, 0, 2])}))
         values = ["-p", f"key={key}", "-p", f"length={self.random.uniform(0.2, 2.5):.1f}"]
         artifacts = self.directory / key
         words = ["trial", str(path), *self.words, *values, "--trials", str(trials), "--artifacts", str(artifacts)]
@@ -236,7 +236,7 @@ class Sequence:
             yield f"trial {number}: run is {run}: {result['phases']['run']['hosts']}"
         if run == "ok" and not ended:
             yield f"trial {number}: run is ok, and did not end"
-        if run in NEVER_BEGUN and began:
+        if run in NEVER_BEGUN and began and not _retried(result["phases"]["run"]):
             yield f"trial {number}: run is {run}, and has begun"
         if fault == "controller" and run == "lost_result":
             self.counts["lost with the answer"] += 1
@@ -267,6 +267,10 @@ def _kind(phase: dict[str, Any]) -> str:
     """Return the outcome kind of the only host of a phase."""
     kinds = [host["kind"] for host in phase["hosts"].values()]
     return str(kinds[0]) if kinds else phase["status"]
+
+
+def _retried(phase: dict[str, Any]) -> bool:
+    return any(host["attempts"] > 1 for host in phase["hosts"].values())
 
 
 def soak(phases: int, seed: int, engine: str) -> list[Sequence]:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from ansible_env.results.connections import connection_hint, connection_kind, connection_message
 from ansible_env.results.fold.events import is_ours
 from ansible_env.results.host_result import HostResult
-from ansible_env.results.outcomes import OUTCOMES, Kind, connection_hint, connection_kind
+from ansible_env.results.outcomes import OUTCOMES, Kind
 from ansible_env.results.values import is_number
 
 
@@ -57,14 +58,12 @@ def of_failure(host: str, event: Mapping[str, Any]) -> HostResult:
     res = data.get("res")
     # A failed include has `reason` instead of `msg`.
     reasons = [res.get(key) for key in ("msg", "reason", "module_stderr")] if isinstance(res, Mapping) else []
-    text = str(next(filter(None, reasons), ""))
-    text = " ".join(text.split())
+    said = str(next(filter(None, reasons), ""))
     task = str(data.get("task") or data.get("task_action") or "")
-    if event["event"] == "runner_on_unreachable":
-        kind = connection_kind(text)
-        return HostResult(host, kind, f"{text} ({connection_hint(text)})", task=task)
-    if connection_kind(text) is Kind.BECOME:
-        return HostResult(host, Kind.BECOME, text, task=task)
+    kind = connection_kind(said)
+    if event["event"] == "runner_on_unreachable" or kind is Kind.BECOME:
+        return HostResult(host, kind, f"{connection_message(said)} ({connection_hint(said)})", task=task)
+    text = " ".join(said.split())
     if is_ours(event):
         return HostResult(host, Kind.CONTROLLER, text or "the phase task returned no result", task=task)
     rc = _int(res.get("rc")) if isinstance(res, Mapping) else None

@@ -18,7 +18,7 @@ from ansible_env.results.outcomes import Kind
 from ansible_env.supervisor import follow as follow_module
 from ansible_env.supervisor.ending import Ending, Pace
 from ansible_env.supervisor.follow import Follower
-from ansible_env.supervisor.protocol import State
+from ansible_env.supervisor.protocol import Reply, State
 from ansible_env.supervisor.script import Script
 from ansible_env.supervisor.transport import ANSWER, Disconnected, NeverConnected, NoAnswer, Stop
 from ansible_env.supervisor.verdict import verdict
@@ -249,6 +249,13 @@ def test_cancel_of_what_cannot_be_reached(target: Target) -> None:
     assert eventually((target.directory(script) / "result").exists)
     target.drop(script)
     target.assert_gone(script)
+
+
+def test_a_host_that_never_answers_until_the_deadline_is_no_timeout(target: Target) -> None:
+    silent = Ending(Reply(State.RUNNING), broken="Broken pipe", stopped="timeout")
+    assert verdict(silent, target.script("echo"))[0] is Kind.UNREACHABLE
+    silent.first_boot_id = "it has answered before"
+    assert verdict(silent, target.script("echo", timeout=1))[0] is Kind.TIMEOUT
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ try:
     from ansible_collections.ansible_env.bench.plugins.plugin_utils.engine import EngineDirectory
     from ansible_collections.ansible_env.bench.plugins.plugin_utils.scripts import exported, problem_of, script_of
 
+    from ansible_env.results.connections import never_connected
     from ansible_env.results.metrics.validity import MetricRules
     from ansible_env.results.outcomes import Kind
     from ansible_env.results.requirements import HostRules
@@ -335,6 +336,6 @@ def _staged(follower):
 def _never(text):
     """Return the result for a host that could not be reached."""
     kind, message = unreachable(text)
-    if kind is Kind.UNREACHABLE and text.startswith("no answer from"):
+    if text.startswith("no answer from") and not never_connected(text):
         kind, message = Kind.INTERPRETER, text
     return refused(kind, message)

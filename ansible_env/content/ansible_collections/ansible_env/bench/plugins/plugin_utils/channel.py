@@ -20,7 +20,8 @@ from ansible_collections.ansible_env.bench.plugins.plugin_utils.shell import (
 )
 
 with contextlib.suppress(ImportError):  # without the library: the action plugin reports that
-    from ansible_env.results.outcomes import Kind, connection_kind, never_connected
+    from ansible_env.results.connections import connection_kind, never_connected
+    from ansible_env.results.outcomes import Kind
     from ansible_env.supervisor.transport import Disconnected, NeverConnected, NoAnswer, Stop
 
 

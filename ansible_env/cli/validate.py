@@ -11,6 +11,7 @@ from ansible_env.cli.options import Hosts, Parameters
 from ansible_env.cli.parameters import Values, given_values
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.parameters import selected_groups
+from ansible_env.config.steps import has_tasks
 from ansible_env.environment.trial_parameters import TrialParameters
 from ansible_env.errors import ConfigError
 from ansible_env.report.formatting import some, visible
@@ -35,14 +36,20 @@ def validate(options: ValidateOptions) -> str:
 
 def _checked(options: ValidateOptions, config: EnvironmentConfig, values: Values) -> tuple[str, ...] | None:
     parameters = TrialParameters(config, config.name, values.globals, None)
-    parameters.check_values(values.tunables, values.for_trial(0, 1)[1])
-    if not options.inventory:
+    globals_ = values.for_trial(0, 1)[1]
+    parameters.check_values(values.tunables, globals_)
+    tasks = any(has_tasks(getattr(config, part)) for part in config.parts)
+    if not options.inventory and not tasks:
         return None
-    from ansible_env.cli import ansible_call  # what is slow to load, and only the inventory needs
+    from ansible_env.cli import ansible_call  # what is slow to load, and only the inventory and tasks need
     from ansible_env.environment.remote_env import RemoteEnv
 
+    known = {"inventory": options.inventory, "limit": options.limit, "global_config": values.globals}
     with contextlib.closing(ansible_call.make_engine()) as engine:
-        return RemoteEnv(config=config, inventory=options.inventory, limit=options.limit, engine=engine).hosts
+        env = RemoteEnv(config=config, engine=engine, **known)
+        hosts = env.hosts if options.inventory else None
+        env.check_tasks(values.tunables, globals_)
+    return hosts
 
 
 def _missing(config: EnvironmentConfig) -> list[str]:

@@ -130,6 +130,17 @@ class EnvironmentConfig(EnvironmentKeys):
         """The folder that relative paths in the file are relative to."""
         return self._source.parent if self._source else Path()
 
+    def problem(self, where: KeyPath, message: str) -> Problem:
+        """Return a problem with a field or a part of it, with its place in the file."""
+        if self._source is None:
+            return Problem(message, key_text(where))
+        try:
+            document = read_document(self._source)
+        except ConfigError:  # it has been changed since
+            return Problem(message, key_text(where), self._source)
+        where = Form(mlos="class" in document.data, top=frozenset({"name", "description"})).path(where)
+        return Problem(message, key_text(where), self._source, document.line(where))
+
     @property
     def phases(self) -> tuple[str, ...]:
         """The phases that are not empty, in their order."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_env.common import get_logger
+from ansible_env.engine.private import PLAYBOOK
 from ansible_env.engine.protocol import Event
 from ansible_env.results.fold.events import FINAL, PHASE_TASK
 
 logger = get_logger(__name__)
+
+_PREFIX = re.compile(r"(\[ERROR\]: |ERROR! )")
+"""What ansible-core prints before an error: from 2.19 on, and before that."""
 
 
 class Events:
@@ -42,9 +47,10 @@ class Events:
     def message(self) -> str:
         """Return the error that Ansible reported outside of tasks, or the last lines that it printed there."""
         lines = [line for line in "\n".join(self._texts).splitlines() if line.strip()]
-        # ansible-core names the file and line on a line of its own.
-        errors = [line for line in lines if "ERROR" in line or line.startswith("Origin: ")] or lines[-3:]
-        return " ".join(" ".join(errors[-4:]).split())[:1000]
+        # ansible-core names the file and line on a line of its own; nobody can look at the playbook of a run.
+        errors = [line for line in lines if "ERROR" in line or line.startswith("Origin: ")]
+        errors = [line for line in errors if not (line.startswith("Origin: ") and PLAYBOOK in line)] or lines[-3:]
+        return _PREFIX.sub("", " ".join(" ".join(errors[-4:]).split()))[:1000]
 
 
 def unfinished_hosts(events: Sequence[Event]) -> tuple[str, ...]:

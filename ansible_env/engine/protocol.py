@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from ansible_env.engine.inventory import Inventory
 
 Event = Mapping[str, Any]
+SYNTAX_CHECK = "--syntax-check"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,11 @@ class Job:
     logs: Path | None = None
     """Directory that keeps the full output of the scripts. Default: a private one, removed at the end."""
     options: Options = field(default_factory=Options)
+
+    @property
+    def is_syntax_check(self) -> bool:
+        """Whether Ansible only checks the playbook, and connects to no host."""
+        return SYNTAX_CHECK in self.options.arguments
 
 
 @dataclass(frozen=True, slots=True)

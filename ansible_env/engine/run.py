@@ -163,9 +163,10 @@ class Run:
         return False
 
     def _message(self, rc: int | None) -> str:
-        """Return the error with which Ansible ended."""
+        """Return the error with which Ansible ended. It names the author's files, not our links to these."""
         how = "a signal" if rc is None else f"exit status {rc}"
-        return self._events.message() or f"ansible-playbook ended with {how}"
+        message = self._events.message() or f"ansible-playbook ended with {how}"
+        return message.replace(str(self._private.path / "project"), str(self._job.base_dir or "."))
 
 
 class _GuardedListener(Listener):

@@ -27,6 +27,7 @@ from ansible_env.engine.registry import make_engine
 from ansible_env.environment.once import Once
 from ansible_env.environment.phase_events import PhaseCall
 from ansible_env.environment.phase_runner import PhaseRunner
+from ansible_env.environment.syntax import SyntaxCheck
 from ansible_env.environment.target import Target
 from ansible_env.environment.tracing_observer import TracingObserver
 from ansible_env.environment.trial_parameters import TrialParameters
@@ -123,6 +124,7 @@ class RemoteEnv:
         """Runs `setup_once` and `teardown_once`."""
         self._own_once = True
         self._tracing = TracingObserver()
+        self._syntax = SyntaxCheck()
         self._open(listener, cancel)
 
     def _open(self, listener: Listener | None, cancel: threading.Event | None) -> None:
@@ -233,6 +235,7 @@ class RemoteEnv:
         if not self._explicit:
             self._reset()
         self._parameters.begin_trial(tunables, global_config)
+        self._check_syntax()
         request = self._parameters.request(tunables, global_config)
         if self.journal is not None:
             hosts = self._target.hosts and list(self._target.hosts)
@@ -323,6 +326,19 @@ class RemoteEnv:
         """
         self._parameters.check_values(tunables, global_config)
 
+    def check_tasks(self, tunables: Any = None, global_config: Mapping[str, Any] | None = None) -> None:
+        """Check values as `check_values`, and have Ansible check the syntax of the Ansible tasks of all phases.
+
+        A trial does so before it starts. No host is touched.
+
+        Raises:
+            ParameterError: a value cannot be used.
+            ConfigError: Ansible refuses a task.
+        """
+        parameters = self._parameters.copy()
+        parameters.assign(tunables, global_config)
+        self._syntax.run(self._target, parameters.params, parameters.env)
+
     def run_phase(self, phase: str) -> PhaseResult:
         """Run one phase, whether or not others have run, and return its result.
 
@@ -346,6 +362,7 @@ class RemoteEnv:
         self._check_context("start_trial")
         self._reset()
         self._parameters.assign(request.values, request.globals)
+        self._check_syntax()
         self._explicit = True
         return self._begin(request, directory=directory, **known)
 
@@ -491,6 +508,9 @@ class RemoteEnv:
         if not getattr(self.config, phase):
             raise ConfigError(f"{self.name}: the environment file has no {phase!r}")
         return render(self.config, phase, self._parameters.params, self._parameters.env)
+
+    def _check_syntax(self) -> None:
+        self._syntax.run(self._target, self._parameters.params, self._parameters.env)
 
     def _check_context(self, method: str) -> None:
         if not self._in_context:

@@ -88,6 +88,8 @@ class FakeEngine(Engine):
 
     def run(self, job: Job, *, listener: Listener | None = None, cancel: Cancellation | None = None) -> EngineRun:
         """Return the events of a run in which each script had the result that the function returns."""
+        if job.is_syntax_check:
+            return EngineRun((), 0)
         self.jobs.append(job)
         if cancel is not None and cancel.requested:
             return EngineRun((), None, cancel.reason)

@@ -88,7 +88,7 @@ def test_forged_events_are_dropped(caplog):
     assert not events.add({"event": "verbose", "stdout": "ERROR! no such module\n"})
     assert len(caplog.records) == 2
     assert (events.complete, len(events.genuine)) == (False, 1)
-    assert events.message() == "ERROR! no such module"
+    assert events.message() == "no such module"
 
 
 # The private directory

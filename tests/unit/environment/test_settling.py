@@ -163,7 +163,7 @@ def test_a_worker_that_was_killed():
     class Unfinished(Engine):
         def run(self, job: Any, **more: Any) -> EngineRun:
             run = super().run(job, **more)
-            return EngineRun((), 1, "", "dead", ("h",)) if self.phases[-1] == "run" else run
+            return EngineRun((), 1, "", "dead", ("h",)) if self.phases[-1:] == ["run"] else run
 
     engine = Unfinished(kind=Kind.UNREACHABLE)
     with env(engine, run=TWO) as bench:

@@ -44,9 +44,14 @@ def _checked(options: ValidateOptions, config: EnvironmentConfig, values: Values
     from ansible_env.cli import ansible_call  # what is slow to load, and only the inventory and tasks need
     from ansible_env.environment.remote_env import RemoteEnv
 
-    known = {"inventory": options.inventory, "limit": options.limit, "global_config": values.globals}
     with contextlib.closing(ansible_call.make_engine()) as engine:
-        env = RemoteEnv(config=config, engine=engine, **known)
+        env = RemoteEnv(
+            config=config,
+            global_config=values.globals,
+            inventory=options.inventory,
+            limit=options.limit,
+            engine=engine,
+        )
         hosts = env.hosts if options.inventory else None
         env.check_tasks(values.tunables, globals_)
     return hosts

@@ -27,9 +27,9 @@ def test_ansible_refuses_a_task_before_anything_is_run(engine_name, tmp_path):
     for item, said in ITEMS:
         path = tmp_path / "e.yml"
         path.write_text(yaml.safe_dump({"name": "x", "run": f"touch {tmp_path}/run", "teardown": ["echo", item]}))
-        with RemoteEnv.from_file(path, engine=engine_name, inventory="localhost,") as env:
-            with pytest.raises(ConfigError) as raised:
-                run_trial(env, TrialRequest())
+        env = RemoteEnv.from_file(path, engine=engine_name, inventory="localhost,")
+        with env, pytest.raises(ConfigError) as raised:
+            run_trial(env, TrialRequest())
         assert f"e.yml:5: teardown[1]: Ansible refuses the task: {said}" in str(raised.value)
         assert "/project/" not in str(raised.value)
     assert not (tmp_path / "run").exists()

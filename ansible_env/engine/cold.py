@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +27,15 @@ if TYPE_CHECKING:
 
 logger = get_logger(__name__)
 
+_engines: weakref.WeakSet[ColdEngine] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_engines() -> None:
+    """Close the engines that a program has not closed."""
+    for engine in list(_engines):
+        engine.close()
+
 
 class ColdEngine(Engine):
     """Runs each job in a new ansible-playbook process. Threads can share an engine.
@@ -39,6 +50,7 @@ class ColdEngine(Engine):
         self._base: Path | None = None
         self._full: list[Path] = []
         self._runs: set[Run] = set()
+        _engines.add(self)
 
     def hosts(self, inventory: Inventory, pattern: str, limit: str | None, options: Options) -> Sequence[str]:
         """Return the hosts that a pattern selects. See `Engine.hosts`."""

@@ -56,6 +56,8 @@ class Inventory:
             return cls(data=(LOCALHOST,))
         if isinstance(sources, str | Path | Mapping):
             sources = [sources]
+        if not isinstance(sources, Sequence) or not all(isinstance(each, str | Path | Mapping) for each in sources):
+            raise InventoryError("the inventory must be a path, a host list, a mapping, or a list of these")
         paths: list[str] = []
         data: list[Mapping[str, Any]] = []
         for source in sources:

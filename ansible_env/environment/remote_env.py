@@ -9,12 +9,13 @@ from __future__ import annotations
 import copy
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from ansible_env.common import about, get_logger
 from ansible_env.config.fields import ONCE, PHASES
@@ -24,6 +25,7 @@ from ansible_env.engine.default_inventory import choose_inventory
 from ansible_env.engine.inventory import Inventory, Source
 from ansible_env.engine.protocol import Cancellation, Engine, Listener, Options
 from ansible_env.engine.registry import make_engine
+from ansible_env.environment.arguments import EnvArguments, names_argument, observers_argument, path_argument
 from ansible_env.environment.once import Once
 from ansible_env.environment.phase_events import PhaseCall
 from ansible_env.environment.phase_runner import PhaseRunner
@@ -72,7 +74,7 @@ class RemoteEnv:
         hosts: Sequence[str] | None = None,
         engine: Engine | str = "warm",
         options: Options | None = None,
-        logs: Path | None = None,
+        logs: str | Path | None = None,
         journal: Journal | None = None,
         listener: Listener | None = None,
         observers: Iterable[TrialObserver] = (),
@@ -112,22 +114,26 @@ class RemoteEnv:
             choose_inventory(inventory, options or Options()),
             limit,
             options or Options(),
-            None if hosts is None else tuple(hosts),
+            None if hosts is None else names_argument("hosts", hosts),
         )
-        self.logs = logs
+        if self._own_engine:  # `hosts` starts it outside of the context, too
+            weakref.finalize(self, self._target.engine.close)
+        self.logs = None if logs is None else path_argument("logs", logs)
         """Directory for the complete output; may be changed between two phases."""
         self.journal = journal
         """Records the state of the next trial."""
-        self.observers = tuple(observers)
+        self.observers = observers_argument(observers)
         """The observers of the trials; may be changed between two trials."""
         self.once = Once()
         """Runs `setup_once` and `teardown_once`."""
         self._own_once = True
         self._tracing = TracingObserver()
         self._syntax = SyntaxCheck()
-        self._open(listener, cancel)
+        self._origin: RemoteEnv | None = None
+        """The environment of which `on` made this one: its engine lasts as long as both."""
+        self._reset_state(listener, cancel)
 
-    def _open(self, listener: Listener | None, cancel: threading.Event | None) -> None:
+    def _reset_state(self, listener: Listener | None, cancel: threading.Event | None) -> None:
         """Set the state of an environment that has run nothing yet."""
         self._runner = PhaseRunner(self._target)
         self._listener = listener
@@ -145,7 +151,7 @@ class RemoteEnv:
         """The last result of each phase."""
 
     @classmethod
-    def from_file(cls, path: str | Path, **arguments: Any) -> Self:
+    def from_file(cls, path: str | Path, **arguments: Unpack[EnvArguments]) -> Self:
         """Return the environment of a file. The arguments are those of the constructor.
 
         Raises:
@@ -157,18 +163,33 @@ class RemoteEnv:
         return f"<RemoteEnv {self.name!r} on {self.config.hosts!r}>"
 
     def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close(str(value) if value is not None else "")
+
+    def open(self) -> Self:
+        """Enter the environment, as `with` does, for programs that cannot use `with`; `close` leaves it.
+
+        Raises:
+            LifecycleError: the environment is entered already.
+        """
         if self._in_context:
             raise LifecycleError(f"{self.name}: the environment is already entered")
         self._in_context = True
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Leave the environment, and end all processes of its own engine. It may be called again."""
+        self._close("")
+
+    def _close(self, error: str) -> None:
         self._in_context = False
         self._ready = False
         if self._trial is not None:
-            self.finish_trial(error=str(value) if self._explicit and value is not None else "")
+            self.finish_trial(error=error if self._explicit else "")
         if self._own_once and not self.once.lasts:
             self.once.finish()
         self._runner.close()
@@ -458,14 +479,20 @@ class RemoteEnv:
     ) -> RemoteEnv:
         """Return the same environment on some of its hosts, for trials that run at the same time.
 
-        It has the same engine and the same observers, but no logs and no journal yet.
+        It has the same engine and the same observers, but no logs and no journal yet. `run_trials` and `Runner` use it.
+
+        Args:
+            hosts: the names of the hosts.
+            cancel: an event that ends setup and run there when it is set.
+            listener: receives events and output there; by default that of this environment, from several threads.
         """
         clone = copy.copy(self)
+        clone._origin = self
         clone._own_engine = clone._own_once = False
         clone._parameters = self._parameters.copy()
         clone._target = replace(self._target, hosts=tuple(hosts))
         clone.logs = clone.journal = None
-        clone._open(listener, cancel)
+        clone._reset_state(listener or self._listener, cancel)
         return clone
 
     def on_once(self, hosts: Sequence[str]) -> RemoteEnv:
@@ -481,7 +508,7 @@ class RemoteEnv:
         clone.config, clone.once, clone.observers = config, Once(), self.once.observers
         clone._parameters = self._parameters.copy(config)
         clone._target = replace(clone._target, config=config, is_part=True)
-        clone._open(None, self._cancel.event)
+        clone._reset_state(self._listener, self._cancel.event)
         clone._runner.lease_token = self._runner.lease_token
         return clone
 

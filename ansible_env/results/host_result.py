@@ -56,6 +56,13 @@ class HostResult:
     attempts: int = 1
     """How often the phase was tried on the host, by `retries` of the environment file."""
 
+    def __repr__(self) -> str:
+        """Return what a person wants to see of many: no output, and no telemetry."""
+        details = [repr(self.host), str(self.kind)]
+        details += [f"metrics={dict(self.metrics)}"] if self.metrics else []
+        details += [repr(self.message)] if self.kind is not Kind.OK else []
+        return f"<HostResult {' '.join(details)}>"
+
     @property
     def status(self) -> Status:
         """The status of the kind."""
@@ -81,6 +88,7 @@ class HostResult:
             "kind": str(self.kind),
             "started": self.started.isoformat() if self.started else None,
             "finished": self.finished.isoformat() if self.finished else None,
+            "elapsed": self.elapsed,
             "left_running": list(self.left_running),
             "telemetry": [[time.isoformat(), name, value] for time, name, value in self.telemetry],
         }

@@ -31,6 +31,21 @@ class PhaseResult:
     dropped: Mapping[str, HostResult] = field(default_factory=dict)
     """Hosts that were left out because setup had failed there, with the result of setup. They count for the status."""
 
+    def __repr__(self) -> str:
+        """Return what a person wants to see of many."""
+        metrics = f" metrics={dict(self.metrics)}" if self.metrics else ""
+        failed = f" failed={[host.host for host in self.failed_hosts]}" if self.failed_hosts else ""
+        return f"<PhaseResult {self.phase} {self.status.name} hosts={list(self.hosts)}{failed}{metrics}>"
+
+    @property
+    def elapsed(self) -> float | None:
+        """Seconds from the first start to the last end of a script, by the hosts' clocks; None if none has ended."""
+        known = [host for host in self.hosts.values() if host.started and host.finished]
+        if len(known) == 1:  # its clock may have been set
+            return known[0].elapsed
+        starts, ends = [h.started for h in known if h.started], [h.finished for h in known if h.finished]
+        return (max(ends) - min(starts)).total_seconds() if known else None
+
     @property
     def telemetry(self) -> list[tuple[datetime, str, Value]]:
         """The samples of all hosts, ordered by time. With several hosts, names have the form `metric{host}`."""
@@ -114,6 +129,7 @@ class PhaseResult:
             "message": self.message,
             "metrics": dict(self.metrics),
             "hosts": {name: host.to_dict() for name, host in self.hosts.items()},
+            "elapsed": self.elapsed,
             "skew": self.skew,
             "dropped": {name: str(host.kind) for name, host in self.dropped.items()},
         }

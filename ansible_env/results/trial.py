@@ -79,6 +79,14 @@ class Trial:
     duration: float | None = None
     """Seconds from start to end by a monotonic clock; None if they are not known."""
 
+    def __repr__(self) -> str:
+        """Return what a person wants to see of many."""
+        values = f" {dict(self.values)}" if self.values else ""
+        metrics = f" metrics={dict(self.metrics)}" if self.metrics else ""
+        return (
+            f"<Trial {self.environment} {self.number} {self.status.name} on {', '.join(self.hosts)}{values}{metrics}>"
+        )
+
     @property
     def number(self) -> int:
         """The number in the experiment."""

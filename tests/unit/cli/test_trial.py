@@ -107,7 +107,7 @@ def test_many_hosts_one_below_the_other(call):
     result = call("trial", "env.yml")
     words = [line.split() for line in result.stdout.splitlines()]
     assert ["host", "status", "elapsed", "score", "note", "count"] in words
-    assert ["h9", "SUCCEEDED", "-", "12,346", "fine", "1,234,567"] in words
+    assert ["h9", "SUCCEEDED", "0.00", "s", "12,346", "fine", "1,234,567"] in words
 
 
 def test_tables_fit_the_terminal(call, monkeypatch):

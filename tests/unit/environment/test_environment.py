@@ -370,13 +370,13 @@ def test_metrics_of_a_group_are_means():
 def test_a_job(tmp_path):
     options = Options(forks=3)
     with env(
-        hosts=("a", "b"), limit="a", options=options, logs=tmp_path / "logs", inventory="x,",
+        hosts=("a", "b", "c"), limit="a,b", options=options, logs=tmp_path / "logs", inventory="x,",
         timeouts={"run": 60, "grace": 2},
     ) as bench:  # fmt: skip
         bench.setup()
         bench.run()
         job = bench._target.engine.jobs[1]  # type: ignore[attr-defined]
-    assert (job.hosts, job.limit, job.options, job.inventory.sources) == (("a", "b"), "a", options, ("x,",))
+    assert (job.hosts, job.limit, job.options, job.inventory.sources) == (("a", "b"), "a,b", options, ("x,",))
     assert (job.timeout, job.grace) == (77, 2)
     assert job.logs == tmp_path / "logs" / "run"
     assert job.logs.stat().st_mode & 0o777 == 0o700

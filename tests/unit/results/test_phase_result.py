@@ -148,7 +148,7 @@ def test_to_dict_is_plain_json():
     assert (told["status"], told["kind"], told["rc"]) == ("TIMED_OUT", "timeout", 143)
     assert datetime.fromisoformat(told["started"]) == NOW
     assert (told["left_running"], told["metrics"]["y"], told["metrics_partial"]) == ([7], "z", True)
-    assert set(told) == {field.name for field in dataclasses.fields(HostResult)} | {"status"}
+    assert set(told) == {field.name for field in dataclasses.fields(HostResult)} | {"status", "elapsed"}
 
 
 def test_times():

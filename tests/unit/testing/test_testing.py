@@ -131,3 +131,45 @@ def test_the_example_of_its_documentation():
     engine.close()
     assert engine.closed
     assert PHASE_TASK in engine.jobs[0].playbook
+
+
+def test_the_fake_engine_selects_hosts_as_ansible_does():
+    engine = FakeEngine(["db1", "db2", "web1"], groups={"db": ["db1", "db2"]})
+
+    def hosts(pattern, limit=None):
+        return tuple(engine.hosts(Inventory.of(), pattern, limit, Options()))
+
+    assert hosts("all") == hosts("*") == ("db1", "db2", "web1")
+    assert hosts("db") == hosts("db*") == hosts("all:!web1") == ("db1", "db2")
+    assert hosts("db:&*1") == hosts("db", "db1,web1") == hosts("db1") == ("db1",)
+    for pattern in ("none", "db:!db*"):
+        with pytest.raises(InventoryError, match="no host matches"):
+            hosts(pattern)
+
+
+def test_the_fake_engine_runs_steps_roles_and_playbooks(tmp_path):
+    """Each step on its own hosts; metrics are read from what the function prints."""
+    (tmp_path / "site.yml").write_text("- hosts: all\n")
+    config = {
+        "name": "x",
+        "setup": [{"role": "server"}, {"import_playbook": str(tmp_path / "site.yml")}],
+        "run": [{"hosts": "db", "script": "serve"}, {"hosts": "load*", "script": "load"}],
+        "results_stdout_pattern": r"(\w+)=(\d+)",
+        "required_metrics": ["score"],
+    }
+    printed = {"load1": "score=7\n", "load2": "nothing\n"}
+    engine = FakeEngine(
+        ["db1", "load1", "load2"],
+        lambda phase, host, task: {"stdout": printed.get(host, ""), "elapsed": 2.5},
+        groups={"db": ["db1"]},
+    )
+    with RemoteEnv(config=config, engine=engine) as env:
+        assert env.setup()
+        result = env.run_phase("run")
+    hosts = result.hosts
+    assert {name: (host.kind, host.metrics) for name, host in hosts.items()} == {
+        "db1": (Kind.OK, {}),
+        "load1": (Kind.OK, {"score": 7}),
+        "load2": (Kind.METRICS_MISSING, {}),
+    }
+    assert hosts["load1"].elapsed == 2.5

@@ -282,16 +282,11 @@ def test_what_an_optimizer_may_ask_for():
         list(Runner(bench).asked(lambda: {"x": 1000}, trials=1))
 
 
-class Groups(FakeEngine):
-    """Hosts whose group is their first letter."""
-
-    def hosts(self, inventory: Any, pattern: str, limit: str | None, options: Any) -> Any:
-        return [host for host in super().hosts(inventory, pattern, limit, options) if pattern in ("all", host[0])]
-
-
 def roles(**more: Any) -> RemoteEnv:
     steps = [{"hosts": "d", "script": "serve"}, {"hosts": "l", "script": "load"}]
-    return RemoteEnv(config={**CONFIG, "run": steps, **more}, engine=Groups(["d1", "d2", "l1", "l2", "l3", "l4"]))
+    groups = {"d": ["d1", "d2"], "l": ["l1", "l2", "l3", "l4"]}
+    engine = FakeEngine([host for hosts in groups.values() for host in hosts], groups=groups)
+    return RemoteEnv(config={**CONFIG, "run": steps, **more}, engine=engine)
 
 
 def test_hosts_of_each_role():

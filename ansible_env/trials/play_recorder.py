@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -51,7 +53,7 @@ class PlayRecorder:
     @property
     def has_begun(self) -> bool:
         """Whether there is anything to record."""
-        return bool(self._events)
+        return bool(self._role_results) or any(map(_of_phase_task, itertools.chain(*self._events.values())))
 
     def logs(self, phase: str) -> Path:
         """Create and return the directory for the logs of a phase. The first call begins the trial.
@@ -72,6 +74,12 @@ class PlayRecorder:
                 self._role_results.setdefault(name, {})[host["host"]] = read_host(host["host"], host)
         elif phase in self._events:
             self._events[phase].append({**event, "counter": len(self._events[phase]) + 1})
+
+    def discard(self) -> None:
+        """Remove the directory of a trial of which nothing was recorded."""
+        if self._begun is not None:
+            *_, directory = self._begun
+            shutil.rmtree(directory.parent, ignore_errors=True)
 
     def finish(self) -> tuple[Path, str]:
         """Write the bundle and the store; return the bundle's directory, and why the store was not written.
@@ -99,7 +107,7 @@ class PlayRecorder:
         by_role = self._role_results.get(phase, {})
         yield from by_role.values()
         events = self._events[phase]
-        ours = {e["event_data"]["host"] for e in events if e["event_data"]["task_action"] == PHASE_TASK}
+        ours = {event["event_data"]["host"] for event in events if _of_phase_task(event)}
         # The play decides whether a phase task runs on a host: one that was skipped there was not due.
         for result in fold_hosts(events, [host for host in sorted(ours) if host not in by_role]):
             if result.kind is not Kind.NOT_RUN:
@@ -134,6 +142,10 @@ class PlayRecorder:
             return Origin.of(EnvironmentConfig.load(self.source))
         text = self.source.read_text(encoding="utf-8", errors="replace") if self.source else ""
         return Origin(self.name, self.source, "playbook.yml", text, versions(), None)
+
+
+def _of_phase_task(event: Mapping[str, Any]) -> bool:
+    return bool(event["event_data"]["task_action"] == PHASE_TASK)
 
 
 def _refuse(message: str) -> None:

@@ -285,7 +285,7 @@ def test_arguments_of_the_task(ssh_hosts: Hosts, tmp_path: Path) -> None:
         {"ansible_env.bench.phase": task, "register": "one"},
         {"ansible_env.bench.phase": {"script": "sleep 290 & echo $!", "keep_running": True}, "register": "two"},
         {"ansible_env.bench.phase": {"script": "false; echo on", "fail_fast": True}, "register": "three"},
-        {"ansible_env.bench.phase": {"script": "echo", "env": {"V": 1}}, "register": "four"},
+        {"ansible_env.bench.phase": {"script": "echo", "env": {"V": True}}, "register": "four"},
         {"ansible_env.bench.phase": {"script": "echo", "env": {"a b": "1"}}, "register": "five"},
         {"ansible_env.bench.phase": {"script": "echo 1", "timeout": 0}, "register": "six"},
         {"ansible_env.bench.phase": {}, "register": "seven"},

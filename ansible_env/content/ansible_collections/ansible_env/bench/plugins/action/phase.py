@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import time
@@ -135,9 +136,10 @@ class ActionModule(ActionBase):
                 message = f"Unsupported parameters for ({self._load_name}) module: {message}"
             return {**result, **refused(Kind.REJECTED, message)}
         arguments = checked.validated_parameters
-        if EngineDirectory():
-            # Ansible's timeout of a task would end the waiting, not the script: the deadlines of the phase hold.
-            signal.alarm(0)
+        # Ansible's timeout of a task would end the waiting, not the script.
+        signal.alarm(0)
+        if self._task.timeout and not EngineDirectory():  # the deadlines of an engine's phase hold
+            arguments["timeout"] = min(arguments["timeout"] or math.inf, float(self._task.timeout))
         if self._task.check_mode:
             return {**result, "skipped": True, "msg": "check mode: the script was not run"}
         result.update(self._phase(arguments, task_vars or {}))
@@ -153,7 +155,7 @@ class ActionModule(ActionBase):
             return self._release_lease(arguments)
         if arguments["script"] is None and not arguments["wait_boot"] and not arguments["require"]:
             return nothing_to_run()
-        arguments["env"] = {**arguments["env"], **exported(arguments, task_vars)}
+        arguments["env"] = {**self._environment(), **arguments["env"], **exported(arguments, task_vars)}
         problem = self._host_values(arguments, task_vars) or problem_of(arguments)
         if problem:
             return refused(Kind.REJECTED, problem)
@@ -163,14 +165,14 @@ class ActionModule(ActionBase):
         result = record.result()
         if result is not None:
             return result
-        capture = Capture(
-            EngineDirectory().logs(), host, list(arguments["secret_env"].values()), keep=LOG_DIR in os.environ
-        )
+        logs = None if self._task.no_log else EngineDirectory().logs()
+        secrets = list(arguments["secret_env"].values())
+        capture = Capture(logs, host, secrets, keep=LOG_DIR in os.environ and logs is not None)
         result = self._run_script(arguments, script, capture, record, host)
         if arguments["background"]:
             return result  # how the script ended is not known yet
         record.write_result(result)
-        if result.get("metrics") and not EngineDirectory():
+        if result.get("metrics") and not EngineDirectory() and not self._task.no_log:
             # Run by hand, a task that is ok would show nothing of what it measured.
             self._display.display(f"{host}: {one_line(result['metrics'])}")
         return result
@@ -250,6 +252,12 @@ class ActionModule(ActionBase):
         if reply is None or reply.state is not State.RUNNING:
             return refused(Kind.LOST_RESULT, "the script that was staged is not there any more")
         return nothing_to_run()
+
+    def _environment(self):
+        """Return the environment variables that the keyword `environment` of task, block and play sets."""
+        variables = {}
+        self._compute_environment_string(variables)
+        return {str(name): str(value) for name, value in variables.items()}
 
     def _host_values(self, arguments, task_vars):
         """Add the values of the host's own variables to the environment variables; return what is wrong with them."""

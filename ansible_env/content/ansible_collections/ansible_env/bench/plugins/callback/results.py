@@ -122,7 +122,7 @@ class CallbackModule(CallbackBase):
         trial = (data.get("ansible_facts") or {}).get("environment_trial")
         if trial is not None:
             self._begin(json.loads(json.dumps(trial, default=str)))
-        if self._trial is None:
+        if self._trial is None or "censored" in data:  # with no_log, nobody knows what the task did
             return
         event_data = {
             "host": result._host.get_name(),
@@ -148,7 +148,10 @@ class CallbackModule(CallbackBase):
     def _finish(self):
         trial, self._trial, self._token = self._trial, None, None
         os.environ.pop(LOG_DIR, None)
-        if trial is None or not trial.has_begun:
+        if trial is None:
+            return
+        if not trial.has_begun:
+            trial.discard()
             return
         with self._problems_shown():
             directory, problem = trial.finish()

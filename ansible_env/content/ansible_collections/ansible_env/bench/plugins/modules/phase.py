@@ -18,6 +18,12 @@ description:
   - At the deadline, the host itself ends the script and its session, even if the controller is gone.
   - The task fails unless the script succeeded. RV(kind) is the outcome kind in one word, RV(msg) explains it in one
     sentence.
+  - A script may do anything, so a task that has started one reports C(changed). It is not idempotent. Set
+    C(changed_when) for a script that only measures.
+  - With C(no_log), nothing of a script's output is shown or kept, and the callback P(ansible_env.bench.results#callback)
+    records nothing of the task.
+  - A task of a play that you write takes no lease on its host unless O(lease) names one, since it cannot know where a
+    trial ends. The role P(ansible_env.bench.environment#role) takes leases.
   - Script, environment variables and output are transferred over standard input and output of the connection. Neither
     a shell nor this module templates the script. Mark text that contains C({{) with C(!unsafe) to keep Ansible from
     templating it.
@@ -55,7 +61,8 @@ options:
   env:
     description:
       - Environment variables of the script. A name consists of ASCII letters, digits and C(_). A value is a string
-        (quote numbers), and the script gets it unchanged.
+        or a number, and the script gets it unchanged. The keyword C(environment) of a task, a block or a play adds
+        variables; those of O(env) take precedence.
     type: dict
     default: {}
   secret_env:
@@ -81,7 +88,8 @@ options:
     default: false
   timeout:
     description:
-      - Seconds after which the host ends the script. By default there is no deadline.
+      - Seconds after which the host ends the script. By default there is no deadline. The keyword C(timeout) of the
+        task is a deadline as well; the earlier one counts.
     type: float
   grace:
     description:

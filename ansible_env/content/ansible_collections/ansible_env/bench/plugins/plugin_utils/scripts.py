@@ -12,7 +12,8 @@ import uuid
 from collections.abc import Mapping
 
 with contextlib.suppress(ImportError):  # without the library: the action plugin reports that
-    from ansible_env.results.exports import join_exports
+    from ansible_env.results.exports import compile_export, join_exports
+    from ansible_env.results.metrics.pattern import compile_pattern
     from ansible_env.results.metrics.validity import MetricRules
     from ansible_env.results.requirements import HostRules
     from ansible_env.supervisor.lease import Lease
@@ -71,21 +72,38 @@ def _run_id(host, step):
     return run_id(key, step, host) if key else uuid.uuid4().hex
 
 
+def _text(value):
+    """Return a number as the text of an environment variable: Ansible makes numbers of templates."""
+    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+
+
+def _variable_problem(name, value):
+    if not ENV_NAME.match(name):
+        return f"{name!r} cannot be the name of an environment variable"
+    if not isinstance(value, str):
+        return f"env: the value of {name} is {type(value).__name__}, not a string; quote it"
+    if "\0" in value:
+        return f"env: the value of {name} holds a NUL character"
+    return None
+
+
 def problem_of(arguments):
-    """Return what is wrong with the arguments, or None."""
+    """Return what is wrong with the arguments, or None. Numbers among the environment variables become text."""
     if arguments["timeout"] is not None and arguments["timeout"] <= 0:
         return "timeout must be more than 0 seconds"
     if "\0" in (arguments["script"] or ""):
         return "the script holds a NUL character"
+    for source in ("env", "secret_env"):
+        arguments[source] = {name: _text(value) for name, value in arguments[source].items()}
     for name, value in {**arguments["env"], **arguments["secret_env"]}.items():
-        if not ENV_NAME.match(name):
-            return f"{name!r} cannot be the name of an environment variable"
-        if not isinstance(value, str):
-            return f"env: the value of {name} is {type(value).__name__}, not a string; quote it"
-        if "\0" in value:
-            return f"env: the value of {name} holds a NUL character"
+        if problem := _variable_problem(name, value):
+            return problem
     try:
         probes_of(arguments["telemetry"])
+        if arguments["results_stdout_pattern"]:
+            compile_pattern(arguments["results_stdout_pattern"])
+        for pattern in arguments["export_patterns"].values():
+            compile_export(pattern)
         MetricRules.parse((), arguments["valid"])
         HostRules.parse(arguments["require"])
     except ValueError as error:

@@ -6,6 +6,11 @@
 from __future__ import annotations
 
 
+_NO_SHELL = ("podman", "buildah")
+"""Connections that split a command into words and start it without a shell, which knows no `exec`
+(https://github.com/containers/ansible-podman-collections, plugins/connection)."""
+
+
 def takes_stdin(action):
     """Whether the connection of an action, and its become method, carry stdin."""
     connection = action._connection
@@ -14,9 +19,10 @@ def takes_stdin(action):
 
 def feed(action, script):
     """Run a script in the target's shell, and return Ansible's result."""
+    has_shell = str(action._connection.transport).rpartition(".")[2] not in _NO_SHELL
     # No executable: it would be a shell more, and Ansible adds `sleep 0` to the default one.
     return action._low_level_execute_command(
-        "exec /bin/sh -s", in_data=script.encode("utf-8", "surrogateescape"), executable=""
+        f"{'exec ' if has_shell else ''}/bin/sh -s", in_data=script.encode("utf-8", "surrogateescape"), executable=""
     )
 
 

@@ -12,6 +12,7 @@ from ansible_env.config.steps import steps_of
 from ansible_env.config.text import clean_env_name, env_name_fault, nearest, variable_name_fault
 from ansible_env.config.tunables import TunableGroups
 from ansible_env.errors import MetricsPatternError
+from ansible_env.results.metrics.json_output import JsonMetrics
 from ansible_env.results.metrics.pattern import compile_pattern
 
 TRIAL_NAMES = ("experiment_id", "trial_id", "trial_runner_id")
@@ -21,7 +22,7 @@ TRIAL_NAMES = ("experiment_id", "trial_id", "trial_runner_id")
 def config_faults(config: EnvironmentKeys, bad: frozenset[str], *, mlos: bool) -> Iterator[Fault]:
     """Yield every fault between fields. A check that reads a field in `bad` is skipped: its faults would mislead."""
     checks: list[tuple[set[str], Callable[[], Iterable[Fault]]]] = [
-        ({"results_stdout_pattern", "results_json", "required_metrics"}, lambda: _metrics_faults(config)),
+        ({"results_stdout_pattern", "results_json", "metrics", "required_metrics"}, lambda: _metrics_faults(config)),
         ({"shell_env_params", "shell_env_params_rename"}, lambda: _export_faults(config)),
         ({"tunables", "tunable_params"}, lambda: [] if mlos else _group_faults(config)),
         ({"vars_params"}, lambda: _variable_faults(config)),
@@ -135,21 +136,29 @@ def _given_twice(config: EnvironmentKeys) -> Iterator[Fault]:
 
 
 def _metrics_faults(config: EnvironmentKeys) -> Iterator[Fault]:
-    names: tuple[str, ...] = ()
+    names: tuple[str, ...] = tuple(config.metrics)
+    for name, path in config.metrics.items():
+        try:
+            JsonMetrics.of(False, {name: path})
+        except MetricsPatternError as error:
+            yield ("metrics", name), error.problems[0].message, error.problems[0].hint
     if config.results_stdout_pattern is not None:
         try:
-            names = compile_pattern(config.results_stdout_pattern).names
+            pattern = compile_pattern(config.results_stdout_pattern)
         except MetricsPatternError as error:
             for problem in error.problems:
                 yield ("results_stdout_pattern",), problem.message, problem.hint
             return
-    elif config.required_metrics and not config.results_json:
-        what = "no metrics can be measured: there is neither results_stdout_pattern nor results_json"
+        names = (*names, *pattern.names) if pattern.names else ()  # any name, if it has none of its own
+    elif config.required_metrics and not config.results_json and not config.metrics:
+        what = "no metrics can be measured: there is neither results_stdout_pattern nor results_json nor metrics"
         yield ("required_metrics",), what, None
     if names and not config.results_json:
         for index, metric in enumerate(config.required_metrics):
             if metric not in names:
-                what = f"results_stdout_pattern has no group named {metric!r}"
+                by_pattern = config.results_stdout_pattern is not None
+                has = "results_stdout_pattern has no group named" if by_pattern else "metrics has no path for"
+                what = f"{has} {metric!r}"
                 yield ("required_metrics", index), what, nearest(metric, names)
 
 

@@ -132,8 +132,14 @@ class EnvironmentKeys(BaseModel):
     )
     results_json: bool = Field(
         default=False,
-        description="Whether the last line of the stdout of `run` is a JSON object of metrics. Together with a "
+        description="Whether the stdout of `run` ends with a JSON object of metrics, on its last line or indented over "
+        "several, as tools print it. Values in objects have dotted names; arrays are left out. Together with a "
         "pattern, both are read; JSON overrides equal names.",
+    )
+    metrics: dict[str, str] = Field(
+        default={},
+        description="Metrics by the paths of their values in the JSON object, as `read_iops: jobs.0.read.iops`: keys "
+        "and indexes of arrays. Without `results_json`, these values alone are metrics.",
     )
     required_metrics: Names = Field(
         default=(), description="Metrics without which a run has failed. Each must be a finite number."

@@ -23,6 +23,7 @@ from ansible_env.config.keys import EnvironmentKeys
 from ansible_env.config.text import kind_of, text_faults
 from ansible_env.config.times import Timeouts
 from ansible_env.errors import ConfigError, Problem
+from ansible_env.results.metrics.json_output import JsonMetrics
 from ansible_env.results.metrics.validity import MetricRules
 from ansible_env.results.policies import GroupPolicy
 
@@ -173,6 +174,11 @@ class EnvironmentConfig(EnvironmentKeys):
     def group_policy(self) -> GroupPolicy:
         """How the results of hosts become the result of the group."""
         return GroupPolicy(self.success, self.max_unreachable, self.aggregate, self.per_host_metrics)
+
+    @property
+    def json_metrics(self) -> JsonMetrics | None:
+        """Which values of JSON output are metrics; None if the environment reads none."""
+        return JsonMetrics.of(self.results_json, self.metrics)
 
     @property
     def metric_rules(self) -> MetricRules:

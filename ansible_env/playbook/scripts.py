@@ -65,6 +65,8 @@ def _metrics_arguments(config: EnvironmentConfig, *, last: bool, alone: bool) ->
         arguments["results_stdout_pattern"] = Unsafe(config.results_stdout_pattern)
     if config.results_json and last:
         arguments["results_json"] = True
+    if config.metrics and last:
+        arguments["metrics"] = unsafe(dict(config.metrics))
     if config.telemetry:
         arguments["telemetry"] = unsafe([probe.model_dump(exclude_none=True) for probe in config.telemetry])
     if config.required_metrics and alone:  # several scripts may report some each: checked at the end
@@ -113,7 +115,7 @@ def _in_background(task: Mapping[str, Any], number: int) -> tuple[dict[str, Any]
     """Return the task that starts a script, and the one that waits for it."""
     register = f"ansible_env_script_{number}"
     arguments = task[PHASE_TASK]
-    metrics = ("results_stdout_pattern", "results_json", "required_metrics")
+    metrics = ("results_stdout_pattern", "results_json", "metrics", "required_metrics")
     start = {key: value for key, value in arguments.items() if key not in metrics} | {"background": True}
     follow = {**arguments, "attach": True, "run_id": f"{{{{ {register}.run_id }}}}"}
     return (

@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible_env.errors import MetricsPatternError, MetricsTimeoutError
 from ansible_env.results.exports import find_exports
+from ansible_env.results.metrics.json_output import JsonMetrics
 from ansible_env.results.metrics.parse import MetricsParseError, Value, parse
 from ansible_env.results.metrics.pattern import compile_pattern
 from ansible_env.results.metrics.validity import DECIDED_BY_METRICS, MetricRules, missing
@@ -94,11 +95,17 @@ def task_result(
 
 
 def judge_metrics(
-    kind: Kind, message: str, stdout: Iterable[str], *, pattern: str | None, json_line: bool, rules: MetricRules
+    kind: Kind,
+    message: str,
+    stdout: Iterable[str],
+    *,
+    pattern: str | None,
+    document: JsonMetrics | None,
+    rules: MetricRules,
 ) -> tuple[Kind, str, dict[str, Value]]:
     """Parse the metrics. If they break a rule, a success becomes `metrics_missing` or `metrics_invalid`."""
     try:
-        metrics = parse(stdout, compile_pattern(str(pattern)) if pattern else None, json_line=json_line)
+        metrics = parse(stdout, compile_pattern(str(pattern)) if pattern else None, document=document)
     except (MetricsParseError, MetricsTimeoutError) as error:
         return (Kind.METRICS_MISSING, str(error), {}) if kind is Kind.OK else (kind, message, {})
     fault = rules.fault(metrics) if kind is Kind.OK else None

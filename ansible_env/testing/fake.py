@@ -15,6 +15,7 @@ from ansible_env.engine.inventory import Inventory
 from ansible_env.engine.protocol import Cancellation, Engine, EngineRun, Job, Listener, Options
 from ansible_env.errors import InventoryError
 from ansible_env.results.fold.events import PHASE_TASK
+from ansible_env.results.metrics.json_output import JsonMetrics
 from ansible_env.results.metrics.validity import MetricRules
 from ansible_env.results.outcomes import OUTCOMES, Kind
 from ansible_env.supervisor.report import judge_metrics
@@ -175,7 +176,7 @@ def _judged(
         message,
         [str(result["stdout"])],
         pattern=task.get("results_stdout_pattern"),
-        json_line=bool(task.get("results_json")),
+        document=JsonMetrics.of(bool(task.get("results_json")), task.get("metrics")),
         rules=MetricRules.parse(task.get("required_metrics", ()), task.get("valid", {})),
     )
 

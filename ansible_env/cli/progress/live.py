@@ -169,7 +169,7 @@ class LivePhases(LiveProgress, LineProgress):
         return self._view.layout((width, height), now, self._remaining, required)
 
     def _new_reader(self) -> IncrementalReader:
-        return IncrementalReader(self._config.results_stdout_pattern, json_line=self._config.results_json)
+        return IncrementalReader(self._config.results_stdout_pattern, document=self._config.json_metrics)
 
     def _read_metrics(self) -> None:
         started = time.monotonic()

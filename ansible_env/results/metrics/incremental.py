@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterable
 
 from ansible_env.errors import AnsibleEnvError, MetricsTimeoutError
+from ansible_env.results.metrics.json_output import JsonMetrics
 from ansible_env.results.metrics.parse import Value, parse
 from ansible_env.results.metrics.pattern import compile_pattern
 
@@ -20,15 +21,15 @@ LONGEST_METRIC = 200
 class IncrementalReader:
     """Collects the lines of several hosts, and reads metrics on request. Not safe for threads."""
 
-    def __init__(self, pattern: str | None, *, json_line: bool) -> None:
-        """Use `results_stdout_pattern` and `results_json` of the environment."""
+    def __init__(self, pattern: str | None, *, document: JsonMetrics | None) -> None:
+        """Use the pattern and the JSON metrics of the environment."""
         self._pattern = compile_pattern(pattern) if pattern else None
-        self._json = json_line
+        self._document = document
         self._unread: dict[str, str] = {}
 
     def add(self, host: str, lines: Iterable[str]) -> None:
         """Receive complete lines of stdout."""
-        if self._pattern is not None or self._json:
+        if self._pattern is not None or self._document:
             text = self._unread.get(host, "") + "".join(f"{line}\n" for line in lines)
             self._unread[host] = text[-MAX_UNREAD:]
 
@@ -43,7 +44,7 @@ class IncrementalReader:
 
     def is_metric(self, line: str) -> bool:
         """Whether a line is a metric and nothing else."""
-        if self._json and line.lstrip().startswith("{"):
+        if self._document and line.lstrip().startswith("{"):
             return bool(self.read(line))
         pattern = self._pattern  # another thread may reset it
         if pattern is None or len(line) > LONGEST_METRIC:
@@ -64,7 +65,7 @@ class IncrementalReader:
                 self._pattern = None
             except AnsibleEnvError:
                 pass
-        if self._json and text.rstrip().rpartition("\n")[2].lstrip().startswith("{"):
+        if self._document and text.rstrip().rpartition("\n")[2].lstrip().startswith("{"):
             with contextlib.suppress(AnsibleEnvError):  # not JSON
-                metrics |= parse(text, None, json_line=True)
+                metrics |= parse(text, None, document=self._document)
         return metrics

@@ -1,7 +1,7 @@
 """From a script's stdout to `{name: typed value}`.
 
 The rules are those of mlos_bench 0.6.2 (`environments/script_env.py:120-139`, `util.py:try_parse_val`), with these
-additions: named groups, a JSON line, text as a terminal would show it, and limits on time and size. Output and
+additions: named groups, a JSON object, text as a terminal would show it, and limits on time and size. Output and
 patterns may take unlimited time in `re`, which cannot be interrupted. `regex` does the matching instead, adapted to
 agree with `re` where the two differ (see `pattern._for_regex`).
 """
@@ -9,14 +9,13 @@ agree with `re` where the two differ (see `pattern._for_regex`).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from ansible_env.common import join_surrogates
-from ansible_env.errors import AnsibleEnvError
+from ansible_env.results.metrics.json_output import JsonMetrics, MetricsParseError, Value
 from ansible_env.results.metrics.pattern import Pattern
 from ansible_env.results.metrics.search import Search
 
-Value = int | float | str | bool | None
+__all__ = ["MetricsParseError", "Value", "parse", "parse_value"]
 
 DEFAULT_TIMEOUT = 5.0
 """Seconds of CPU time that a pattern may take in one window of the output (see `search.WINDOW`)."""
@@ -24,10 +23,6 @@ MAX_METRICS = 10_000
 """Most metrics of one script. A pattern that finds more matches the log, not metrics."""
 MAX_JSON_CHARS = 500_000
 """Longest JSON text of all metrics of one script. ansible-runner silently drops task results above 700 kB."""
-
-
-class MetricsParseError(AnsibleEnvError, ValueError):
-    """The output of a script has no usable JSON line, or far too many metrics."""
 
 
 def parse_value(text: str) -> int | float | str:
@@ -50,7 +45,7 @@ def parse(
     stdout: str | Iterable[str],
     pattern: Pattern | None,
     *,
-    json_line: bool = False,
+    document: JsonMetrics | None = None,
     timeout: float = DEFAULT_TIMEOUT,
 ) -> dict[str, Value]:
     """Return the metrics in a script's stdout, which is cleaned first. Of equal names, the last one counts.
@@ -58,20 +53,19 @@ def parse(
     Args:
         stdout: the text, or its pieces of any length. More than `WINDOW` characters are searched window by window.
         pattern: finds the metrics; None finds none.
-        json_line: whether the last line that is not blank is a JSON object. Its scalars are metrics; those of objects
-            in it have dotted names (`latency.p99`). They override metrics that the pattern finds.
+        document: which values of the last JSON object are metrics. They override metrics that the pattern finds.
         timeout: seconds of CPU time for each window.
 
     Raises:
         MetricsTimeoutError: the pattern takes longer than the timeout.
-        MetricsParseError: the JSON line is missing or unusable, or there are more than `MAX_METRICS` metrics or
+        MetricsParseError: the JSON object is missing or unusable, or there are more than `MAX_METRICS` metrics or
             `MAX_JSON_CHARS` characters of them. No match is not an error: `required_metrics` covers that.
     """
     search = Search(pattern, timeout)
     texts = _last_of_each(search.findings([stdout] if isinstance(stdout, str) else stdout))
     metrics: dict[str, Value] = {name: parse_value(str(text)) for name, text in texts.items()}
-    if json_line:
-        metrics.update(_last_of_each(_json_findings(search.tail)))
+    if document is not None:
+        metrics.update(_last_of_each(document.findings(search.tail)))
     if len(metrics) > MAX_METRICS or len(json.dumps(metrics)) > MAX_JSON_CHARS:
         raise _too_much()
     return metrics
@@ -92,35 +86,3 @@ def _last_of_each(findings: Iterable[tuple[str, Value]]) -> dict[str, Value]:
 def _too_much() -> MetricsParseError:
     limits = f"more than {MAX_METRICS} metrics, or {MAX_JSON_CHARS} characters of them"
     return MetricsParseError(f"{limits}: the pattern matches other text too, or the script prints too many")
-
-
-def _json_findings(stdout: str) -> Iterator[tuple[str, Value]]:
-    """Yield the scalars of the JSON object on the last line that is not blank, under dotted names."""
-    line = stdout.rstrip().rpartition("\n")[2].strip()
-    if not line:
-        raise MetricsParseError("results_json: the script printed nothing; the last line must be a JSON object")
-    try:
-        data = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise _bad_json(line, f"is not JSON ({error})") from error
-    if not isinstance(data, dict):
-        raise _bad_json(line, "is not a JSON object")
-    path: list[str] = []
-    stack = [iter(data.items())]
-    while stack:  # no recursion: the script decides how deep the object is
-        key, value = next(stack[-1], (None, None))
-        if key is None:
-            stack.pop()
-            del path[-1:]
-        elif isinstance(value, dict):
-            stack.append(iter(value.items()))
-            path.append(key)
-        elif isinstance(value, list):
-            raise _bad_json(line, f"has an array at {'.'.join([*path, key])[:80]!r}; a metric is one value")
-        else:
-            name = join_surrogates(".".join([*path, key]), lone="replace")
-            yield name, join_surrogates(value, lone="replace") if isinstance(value, str) else value
-
-
-def _bad_json(line: str, why: str) -> MetricsParseError:
-    return MetricsParseError(f"results_json: the last line {why}: {line[:80]!r}")

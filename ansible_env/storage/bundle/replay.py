@@ -63,7 +63,7 @@ def _host(
             "",
             text,
             pattern=config.results_stdout_pattern,
-            json_line=config.results_json and number == len(outputs),
+            document=config.json_metrics if number == len(outputs) else None,
             rules=rules.without_required(),
         )
         metrics |= values

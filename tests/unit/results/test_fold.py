@@ -196,7 +196,7 @@ BY_VERDICT: dict[str, tuple[Kind, tuple[Kind, str]]] = {
     "no sudo": (Kind.BECOME, unreachable("sudo: a password is required")),
     "no metrics": (
         Kind.METRICS_MISSING,
-        judge_metrics(Kind.OK, "", "x=1", pattern=r"(\w)=(\d)", json_line=False, rules=MetricRules(["score"]))[:2],
+        judge_metrics(Kind.OK, "", "x=1", pattern=r"(\w)=(\d)", document=None, rules=MetricRules(["score"]))[:2],
     ),
     "a script that may still run there": (Kind.BUSY, (Kind.BUSY, "nothing was started")),
     "another trial's lease": (Kind.BUSY, verdict(ending(State.BUSY, holder="box/me/bench/1", busy_for=7), SCRIPT)),

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from ansible_env.errors import AnsibleEnvError, MetricsPatternError, MetricsTimeoutError
 from ansible_env.results.metrics import parse as metrics
 from ansible_env.results.metrics import search
+from ansible_env.results.metrics.json_output import JsonMetrics
 from ansible_env.results.metrics.parse import MetricsParseError, parse, parse_value
 from ansible_env.results.metrics.pattern import compile_pattern
 from ansible_env.results.metrics.search import clean
@@ -249,7 +250,10 @@ def test_output_in_windows_gives_what_the_whole_gives(lines: list[str], pattern:
 def test_the_json_line_of_a_large_output_is_found() -> None:
     lines = ("x" * 99 + "\n" for _ in range(search.WINDOW // 50))
     pattern = compile_pattern(PAIRS)
-    assert parse(itertools.chain(["a=1\n"], lines, ['{"b":', " 2}\n"]), pattern, json_line=True) == {"a": 1, "b": 2}
+    assert parse(itertools.chain(["a=1\n"], lines, ['{"b":', " 2}\n"]), pattern, document=JsonMetrics()) == {
+        "a": 1,
+        "b": 2,
+    }
 
 
 def test_memory_for_a_large_output_is_bounded() -> None:
@@ -269,7 +273,7 @@ def test_too_many_metrics_are_refused() -> None:
     with pytest.raises(MetricsParseError, match="more than 10000 metrics"):
         parse(text + "one_more=1\n", pattern)
     with pytest.raises(MetricsParseError, match="more than 10000 metrics"):
-        parse(text + '\n{"one_more": 1}', pattern, json_line=True)
+        parse(text + '\n{"one_more": 1}', pattern, document=JsonMetrics())
 
 
 @pytest.mark.parametrize("char", ["x", "é"])  # é takes six characters of JSON
@@ -282,7 +286,7 @@ def test_a_deep_object_does_not_multiply_its_names() -> None:
     leaves = ",".join(f'"m{i}":1' for i in range(5000))
     tracemalloc.start()
     with pytest.raises(MetricsParseError, match="500000 characters"):
-        parse(f'{{"{"k" * 100_000}":{{{leaves}}}}}', None, json_line=True)
+        parse(f'{{"{"k" * 100_000}":{{{leaves}}}}}', None, document=JsonMetrics())
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 20_000_000  # all the names together are 500 MB
@@ -294,13 +298,13 @@ def test_a_deep_object_does_not_multiply_its_names() -> None:
 def test_json_line() -> None:
     line = '{"a": 1, "b": {"c": 2.5, "d": {"e": null}}, "f": true, "g": "x", "h": {}, "i": 3, "a": 9}'
     expected = {"a": 9, "b.c": 2.5, "b.d.e": None, "f": True, "g": "x", "i": 3}
-    assert same(parse(f"a log\n{line}\r\n \n", None, json_line=True), expected)
+    assert same(parse(f"a log\n{line}\r\n \n", None, document=JsonMetrics()), expected)
 
 
 def test_escaped_characters_of_json() -> None:
     """`json.dumps` writes an emoji as a surrogate pair. Half of one is no character: nothing can encode it."""
     line = json.dumps({"mood": "\N{GRINNING FACE}", "\N{GRINNING FACE}": {"cut": "a\ud83d", "\ude00": 1}})
-    assert parse(line, None, json_line=True) == {
+    assert parse(line, None, document=JsonMetrics()) == {
         "mood": "\N{GRINNING FACE}",
         "\N{GRINNING FACE}.cut": "a\ufffd",
         "\N{GRINNING FACE}.\ufffd": 1,
@@ -309,7 +313,7 @@ def test_escaped_characters_of_json() -> None:
 
 def test_json_line_wins_over_pattern() -> None:
     text = 'score=1\nother=2\n{"score": 3}\n'
-    assert parse(text, compile_pattern(PAIRS), json_line=True) == {"score": 3, "other": 2}
+    assert parse(text, compile_pattern(PAIRS), document=JsonMetrics()) == {"score": 3, "other": 2}
 
 
 @pytest.mark.parametrize(
@@ -321,16 +325,60 @@ def test_json_line_wins_over_pattern() -> None:
         ('{"a": 1', "is not JSON"),
         ("[1]", "is not a JSON object"),
         ("5", "is not a JSON object"),
-        ('{"a": {"b": [1]}}', "has an array at 'a.b'"),
         ('{"a": ' + "9" * 5000 + "}", "is not JSON"),
         ('{"a":' * 100_000 + "1" + "}" * 100_000, "is not JSON"),
     ],
 )
 def test_no_usable_json_line_is_an_error_of_the_output(line: str, why: str) -> None:
     with pytest.raises(MetricsParseError, match=why) as caught:
-        parse(line, None, json_line=True)
+        parse(line, None, document=JsonMetrics())
     assert isinstance(caught.value, ValueError)
     assert len(str(caught.value)) < 400
+
+
+INDENTED = {
+    "fio version": "fio-3.33",
+    "jobs": [
+        {
+            "jobname": "measure",
+            "read": {"iops": 101.5, "clat_ns": {"percentile": {"50.000000": 10, "99.000000": 20}}},
+            "write": {"iops": 7, "note": None},
+        },
+        {"read": {"iops": 3}},
+    ],
+    "disk_util": [{"name": "sda", "util": 12.5}],
+    "seconds": 2.0,
+    "jobs.0": {"odd": 1},
+}
+
+
+@pytest.mark.parametrize("after", ["", "\n\n", "\nscore=1\nfinished\n", "\n} done\n"])
+@pytest.mark.parametrize("indent", [None, 1, 4, "\t"])
+def test_the_output_of_a_tool(indent: int | str | None, after: str) -> None:
+    """Pretty-printed, between other lines; a path selects, and arrays do not spoil the rest."""
+    text = 'a log\n{"old": 1}\n{not json}\n' + json.dumps(INDENTED, indent=indent) + after
+    paths = {
+        "read_iops": "jobs.0.read.iops",
+        "last_iops": "jobs.-1.read.iops",
+        "p99": "jobs.0.read.clat_ns.percentile.99.000000",
+        "util": "disk_util.0.util",
+        "odd": "jobs.0.odd",
+        "none": "jobs.0.trim.iops",
+        "outside": "jobs.7.read.iops",
+        "beyond": "seconds.x",
+        "null": "jobs.0.write.note",
+    }
+    selected = {"read_iops": 101.5, "last_iops": 3, "p99": 20, "util": 12.5, "odd": 1, "null": None}
+    assert parse(text, None, document=JsonMetrics.of(False, paths)) == selected
+    scalars = {"fio version": "fio-3.33", "seconds": 2.0, "jobs.0.odd": 1}
+    assert parse(text, None, document=JsonMetrics()) == scalars
+    assert parse(text, None, document=JsonMetrics.of(True, {"n": "jobs.1.read.iops"})) == {**scalars, "n": 3}
+
+
+@pytest.mark.parametrize(("path", "what"), [("jobs", "an array"), ("jobs.0", "an object")])
+def test_a_metric_is_one_value(path: str, what: str) -> None:
+    with pytest.raises(MetricsParseError, match=f"metrics: m is {what} at '{path}'; a metric is one value"):
+        parse(json.dumps({**INDENTED, "jobs.0": {}}, indent=2), None, document=JsonMetrics.of(False, {"m": path}))
 
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
@@ -349,7 +397,7 @@ def flatten(data: dict[str, object], prefix: str = "") -> dict[str, object]:
 
 @given(OBJECTS)
 def test_any_object_is_flattened(data: dict[str, object]) -> None:
-    assert same(parse("log\n" + json.dumps(data), None, json_line=True), flatten(data))
+    assert same(parse("log\n" + json.dumps(data), None, document=JsonMetrics()), flatten(data))
 
 
 # ---- clean ----

@@ -23,6 +23,7 @@ try:
     from ansible_collections.ansible_env.bench.plugins.plugin_utils.scripts import exported, problem_of, script_of
 
     from ansible_env.results.connections import never_connected
+    from ansible_env.results.metrics.json_output import JsonMetrics
     from ansible_env.results.metrics.validity import MetricRules
     from ansible_env.results.outcomes import Kind
     from ansible_env.results.requirements import HostRules
@@ -67,6 +68,7 @@ ARGUMENTS = {
     "may_reboot": {"type": "bool", "default": False},
     "results_stdout_pattern": {"type": "str"},
     "results_json": {"type": "bool", "default": False},
+    "metrics": {"type": "dict", "default": {}},
     "required_metrics": {"type": "list", "elements": "str", "default": []},
     "valid": {"type": "dict", "default": {}},
     "require": {"type": "dict", "default": {}},
@@ -308,12 +310,13 @@ def _judged(arguments, script, ending, capture, *, begun):
     ended = kind is Kind.CANCELED and arguments["end"] == "over" and ending.reply.why == "over"
     if ended:
         kind, message = Kind.OK, "ended when the others were done"
+    document = JsonMetrics.of(arguments["results_json"], arguments["metrics"])
     kind, message, metrics = judge_metrics(
         kind,
         message,
-        capture.out.pieces() if arguments["results_stdout_pattern"] or arguments["results_json"] else (),
+        capture.out.pieces() if arguments["results_stdout_pattern"] or document else (),
         pattern=arguments["results_stdout_pattern"],
-        json_line=arguments["results_json"],
+        document=document,
         rules=MetricRules.parse(arguments["required_metrics"], arguments["valid"]),
     )
     exports = {name: str(value) for name, value in arguments["export_values"].items()}

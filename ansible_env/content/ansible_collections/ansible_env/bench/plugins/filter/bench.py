@@ -18,6 +18,7 @@ try:
     from ansible_env.errors import AnsibleEnvError
     from ansible_env.results import aggregate as aggregates
     from ansible_env.results import phase_result
+    from ansible_env.results.metrics.json_output import JsonMetrics
     from ansible_env.results.metrics.parse import parse
     from ansible_env.results.metrics.pattern import compile_pattern
     from ansible_env.results.metrics.validity import NO_RULES
@@ -52,9 +53,11 @@ def _filter(function):
 
 
 @_filter
-def metrics(text, pattern=None, json_line=False):
+def metrics(text, pattern=None, json_line=False, paths=None):
     """Return the metrics in what a script printed."""
-    return parse(str(text), compile_pattern(str(pattern)) if pattern else None, json_line=bool(json_line))
+    return parse(
+        str(text), compile_pattern(str(pattern)) if pattern else None, document=JsonMetrics.of(bool(json_line), paths)
+    )
 
 
 @_filter

@@ -20,8 +20,8 @@ description:
     sentence.
   - A script may do anything, so a task that has started one reports C(changed). It is not idempotent. Set
     C(changed_when) for a script that only measures.
-  - With C(no_log), nothing of a script's output is shown or kept, and the callback P(ansible_env.bench.results#callback)
-    records nothing of the task.
+  - With C(no_log), nothing of a script's output is shown or kept, and the callback
+    P(ansible_env.bench.results#callback) records nothing of the task.
   - A task of a play that you write takes no lease on its host unless O(lease) names one, since it cannot know where a
     trial ends. The role P(ansible_env.bench.environment#role) takes leases.
   - Script, environment variables and output are transferred over standard input and output of the connection. Neither
@@ -115,9 +115,16 @@ options:
     type: str
   results_json:
     description:
-      - Parse the last line of standard output as a JSON object of metrics.
+      - Take metrics from the JSON object on the last line of standard output, or else from the last one that begins a
+        line, such as the indented output of a tool. Values in objects have dotted names; arrays are left out.
     type: bool
     default: false
+  metrics:
+    description:
+      - Metrics to the paths of their values in that JSON object, such as V({'read_iops':'jobs.0.read.iops'}). A path
+        has keys and indexes of arrays. Without O(results_json), these values alone are metrics.
+    type: dict
+    default: {}
   required_metrics:
     description:
       - Names of metrics that have to be in the output. If one is missing, a script with exit status 0 has failed, with

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 with contextlib.suppress(ImportError):  # without the library: the action plugin reports that
     from ansible_env.results.exports import compile_export, join_exports
+    from ansible_env.results.metrics.json_output import JsonMetrics
     from ansible_env.results.metrics.pattern import compile_pattern
     from ansible_env.results.metrics.validity import MetricRules
     from ansible_env.results.requirements import HostRules
@@ -104,6 +105,7 @@ def problem_of(arguments):
             compile_pattern(arguments["results_stdout_pattern"])
         for pattern in arguments["export_patterns"].values():
             compile_export(pattern)
+        JsonMetrics.of(arguments["results_json"], arguments["metrics"])
         MetricRules.parse((), arguments["valid"])
         HostRules.parse(arguments["require"])
     except ValueError as error:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-
 _NO_SHELL = ("podman", "buildah")
 """Connections that split a command into words and start it without a shell, which knows no `exec`
 (https://github.com/containers/ansible-podman-collections, plugins/connection)."""

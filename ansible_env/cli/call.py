@@ -24,6 +24,7 @@ from ansible_env.cli.parameters import Values, given_values
 from ansible_env.cli.trial_output import Writer
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.text import nearest
+from ansible_env.config.times import parse_pause
 from ansible_env.engine.ansible_cfg import working_directory
 from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.errors import ConfigError, Problem, StoreError
@@ -101,6 +102,22 @@ class Call:
             sys.stderr.write(f"results: {self.directory}\n")
 
 
+def _pauses(options: Judged) -> dict[str, float]:
+    """Return the waits that options set.
+
+    Raises:
+        ConfigError: one is no time.
+    """
+    pauses = {}
+    for name in ("settle", "cooldown", "splay"):
+        if (text := getattr(options, name)) is not None:
+            try:
+                pauses[name] = parse_pause(text)
+            except ConfigError as error:
+                raise ConfigError(Problem(error.problems[0].message, f"--{name}")) from None
+    return pauses
+
+
 def open_call(
     options: Running, phases: tuple[str, ...], stack: ExitStack, *, trials: int = 1, directory: Path | None = None
 ) -> Call:
@@ -117,6 +134,7 @@ def open_call(
         config = with_rules(config, options.valid or [])
         if options.stop_after is not None:
             config = config.model_copy(update={"stop_after": options.stop_after})
+        config = config.model_copy(update=_pauses(options))
     values = given_values(config, options.params or [], options.params_file or [])
     for problem in values.ignored if not options.quiet else ():
         console.say_warning(str(problem))

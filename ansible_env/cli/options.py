@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 PARAMETERS, HOSTS, ANSIBLE = "Parameters", "Hosts", "How Ansible connects"
-WHERE, RESULTS = "Where Ansible runs", "Results"
+WHERE, RESULTS, TRIALS = "Where Ansible runs", "Results", "Trials"
 """Panels of `--help`."""
 
 
@@ -244,6 +244,9 @@ class Judged(Running):
     stop_after: int | None = option(
         "--stop-after N", "Start no more trials after N in a row that failed alike.", RESULTS, default=None, min=1
     )
+    settle: str | None = option("--settle TIME", "How long to wait between setup and run, as 30s.", TRIALS)
+    cooldown: str | None = option("--cooldown TIME", "How long a host rests between two trials.", TRIALS)
+    splay: str | None = option("--splay TIME", "Longest of the random waits before run.", TRIALS)
     asserted: list[str] | None = option(
         "--assert BUDGET",
         "'METRIC >= 0.95 * baseline', 'METRIC <= 12 ms': else the exit code is 3. Repeatable.",

@@ -31,7 +31,7 @@ from ansible_env.config.groups import (
     SuccessField,
     ValidField,
 )
-from ansible_env.config.times import Probes, Timeouts
+from ansible_env.config.times import Pause, Probes, Timeouts
 from ansible_env.config.tunables import TunableGroups
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.policies import Success
@@ -180,6 +180,15 @@ class EnvironmentKeys(BaseModel):
         default=None,
         description="After how many trials in a row that failed alike, with the same outcome kind and message, a sweep "
         "or a tuning run starts no further trial. Default: never.",
+    )
+    settle: Pause = Field(
+        default=0.0, description="How long to wait between setup and run, for what setup has stirred up to calm down."
+    )
+    cooldown: Pause = Field(default=0.0, description="How long a host rests between two trials.")
+    splay: Pause = Field(
+        default=0.0,
+        description="Longest of the random waits before run, so that trials that start together do not run in step. "
+        "The trial's number decides the wait.",
     )
     forks: Positive | None = Field(default=None, description="Hosts handled at once. Default: all, up to 50.")
     serial: Serial = Field(default=(), description="Ansible's `serial`: handle the hosts in batches.")

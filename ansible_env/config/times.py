@@ -7,10 +7,11 @@ import re
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
 
 from ansible_env.config.faults import refuse_one
 from ansible_env.config.text import kind_of
-from ansible_env.errors import MetricsPatternError
+from ansible_env.errors import ConfigError, MetricsPatternError, Problem
 from ansible_env.results.metrics.pattern import compile_pattern
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -40,6 +41,12 @@ def _seconds(value: Any) -> float | None:
 def _grace(value: Any) -> float:
     if value is None:
         refuse_one("must be a time; without one, a script that ignores TERM would never end")
+    return _pause(value)
+
+
+def _pause(value: Any) -> float:
+    if value is None:
+        refuse_one("must be a time; 0 means none")
     return 0.0 if value == 0 and not isinstance(value, bool) else _seconds(value) or 0.0
 
 
@@ -58,6 +65,23 @@ Deadline = Annotated[
 Grace = Annotated[
     float, BeforeValidator(_grace), WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, _TIME_SCHEMA[1]]})
 ]
+Pause = Annotated[
+    float, BeforeValidator(_pause), WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, _TIME_SCHEMA[1]]})
+]
+
+
+def parse_pause(text: str) -> float:
+    """Return the seconds of a text such as `30s`.
+
+    Raises:
+        ConfigError: it is no time.
+    """
+    number = text.strip()
+    try:
+        return _pause(float(number) if re.fullmatch(r"\d+(\.\d+)?", number) else text)
+    except PydanticCustomError as error:
+        (fault,) = (error.context or {})["faults"]
+        raise ConfigError(Problem(fault[1], hint=fault[2])) from None
 
 
 def _every(value: Any) -> float:

@@ -97,7 +97,8 @@ def is_wanted(config: EnvironmentConfig) -> bool:
 
 def new_lease(config: EnvironmentConfig, token: str, trial: object, deadline: float | None, **fields: Any) -> Lease:
     """Return a lease that expires some time after a deadline, in seconds from now; after a day if that is None."""
-    seconds = math.ceil(WITHOUT_DEADLINE if deadline is None else deadline) + MARGIN
+    pause = config.settle + config.splay
+    seconds = math.ceil((WITHOUT_DEADLINE if deadline is None else deadline) + pause) + MARGIN
     return Lease(token, seconds, f"{socket.gethostname()}/{_user()}/{config.name}/{trial}", **fields)
 
 

@@ -27,6 +27,7 @@ from ansible_env.engine.protocol import Cancellation, Engine, Listener, Options
 from ansible_env.engine.registry import make_engine
 from ansible_env.environment.arguments import EnvArguments, names_argument, observers_argument, path_argument
 from ansible_env.environment.once import Once
+from ansible_env.environment.pacing import Pacing
 from ansible_env.environment.phase_events import PhaseCall
 from ansible_env.environment.phase_runner import PhaseRunner
 from ansible_env.environment.syntax import SyntaxCheck
@@ -142,6 +143,7 @@ class RemoteEnv:
         self._teardown_cancel = Cancellation()
         self._in_context = False
         self._ready = False
+        self._pacing = Pacing(self.config)
         self._trial: Trial | None = None
         self._explicit = False
         """Whether `start_trial` began the trial, so that only `finish_trial` ends it."""
@@ -258,12 +260,13 @@ class RemoteEnv:
         self._parameters.begin_trial(tunables, global_config)
         self._check_syntax()
         request = self._parameters.request(tunables, global_config)
+        waited = self._pacing.before_trial(self._cancel) if self._trial is None else {}
         if self.journal is not None:
             hosts = self._target.hosts and list(self._target.hosts)
             known = self._parameters.for_journal(request)
             self.journal.begin_trial(*known, hosts=hosts, lease=self._runner.lease_token)
         if self._trial is None:
-            self._begin(request)
+            self._begin(request, waited=waited)
         if self.config.wait_boot and not self._run_playbook(render_boot(self.config)).status.is_succeeded():
             return False
         if not self._set_up_once():
@@ -385,7 +388,7 @@ class RemoteEnv:
         self._parameters.assign(request.values, request.globals)
         self._check_syntax()
         self._explicit = True
-        return self._begin(request, directory=directory, **known)
+        return self._begin(request, directory=directory, waited=self._pacing.before_trial(self._cancel), **known)
 
     def finish_trial(
         self, *, canceled: bool = False, complete: Callable[[Trial], Trial] | None = None, **changes: Any
@@ -404,6 +407,7 @@ class RemoteEnv:
             raise LifecycleError(f"{self.name}: there is no trial to finish")
         trial = replace(self._trial, **changes).finish(canceled=canceled)
         self._trial, self._explicit, self.phase = None, False, ""
+        self._pacing.trial_ended()
         trial = complete(trial) if complete is not None else trial
         notify(self._everyone, lambda observer: observer.on_trial_finished(trial))
         return trial
@@ -571,6 +575,8 @@ class RemoteEnv:
     def _run_playbook(self, playbook: Playbook, key: str | None = None) -> PhaseResult:
         phase, params = playbook.phase, self.params
         trial = self._trial or self._begin(self._parameters.request())
+        if phase == "run" and key is None:
+            trial = self._pause_before_run(trial)
         call = PhaseCall(
             self._teardown_cancel if phase == "teardown" else self._cancel,
             secrets=self._parameters.secrets,
@@ -589,6 +595,13 @@ class RemoteEnv:
         if phase == "teardown" and not self._explicit:
             self._end_trial()
         return result
+
+    def _pause_before_run(self, trial: Trial) -> Trial:
+        """Wait as the environment file asks for, and return the trial in which that is recorded."""
+        seed = f"{trial.experiment} {trial.number} {' '.join(trial.hosts)}"
+        waited = self._pacing.before_run(seed, self._cancel, was_set_up="setup" in trial.phases)
+        self._trial = replace(trial, waited={**trial.waited, **waited})
+        return self._trial
 
     def _add_result(self, result: PhaseResult) -> None:
         """Add the result of a phase to the current trial."""

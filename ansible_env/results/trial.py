@@ -74,6 +74,8 @@ class Trial:
     """The phase that was running when the wait for the trial was abandoned. It has no result."""
     repeated: bool = False
     """Whether another attempt follows, because a host of this one was lost."""
+    waited: Mapping[str, float] = field(default_factory=dict)
+    """Seconds that were waited before the trial or in it: `cooldown`, `settle`, `splay`. No phase includes them."""
     begun: float | None = field(default=None, repr=False, compare=False)
     """Start by the monotonic clock of the process that runs the trial."""
     duration: float | None = None
@@ -186,6 +188,7 @@ class Trial:
             "phases": phases,
             "artifacts": str(self.directory) if self.directory else None,
             **({"versions": dict(self.versions)} if output and self.versions else {}),
+            **({"waited": dict(self.waited)} if self.waited else {}),
             **({"error": self.error} if self.error else {}),
             **(self._place() if self.request.repeat else {}),
         }

@@ -29,6 +29,8 @@ MAX_ATTEMPTS = 3
 """Attempts at a trial. The result of the last one counts."""
 REST = 5.0
 """Seconds for which a host gets no trial after an infrastructure failure."""
+CANCEL_CHECK = 1.0
+"""Seconds after which a pool whose hosts rest checks whether it was canceled."""
 STRIKES = 2
 """Infrastructure failures in a row after which a host gets no more trials."""
 
@@ -159,9 +161,10 @@ class Pool:
         return trial
 
     def _finished(self, until: float | None) -> tuple[Trial, BaseException | None] | None:
-        """Return a trial that has ended, when its thread has, too; None if there is none until that time."""
+        """Return a trial that has ended, when its thread has, too; None if there is none until that time, or soon."""
         try:
-            trial, error = self._done.get(timeout=None if until is None else max(0.0, until - time.monotonic()))
+            patience = None if until is None else min(max(0.0, until - time.monotonic()), CANCEL_CHECK)
+            trial, error = self._done.get(timeout=patience)
         except queue.Empty:
             return None
         del self._running[trial.number]
@@ -174,11 +177,11 @@ class Pool:
         for host in trial.hosts:
             if host not in broken:
                 self._strikes.pop(host, None)
-                self._idle.append(host)
+                self._resting[host] = time.monotonic() + self._env.config.cooldown
                 continue
             self._strikes[host] = self._strikes.get(host, 0) + 1
             if self._strikes[host] < STRIKES:
-                self._resting[host] = time.monotonic() + REST
+                self._resting[host] = time.monotonic() + max(REST, self._env.config.cooldown)
             else:
                 self.lost.append(host)
                 logger.warning("%s gets no more trials: it had %d infrastructure failures in a row", host, STRIKES)

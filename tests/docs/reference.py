@@ -30,7 +30,15 @@ GROUPS = {
         *("shell_env_params", "shell_env_params_rename", "vars_params", "secret_params", "experiment_id"),
     ),
     "Metrics": (
-        *("results_stdout_pattern", "results_json", "required_metrics", "valid", "aggregate", "per_host_metrics"),
+        *(
+            "results_stdout_pattern",
+            "results_json",
+            "metrics",
+            "required_metrics",
+            "valid",
+            "aggregate",
+            "per_host_metrics",
+        ),
         *("telemetry", "assert", "baseline"),
     ),
     "Groups of hosts": (
@@ -41,6 +49,9 @@ GROUPS = {
             "retries",
             "retry_on",
             "stop_after",
+            "settle",
+            "cooldown",
+            "splay",
             "forks",
             "serial",
             "order",

@@ -1,4 +1,4 @@
-"""Rules and budgets for metrics on the command line, and the baseline to compare with."""
+"""Rules for metrics and hosts and budgets on the command line, and the baseline to compare with."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from ansible_env.results.assertions import (
     parse_assertion,
 )
 from ansible_env.results.metrics.validity import ANY, FINITE, ValidRule, parse_rule
+from ansible_env.results.requirements import COMMANDS, HostRules, RequirementSyntaxError
 from ansible_env.results.values import is_number
 from ansible_env.storage.bundle.bundle import MANIFEST, RESULT, Bundle
 from ansible_env.storage.bundle.reading import read_result
@@ -30,6 +31,7 @@ from ansible_env.storage.store import Store
 
 _T = TypeVar("_T")
 _TEXT = re.compile(r"\s*(.+?)\s*((?:>=|<=|==|!=|>|<).*)", re.DOTALL)
+_REQUIREMENT = re.compile(r"\s*(\w+)\s*(?:=(?!=)|(?=[<>=!]))\s*(.*\S)\s*", re.DOTALL)
 _WORD = re.compile(rf"\s*(\S.*?)\s+({ANY}|{FINITE})\s*")
 
 
@@ -70,6 +72,27 @@ def open_budgets(config: EnvironmentConfig, options: Judged) -> Budgets:
 def with_rules(config: EnvironmentConfig, texts: Sequence[str]) -> EnvironmentConfig:
     """Return an environment with further rules for metrics, those of `--valid`. Raise ConfigError for a bad one."""
     return config.model_copy(update={"valid": (*config.valid, *map(_rule, texts))}) if texts else config
+
+
+def with_requirements(config: EnvironmentConfig, texts: Sequence[str]) -> EnvironmentConfig:
+    """Return an environment with further rules for hosts, those of `--require`. Raise ConfigError for a bad one.
+
+    A rule replaces that of the environment file for the same fact; programs are added.
+    """
+    rules = dict(config.require.to_plain())
+    for text in texts:
+        match = _REQUIREMENT.fullmatch(text)
+        if match is None:
+            hint = "--require governor=performance, --require 'load_1m < 0.5'"
+            raise ConfigError(Problem(f"{text!r} is not FACT and a value", "--require", hint=hint))
+        fact, value = match.groups()
+        names = [*rules.get(COMMANDS, ()), *(name.strip() for name in value.split(","))]
+        rules[fact] = list(dict.fromkeys(names)) if fact == COMMANDS else value
+        try:
+            HostRules.parse({fact: rules[fact]})
+        except RequirementSyntaxError as error:
+            raise ConfigError(Problem(str(error), f"--require {fact}", hint=error.hint or None)) from None
+    return config.model_copy(update={"require": HostRules.parse(rules)}) if texts else config
 
 
 def _rule(text: str) -> ValidRule:

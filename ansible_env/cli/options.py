@@ -241,6 +241,11 @@ class Judged(Running):
         "'METRIC > 0', 'METRIC finite', 'METRIC any': a host whose metrics break it has failed. Repeatable.",
         RESULTS,
     )
+    require: list[str] | None = option(
+        "--require RULE",
+        "'governor=performance', 'load_1m < 0.5', 'commands=fio,jq': run starts on no host that differs. Repeatable.",
+        HOSTS,
+    )
     stop_after: int | None = option(
         "--stop-after N", "Start no more trials after N in a row that failed alike.", RESULTS, default=None, min=1
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -11,6 +12,8 @@ from typer.testing import CliRunner
 
 from ansible_env.cli import ansible_call
 from ansible_env.cli.app import app
+from ansible_env.cli.budgets import with_requirements
+from ansible_env.config.model import EnvironmentConfig
 from ansible_env.storage.store import Store
 from ansible_env.testing import FakeEngine
 
@@ -135,3 +138,15 @@ def test_a_file_that_is_wrong_names_the_line(call):
     assert "assert.score: 'fast' does not begin with one of >= <=" in result.stderr
     assert "assert.b: must be a comparison" in result.stderr
     assert call("validate", code=2, asert={"score": ">= 1"}).stderr.count("did you mean 'assert'?") == 1
+
+
+def test_requirements_of_the_command_line_replace_those_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "env.yml"
+    path.write_text("name: b\nrun: [echo]\nrequire: {governor: powersave, swap_kib: 0, commands: [fio]}\n")
+    config = EnvironmentConfig.load(path)
+    rules = ["governor=performance", " load_1m<0.5", "no_turbo == 1", "commands=jq, fio"]
+    assert with_requirements(config, rules).require.to_plain() == {
+        "governor": "performance", "swap_kib": 0, "load_1m": "< 0.5", "no_turbo": "== 1",
+        "commands": ["fio", "jq"],
+    }  # fmt: skip
+    assert with_requirements(config, []) is config

@@ -11,6 +11,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
+import shlex
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -122,3 +124,15 @@ def _started(pid: int) -> str:
         return f"{Path('/proc/sys/kernel/random/boot_id').read_text(encoding='ascii').strip()} {ticks}"
     except (OSError, IndexError):
         return ""
+
+
+def pip_install(extra: str) -> str:
+    """Return the command that installs what an extra of this distribution needs, wherever it came from itself."""
+    from importlib import metadata  # slow to load, and only a missing package needs it
+
+    marker = re.compile(rf"(.+?)\s*;.*\bextra\s*==\s*['\"]{extra}['\"]")
+    try:
+        needed = [match[1] for text in metadata.requires("ansible-env") or () if (match := marker.match(text))]
+    except metadata.PackageNotFoundError:  # a copy of the package alone
+        needed = []
+    return f"pip install {' '.join(map(shlex.quote, needed))}" if needed else f"install the extra {extra!r}"

@@ -15,6 +15,7 @@ from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.text import nearest
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.results.assertions import (
+    COMPARISONS,
     Assertion,
     AssertionResult,
     AssertionSyntaxError,
@@ -140,6 +141,9 @@ def _budget(text: str) -> Assertion:
 
 def _parsed(parse: Callable[[str, str], _T], match: re.Match[str], option: str) -> _T:
     """Parse the metric and the text of an option. Raise ConfigError for a bad one."""
+    if match[1].endswith(("=", "<", ">", "!")):
+        hint = f"the comparisons are {' '.join(COMPARISONS)}"
+        raise ConfigError(Problem(f"{match[0]!r} has no comparison", option, hint=hint))
     try:
         return parse(match[1], match[2])
     except AssertionSyntaxError as error:

@@ -22,6 +22,7 @@ from ansible_env.cli.exits import StopSignals
 from ansible_env.cli.options import Display, Judged, Running
 from ansible_env.cli.parameters import Values, given_values
 from ansible_env.cli.trial_output import Writer
+from ansible_env.common import pip_install
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.text import nearest
 from ansible_env.config.times import parse_pause
@@ -187,8 +188,8 @@ def _prometheus_file(path: Path, report: Callable[[str], object]) -> TrialObserv
     try:
         file: TrialObserver = import_module("ansible_env.report.prometheus").PrometheusFile(path, report)
     except ImportError as error:
-        hint = "pip install 'ansible-env[prometheus]'"
-        raise ConfigError(Problem("needs a package that is not installed", "--prometheus", hint=hint)) from error
+        what = "needs a package that is not installed"
+        raise ConfigError(Problem(what, "--prometheus", hint=pip_install("prometheus"))) from error
     return file
 
 

@@ -92,7 +92,7 @@ def _collection() -> Finding:
     plugin = Path("ansible_collections", "ansible_env", "bench", "plugins", "action", "phase.py")
     place = next((Path(place) for place in sys.path if (Path(place) / plugin).is_file()), None)
     if place is None:
-        remedy = "install ansible-env again: pip install --force-reinstall ansible-env"
+        remedy = "install ansible-env again, from its clone or its wheel"
         return Finding(Level.FAIL, "collection", "ansible-core does not find ansible_env.bench", remedy)
     return Finding(Level.OK, "collection", f"ansible_env.bench ({place / plugin.parts[0]})")
 

@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from ansible_env.cli.console import PROGRAM, say
+from ansible_env.common import pip_install
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _EXPORTERS = ("otlp", "console")
@@ -42,7 +43,7 @@ def exported() -> Iterator[None]:
         try:
             provider = _provider(kind)
         except ImportError:
-            say(f"{PROGRAM}: warning: no traces are sent: pip install 'ansible-env[otel]'")
+            say(f"{PROGRAM}: warning: no traces are sent: {pip_install('otel')}")
     try:
         yield
     finally:

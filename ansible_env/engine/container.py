@@ -146,7 +146,7 @@ class _ContainerRun(Run):
     def _message(self, rc: int | None) -> str:
         message = super()._message(rc)
         if "couldn't resolve module/action 'ansible_env.bench." in message:
-            message += f" (the image {self._engine.image} must have ansible-env: pip install ansible-env)"
+            message += f" (the image {self._engine.image} must have ansible-env, from its wheel)"
         return message
 
     def isolation(self, env: Mapping[str, str]) -> dict[str, Any]:

@@ -8,6 +8,8 @@ extra `mlos`.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ansible_env.common import pip_install
+
 if TYPE_CHECKING:
     from ansible_env.mlos.environment import AnsibleEnv
     from ansible_env.mlos.schemas import register_schemas
@@ -31,7 +33,7 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("mlos_bench", "pytz"):
             raise
-        message = f"ansible_env.mlos.{name} needs {error.name}: pip install 'ansible-env[mlos]'"
+        message = f"ansible_env.mlos.{name} needs {error.name}: {pip_install('mlos')}"
         raise ModuleNotFoundError(message, name=error.name) from error
     value = globals()[name] = getattr(module, name)
     return value

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import sys
 
+from ansible_env.common import pip_install
+
 MISSING = 2
 """Exit status if mlos_bench is not installed."""
 
@@ -15,7 +17,7 @@ def main(argv: list[str] | None = None) -> int:
         schemas = importlib.import_module("ansible_env.mlos.schemas")
         run = importlib.import_module("mlos_bench.run")
     except ModuleNotFoundError as error:
-        print(f"ansible-env-mlos: {error}; it needs: pip install 'ansible-env[mlos]'", file=sys.stderr)
+        print(f"ansible-env-mlos: {error}; it needs: {pip_install('mlos')}", file=sys.stderr)
         return MISSING
     schemas.register_schemas()
     status: int = run._shell_main(argv)

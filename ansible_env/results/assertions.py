@@ -20,7 +20,7 @@ from typing import Any
 
 from ansible_env.results.values import is_number
 
-_COMPARES: Mapping[str, Callable[[float, float], bool]] = {
+COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
     "<=": operator.le,
     ">": operator.gt,
@@ -78,7 +78,7 @@ class Assertion:
     def holds(self, value: float, baseline: float | None = None) -> bool:
         """Whether a value satisfies the comparison; false if its limit is unknown."""
         limit = self.limit(baseline)
-        return limit is not None and _COMPARES[self.compare](value, limit)
+        return limit is not None and COMPARISONS[self.compare](value, limit)
 
     def __str__(self) -> str:
         return f"{self.metric} {self.text}"
@@ -113,7 +113,7 @@ def parse_assertion(metric: str, text: str) -> Assertion:
     """
     match = _COMPARISON.fullmatch(text)
     if match is None:
-        raise AssertionSyntaxError(f"{text!r} does not begin with one of {' '.join(_COMPARES)}")
+        raise AssertionSyntaxError(f"{text!r} does not begin with one of {' '.join(COMPARISONS)}")
     compare, limit = match.groups()
     factor, offset = _limit(metric, limit)
     if not math.isfinite(factor) or not math.isfinite(offset):
@@ -163,15 +163,24 @@ def _as_float(text: str) -> float:
 def _scale(metric: str, unit: str | None) -> float:
     """Return the factor that converts a number in `unit` to the unit of the metric's name."""
     own = re.split(r"[^A-Za-zµ]+", metric.split("{")[0])[-1].lower()
-    if unit is None or len(own) == len(metric):
+    if unit is None:
         return 1.0
-    for kind in _KINDS:
+    for kind in _KINDS if len(own) != len(metric) else ():  # a unit that is the whole name is a name
         if own in kind:
             if unit.lower() in kind:
                 return kind[unit.lower()] / kind[own]
             if any(unit.lower() in other for other in _KINDS):
                 raise AssertionSyntaxError(f"{unit!r} does not fit {own!r}, the unit in the metric's name")
+    if not _is_unit(unit, own):
+        known = ", ".join(("ms", "s", "KiB", "MB", "%", "ops/s"))
+        raise AssertionSyntaxError(f"{unit!r} is no unit: write {known}, or the end of the metric's name, or nothing")
     return 1.0
+
+
+def _is_unit(unit: str, own: str) -> bool:
+    """Whether a text is a unit, even if none that can be converted: a rate, or the last word of the metric's name."""
+    known = "%" in unit or "/" in unit or any(unit.lower() in kind for kind in _KINDS)
+    return known or unit.lower() == own or unit.lower().endswith(("ops", "ps"))
 
 
 def _number(metrics: Mapping[str, Any], assertion: Assertion) -> float | None:

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
+from ansible_env.common import pip_install
 from ansible_env.errors import ConfigError, Problem, StoreError
 from ansible_env.storage.bundle.files import make_private
 from ansible_env.storage.database.schema import REVISION, VERSION_TABLE, metadata, version
@@ -128,7 +129,7 @@ def _engine(url: URL, **more: Any) -> Engine:
         return create_engine(url, **more)
     except ModuleNotFoundError as error:
         backend = url.get_backend_name()
-        extra = "pip install 'ansible-env[postgresql]'" if backend == "postgresql" else f"pip install {error.name}"
+        extra = pip_install("postgresql") if backend == "postgresql" else f"pip install {error.name}"
         what = f"no driver for {backend} is installed: {error}"
         raise ConfigError(Problem(what, "--store", hint=extra)) from error
     except NoSuchModuleError as error:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Literal
 
+from ansible_env.common import pip_install
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.storage.database.records import StoredHost, StoredTrial
 
@@ -46,8 +47,8 @@ def optional(module: str, extra: str) -> Any:
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        hint = f"pip install 'ansible-env[{extra}]'"
-        raise ConfigError(Problem(f"this needs {error.name}, which is not installed", hint=hint)) from error
+        what = f"this needs {error.name}, which is not installed"
+        raise ConfigError(Problem(what, hint=pip_install(extra))) from error
 
 
 def _of_trial(trial: StoredTrial) -> dict[str, Any]:

@@ -43,6 +43,10 @@ ON_THE_COMMAND_LINE = {
     ("--require", "governer=x"): "--require governer: 'governer' is not a known fact .known: governor",
     ("--require", "load_1m < low"): "--require load_1m: 'low' is not a limit",
     ("--assert", "n"): "--assert: 'n' is not METRIC and a comparison",
+    ("--assert", "score => 5"): "--assert: 'score => 5' has no comparison .the comparisons are >= <=",
+    ("--valid", "score =< 5"): "--valid: 'score =< 5' has no comparison",
+    ("--assert", "score > 5 apples"): "--assert score: 'apples' is no unit",
+    ("--settle", "soon"): "--settle: must be seconds, a text like '90s'",
     ("-i", "nothere.ini"): "nothere.ini: there is no such inventory .for a host .* write a comma after its name",
     ("--params-file", "nothere.yml"): "nothere.yml: .*No such file",
 }

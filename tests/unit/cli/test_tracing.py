@@ -54,7 +54,7 @@ def test_a_missing_package_is_named(call, monkeypatch):
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
     result = call()
     assert result.exit_code == 1  # as ever
-    assert "no traces are sent: pip install 'ansible-env[otel]'" in result.stderr
+    assert "no traces are sent: pip install 'opentelemetry" in result.stderr
 
 
 def test_an_exporter_that_is_not_known_is_named(call, monkeypatch):

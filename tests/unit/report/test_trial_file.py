@@ -72,4 +72,4 @@ def test_a_missing_package_is_named(call, monkeypatch):
         import_module("ansible_env.report.prometheus")
     refused = call("--prometheus", "x.prom")
     assert refused.exit_code == 2
-    assert "ansible-env[prometheus]" in refused.stderr
+    assert "pip install 'prometheus-client>=0.21'" in refused.stderr

@@ -48,6 +48,9 @@ def test_limits(text, expected):
         ("ms", "<= 1 s", 1),
         ("items", "<= 2 s", 2),
         ("rate_ops", ">= 5 ops/s", 5),
+        ("rate", ">= 5 kiops", 5),
+        ("rate", ">= 5 req/s", 5),
+        ("apples", ">= 5 apples", 5),
     ],
 )
 def test_units(metric, text, expected):
@@ -67,6 +70,8 @@ def test_units(metric, text, expected):
         ("<= 1e999", "not a number"),
         (">= baseline - 100%", "write 0"),
         (">= __import__('os')", "is not a limit"),
+        ("> 5 apples", "'apples' is no unit"),
+        ("> baseline + 5 apples", "'apples' is no unit"),
     ],
 )
 def test_what_is_none(text, words):

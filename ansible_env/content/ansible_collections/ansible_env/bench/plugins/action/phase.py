@@ -129,7 +129,7 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         if LIBRARY_ERROR is not None:
             raise AnsibleActionFail(
-                f"the ansible_env library is needed on the controller: pip install ansible-env ({LIBRARY_ERROR})"
+                f"the ansible_env library is needed: install it from its clone or wheel ({LIBRARY_ERROR})"
             )
         checked = VALIDATOR.validate(_untagged(self._task.args))
         if checked.error_messages:

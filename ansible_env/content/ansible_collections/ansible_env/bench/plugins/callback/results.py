@@ -40,7 +40,7 @@ options:
         key: store
 requirements:
   - enabling it, C(callbacks_enabled = ansible_env.bench.results) in the section C(defaults) of C(ansible.cfg)
-  - on the controller, the C(ansible_env) library (C(pip install ansible-env))
+  - on the controller, the C(ansible_env) library from its clone or its wheel
 """
 
 EXAMPLES = r"""

@@ -42,7 +42,9 @@ def _filter(function):
 
     def checked(*arguments, **named):
         if LIBRARY_ERROR is not None:
-            raise AnsibleFilterError(f"the ansible_env library is needed: pip install ansible-env ({LIBRARY_ERROR})")
+            raise AnsibleFilterError(
+                f"the ansible_env library is needed: install it from its clone or wheel ({LIBRARY_ERROR})"
+            )
         try:
             return function(*arguments, **named)
         except AnsibleEnvError as problem:

@@ -37,7 +37,7 @@ options:
     type: bool
     default: false
 requirements:
-  - on the controller, the C(ansible_env) library (C(pip install ansible-env))
+  - on the controller, the C(ansible_env) library from its clone or its wheel
 """
 
 EXAMPLES = r"""
@@ -88,7 +88,9 @@ class LookupModule(LookupBase):
 
     def run(self, terms, variables=None, **kwargs):
         if LIBRARY_ERROR is not None:
-            raise AnsibleLookupError(f"the ansible_env library is needed: pip install ansible-env ({LIBRARY_ERROR})")
+            raise AnsibleLookupError(
+                f"the ansible_env library is needed: install it from its clone or wheel ({LIBRARY_ERROR})"
+            )
         self.set_options(var_options=variables, direct=kwargs)
         # Plain data: values of Ansible's own types would not be known as text or numbers.
         params = json.loads(json.dumps(self.get_option("params"), default=str))

@@ -265,7 +265,7 @@ options:
     type: dict
     default: {}
 requirements:
-  - on the controller, the C(ansible_env) library (C(pip install ansible-env))
+  - on the controller, the C(ansible_env) library from its clone or its wheel
   - on the host, C(/bin/sh), C(setsid) or C(perl), and the O(shell); no Python
 notes:
   - Works over every connection that can run a command on a POSIX host, such as P(ansible.builtin.ssh#connection) and

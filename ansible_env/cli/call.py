@@ -104,18 +104,18 @@ class Call:
 
 
 def _pauses(options: Judged) -> dict[str, float]:
-    """Return the waits that options set.
+    """Return the waits that options set, by the key of the environment file.
 
     Raises:
         ConfigError: one is no time.
     """
     pauses = {}
-    for name in ("settle", "cooldown", "splay"):
+    for name in ("settle", "cooldown", "splay", "wait_for_hosts"):
         if (text := getattr(options, name)) is not None:
             try:
                 pauses[name] = parse_pause(text)
             except ConfigError as error:
-                raise ConfigError(Problem(error.problems[0].message, f"--{name}")) from None
+                raise ConfigError(Problem(error.problems[0].message, f"--{name.replace('_', '-')}")) from None
     return pauses
 
 

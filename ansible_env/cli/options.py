@@ -251,6 +251,9 @@ class Judged(Running):
     )
     settle: str | None = option("--settle TIME", "How long to wait between setup and run, as 30s.", TRIALS)
     cooldown: str | None = option("--cooldown TIME", "How long a host rests between two trials.", TRIALS)
+    wait_for_hosts: str | None = option(
+        "--wait-for-hosts TIME", "How long to wait for hosts that other trials use, as 30m.", HOSTS
+    )
     splay: str | None = option("--splay TIME", "Longest of the random waits before run.", TRIALS)
     asserted: list[str] | None = option(
         "--assert BUDGET",

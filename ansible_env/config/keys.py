@@ -199,6 +199,11 @@ class EnvironmentKeys(BaseModel):
         description="Whether a host is used by one trial at a time. A host that another trial uses has the outcome "
         "kind `busy`; `false` shares the hosts.",
     )
+    wait_for_hosts: Pause = Field(
+        default=0.0,
+        description="How long a trial waits for hosts that other trials use, before its first phase. It takes all of "
+        "its hosts at once. Default: it does not wait.",
+    )
     require: RequireField = Field(
         default=HostRules(),
         description="What a host must be before run starts there: facts to values, or to comparisons such as "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,6 +110,16 @@ class Cancellation:
     def requested(self) -> bool:
         """Whether the end was requested."""
         return self._event.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait so long, or until the end is requested; return whether it was not.
+
+        It polls: a signal handler that sets an event while its own thread waits for the same event may block.
+        """
+        until = time.monotonic() + seconds
+        while not self.requested and (left := until - time.monotonic()) > 0:
+            time.sleep(min(0.1, left))
+        return not self.requested
 
 
 class Listener(Protocol):

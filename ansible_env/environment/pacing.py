@@ -39,6 +39,6 @@ class Pacing:
             if seconds > 0 and not cancel.requested:
                 logger.info("%s: waiting for %.3g s (%s)", self._config.name, seconds, name)
                 begun = time.monotonic()
-                cancel.event.wait(seconds)
+                cancel.wait(seconds)
                 waited[name] = round(time.monotonic() - begun, 3)
         return waited

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets as random
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -147,6 +146,8 @@ class PhaseRunner:
         hosts = tuple(host for host in known if host not in dropped and phase.due.get(host, 1))
         logger.info("%s: %s on %d hosts", self._config.name, name, len(hosts))
         phase.events.started(phase.text, hosts)
+        if name in ("setup", "run") and call.key is None:
+            self._leases.wait_for(hosts, call.trial.number if call.trial is not None else 0, call.cancel)
         results, message = self._attempts(phase, hosts)
         if phase.added and name != "teardown":
             logger.info("%s: %s added %s", self._config.name, name, ", ".join(host.name for host in phase.added))
@@ -219,7 +220,9 @@ class PhaseRunner:
             results |= {result.host: replace(result, attempts=attempt) for result in found}
             message = controller_message(found, run.message) or message
             pending = self._again(pending, results)
-            if not pending or run.stopped or attempt > self._config.retries or not _pause(phase.cancel, attempt):
+            if not pending or run.stopped or attempt > self._config.retries:
+                break
+            if not phase.cancel.wait(RETRY_PAUSE * attempt):
                 break
             logger.info("%s: %s again on %s", self._config.name, phase.name, ", ".join(pending))
             self._prepare_retry(phase, results)
@@ -388,11 +391,3 @@ class PhaseRunner:
             logs=logs,
             options=options,
         )
-
-
-def _pause(cancel: Cancellation, attempt: int) -> bool:
-    """Wait before a retry; return whether the end was not requested meanwhile."""
-    until = time.monotonic() + RETRY_PAUSE * attempt
-    while time.monotonic() < until and not cancel.requested:
-        time.sleep(0.1)
-    return not cancel.requested

@@ -163,6 +163,12 @@ def _ending_task(number: int, grace: float) -> dict[str, Any]:
     }
 
 
+def render_take(config: EnvironmentConfig) -> Playbook:
+    """Render a script that does nothing, so that its lease is taken."""
+    task = {"name": "Take the host", PHASE_TASK: {"script": "true\n", "shell": "sh", "timeout": 30}}
+    return Playbook("take", (_play(config, "Take", **become_of(config), tasks=[task]),), 1)
+
+
 def render_release(config: EnvironmentConfig, token: str) -> Playbook:
     """Render what gives leases back."""
     task = {"name": "Give the host back", PHASE_TASK: {"release_lease": token}}

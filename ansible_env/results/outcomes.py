@@ -100,7 +100,7 @@ OUTCOMES: dict[Kind, Outcome] = {
     ),
     Kind.BUSY: Outcome(
         "another trial uses the host, or processes of an earlier one cannot be ended; nothing was started",
-        "wait until the time that the message names, or share the host with `exclusive: false`",
+        "wait for it with `wait_for_hosts`, or share the host with `exclusive: false`",
         infrastructure=True,
     ),
     Kind.UNFIT: Outcome(

@@ -8,6 +8,8 @@ from ansible_env.supervisor.ending import Ending
 from ansible_env.supervisor.protocol import Reply, State
 from ansible_env.supervisor.script import Script
 
+NOTHING_STARTED = "nothing was started: "
+"""The beginning of the message for a host that another trial uses."""
 _FAULTS: dict[str | State, tuple[Kind, str]] = {
     State.NO_SHELL: (Kind.INTERPRETER, "the host has no `{shell}` in its PATH; name another one with `shell`"),
     State.NO_SETSID: (
@@ -93,9 +95,9 @@ def _ended(why: str, ending: Ending, script: Script) -> tuple[Kind, str]:
 
 def _busy(reply: Reply) -> str:
     if not reply.holder:
-        return "nothing was started: something beside the run directories on the host is not a lease of a trial"
+        return f"{NOTHING_STARTED}something beside the run directories on the host is not a lease of a trial"
     until = f"; its lease expires in {reply.busy_for} s" if reply.busy_for else ""
-    return f"nothing was started: the trial {reply.holder} uses the host{until}"
+    return f"{NOTHING_STARTED}the trial {reply.holder} uses the host{until}"
 
 
 def _fault(fault: str | State, script: Script) -> tuple[Kind, str]:

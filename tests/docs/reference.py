@@ -57,6 +57,7 @@ GROUPS = {
             "order",
             "start",
             "exclusive",
+            "wait_for_hosts",
             "require",
         ),
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,21 @@ def test_two_controllers(remote: Bench, kind):
             assert result.kind is Kind.OK
     assert held(remote) == []
     assert not host.path("/tmp/overlaps").exists()
+    remote.assert_clean()
+
+
+def test_a_host_is_waited_for(remote: Bench, caplog):
+    with Controller(remote, "warm", run=WAIT) as other:
+        remote.until_begun()
+        with remote.env(run=f"{ALONE}true", wait_for_hosts="2m") as env:
+            threading.Timer(1.5, remote.hosts["h1"].path("/tmp/may_end").touch).start()
+            (result,) = env.run_phase("run").hosts.values()
+            assert result.kind is Kind.OK
+        assert other.answer()["kind"] == "ok"
+    (said,) = [text for text in caplog.messages if "waiting for up to 120 s: h1: the trial " in text]
+    assert "/fault/1 uses the host; its lease expires in " in said
+    assert held(remote) == []
+    assert not remote.hosts["h1"].path("/tmp/overlaps").exists()
     remote.assert_clean()
 
 

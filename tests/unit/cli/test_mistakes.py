@@ -42,6 +42,7 @@ ON_THE_COMMAND_LINE = {
     ("--require", "fio"): "--require: 'fio' is not FACT and a value .--require governor=performance",
     ("--require", "governer=x"): "--require governer: 'governer' is not a known fact .known: governor",
     ("--require", "load_1m < low"): "--require load_1m: 'low' is not a limit",
+    ("--wait-for-hosts", "soon"): "--wait-for-hosts: must be seconds, a text like '90s'",
     ("--assert", "n"): "--assert: 'n' is not METRIC and a comparison",
     ("--assert", "score => 5"): "--assert: 'score => 5' has no comparison .the comparisons are >= <=",
     ("--valid", "score =< 5"): "--valid: 'score =< 5' has no comparison",

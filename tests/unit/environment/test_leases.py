@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 import yaml
 
+from ansible_env.environment import leases as leases_module
 from ansible_env.environment.leases import SWITCH
 from ansible_env.environment.remote_env import RemoteEnv
 from ansible_env.results.outcomes import Kind
@@ -122,3 +124,75 @@ def test_other_environments_have_others():
         for each in (first, second, third):
             each.setup()
     assert len({lease["token"] for lease in engine.taken}) == 3
+
+
+class Taken(Engine):
+    """Another trial uses some hosts, until they were asked for so many times."""
+
+    def __init__(self, *hosts: str, busy: Mapping[str, int], **results: Mapping[str, Any]) -> None:
+        super().__init__(*hosts, **results)
+        self.left = dict(busy)
+
+    def reply(self, phase: str, host: str, task: Mapping[str, Any]) -> Mapping[str, Any]:
+        if self.left.get(host, 0):
+            self.left[host] -= 1
+            return {"kind": Kind.BUSY, "msg": "nothing was started: the trial other/me/x/3 uses the host"}
+        return super().reply(phase, host, task)
+
+
+@pytest.fixture
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases_module, "FIRST_POLL", 0.001)
+
+
+@pytest.mark.usefixtures("no_pause")
+def test_taken_hosts_are_waited_for_all_at_once(caplog):
+    engine = Taken("a", "b", busy={"b": 3})
+    with env(engine, wait_for_hosts="1h") as bench:
+        assert bench.setup()
+        assert bench.run()[0].is_succeeded()
+        bench.teardown()
+    assert engine.phases == [*["take", "release"] * 3, "take", "setup", "run", "teardown"]
+    assert {job.hosts for job in engine.jobs if "Release" in job.playbook} == {("a",)}  # none is kept meanwhile
+    assert len({lease["token"] for lease in engine.taken}) == 1
+    words = "bench: waiting for up to 3600 s: b: the trial other/me/x/3 uses the host"
+    assert caplog.messages.count(words) == 1
+
+
+@pytest.mark.usefixtures("no_pause")
+def test_the_wait_for_hosts_ends():
+    engine = Taken("a", busy={"a": 10**6})
+    with env(engine, wait_for_hosts=0.02) as bench:
+        assert not bench.setup()
+        assert bench.results["setup"].hosts["a"].kind is Kind.BUSY
+        tries = engine.phases.count("take")
+        assert tries > 1
+        bench.teardown()
+    assert engine.phases.count("take") == tries  # a teardown does not wait
+
+
+def test_a_cancel_ends_the_wait_for_hosts():
+    engine = Taken("a", busy={"a": 10**6})
+    with env(engine, wait_for_hosts="1h") as bench:
+        threading.Timer(0.2, bench.cancel).start()
+        assert not bench.setup()
+        assert bench.results["setup"].hosts["a"].kind is Kind.CANCELED
+
+
+def test_shared_hosts_are_not_waited_for():
+    engine = Engine("a")
+    with env(engine, exclusive=False, wait_for_hosts="1h") as bench:
+        assert bench.setup()
+    assert engine.phases[0] == "setup"
+
+
+def test_a_cancel_while_hosts_are_taken_leaves_nothing():
+    def cancels(phase: str, host: str, task: Mapping[str, Any]) -> Mapping[str, Any]:
+        bench.cancel()
+        return {}
+
+    engine = FakeEngine("a", cancels)
+    with env(engine, wait_for_hosts="1h") as bench:
+        assert not bench.setup()
+    assert "Release" in engine.jobs[-1].playbook
+    assert engine.jobs[-1].hosts == ("a",)

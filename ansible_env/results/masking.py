@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 MASK = "********"
@@ -22,8 +23,22 @@ def forms(secrets: Iterable[str]) -> list[str]:
         found |= {secret, json.dumps(secret)[1:-1]}
         if len(secret) >= _SHORTEST_ENCODED:
             encoded = base64.b64encode(secret.encode("utf-8", "surrogateescape")).decode()
-            found |= {encoded, encoded.rstrip("=")}
+            found |= {encoded, encoded.rstrip("="), *_within_base64(secret)}
     return sorted(found, key=len, reverse=True)
+
+
+def _within_base64(secret: str) -> Iterator[str]:
+    """Yield what a secret becomes in the base64 of a longer text, as of `user:password`.
+
+    Three bytes become four characters, so it depends on how many bytes precede it, modulo 3. The characters that its
+    neighbours decide as well are left out.
+    """
+    data = secret.encode("utf-8", "surrogateescape")
+    for before in range(3):
+        encoded = base64.b64encode(bytes(before) + data).decode()
+        inner = encoded[math.ceil(before * 8 / 6) : (before + len(data)) * 8 // 6]
+        if len(inner) > _SHORTEST_ENCODED:
+            yield inner
 
 
 class Secrets:

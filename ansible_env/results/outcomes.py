@@ -74,7 +74,9 @@ OUTCOMES: dict[Kind, Outcome] = {
         "look at the results of the other hosts first",
         status=Status.UNKNOWN,
     ),
-    Kind.REJECTED: Outcome("the phase task refused its arguments before it started anything", "read the message"),
+    Kind.REJECTED: Outcome(
+        "the phase task refused its arguments before it started anything", "correct the argument that the message names"
+    ),
     Kind.UNREACHABLE: Outcome(
         "the host could not be reached, or was away for too long", "try `ansible-env doctor`", infrastructure=True
     ),

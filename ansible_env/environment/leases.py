@@ -39,7 +39,7 @@ WITHOUT_DEADLINE = 24 * 3600.0
 MARGIN = 60
 """Seconds that a trial has between two phases, beyond the deadline of the first one."""
 FIRST_POLL, LAST_POLL = 0.5, 10.0
-"""Seconds between two attempts to take hosts that another trial uses: at first, and at most."""
+"""Seconds between two attempts to take hosts that another trial uses, at least and at most: a tenth of the wait."""
 
 
 class Leases:
@@ -83,16 +83,16 @@ class Leases:
         limit = self._target.config.wait_for_hosts
         if not limit or not self.is_wanted or self._held:
             return
-        until, poll, busy = time.monotonic() + limit, FIRST_POLL, ""
+        begun, busy = time.monotonic(), ""
         while not cancel.requested and (found := self._take(hosts, trial, cancel)):
             self._give_back(tuple(self._held))
             if not busy:
                 logger.warning("%s: waiting for up to %g s: %s", self._target.config.name, limit, found)
             busy = found
-            if (left := until - time.monotonic()) <= 0:
+            if (waited := time.monotonic() - begun) >= limit:
                 return
-            cancel.wait(min(left, poll * random.uniform(0.5, 1)))  # noqa: S311 - so that two do not try at once again
-            poll = min(poll * 1.5, LAST_POLL)
+            poll = min(max(waited / 10, FIRST_POLL), LAST_POLL) * random.uniform(0.5, 1)  # noqa: S311 - two do not meet
+            cancel.wait(min(limit - waited, poll))
         if busy and not cancel.requested:
             logger.info("%s: %s can be used now", self._target.config.name, ", ".join(hosts))
 

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
-import socket
 import subprocess
 import sys
-import tempfile
-from contextlib import suppress
-from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -19,50 +14,18 @@ from ansible_env.results.assertions import check_assertions, parse_assertion
 from ansible_env.storage.database.records import Sample
 from ansible_env.storage.store import Store
 from tests.made_up import BEGIN, add, made_up
+from tests.postgresql import server_for_a_while
 from tests.unit.storage.test_store import VALUES, WRITER, trial
-
-USER = "nobody"
-
-
-def program(name):
-    places = [os.environ.get("PATH", ""), *(str(p) for p in sorted(Path("/usr/lib/postgresql").glob("*/bin")))]
-    found = shutil.which(name, path=os.pathsep.join(reversed(places)))
-    if found is None:
-        pytest.skip(f"there is no {name} here")
-    return found
-
-
-def as_user(*command):
-    """PostgreSQL refuses to be run by root."""
-    return ["runuser", "-u", USER, "--", *command] if os.geteuid() == 0 else list(command)
 
 
 @pytest.fixture(scope="module")
 def server():
     pytest.importorskip("psycopg")
-    initdb, pg_ctl = program("initdb"), program("pg_ctl")
-    if os.geteuid() == 0 and shutil.which("runuser") is None:
-        pytest.skip("there is no runuser here")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    directory = Path(tempfile.mkdtemp(prefix="ae-pg-"))
-    if os.geteuid() == 0:
-        shutil.chown(directory, USER)
-    data = str(directory / "data")
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={directory} -c fsync=off"
-    quiet = {"check": True, "stdout": subprocess.DEVNULL, "cwd": "/"}
     try:
-        subprocess.run(as_user(initdb, "-D", data, "-U", "bench", "-A", "trust", "-E", "UTF8", "--no-sync"), **quiet)
-        log = str(directory / "log")
-        subprocess.run(as_user(pg_ctl, "-D", data, "-w", "-l", log, "-o", options, "start"), **quiet)
-        try:
-            yield f"postgresql://bench@127.0.0.1:{port}"
-        finally:
-            with suppress(subprocess.CalledProcessError):
-                subprocess.run(as_user(pg_ctl, "-D", data, "-w", "-m", "immediate", "stop"), **quiet)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        with server_for_a_while() as url:
+            yield url
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
 
 
 def admin(url):

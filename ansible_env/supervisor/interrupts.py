@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
-from ansible_env.supervisor.transport import Disconnected, Stop
+from ansible_env.supervisor.transport import HUNG, Disconnected, Stop
 
 CANCEL_SIGNAL = signal.SIGUSR1
 """The engine sends it to a waiting worker, which then ends its script."""
@@ -70,7 +70,7 @@ class Interrupts:
             if time.monotonic() >= self._deadline:
                 self._deadline = math.inf
                 raise Stop("timeout") from None
-            raise Disconnected(f"no answer within {limit:g} s") from None
+            raise Disconnected(f"{HUNG} {limit:g} s") from None
         finally:
             self._exposed = False
             if timed:

@@ -13,6 +13,9 @@ from ansible_env.supervisor.script import poll_payload
 ANSWER = 30
 """Seconds that an answer may take beyond the wait that was asked for."""
 
+HUNG = "no answer within"
+"""The begin of the message about a transport that hangs."""
+
 
 class Disconnected(AnsibleEnvError):
     """The transport broke; the payload may or may not have arrived."""
@@ -67,6 +70,6 @@ def wait_for_host(transport: Transport, seconds: float) -> str:
             return parse_reply(transport.exchange(payload, min(ANSWER, seconds)), nonce).boot_id
         except (Disconnected, ReplyError) as broken:
             if time.monotonic() + pause >= give_up:
-                raise NeverConnected(f"no answer within {seconds:g} s: {broken}") from broken
+                raise NeverConnected(f"{HUNG} {seconds:g} s: {broken}") from broken
         transport.pause(pause)
         pause = min(pause * 1.5, 3)

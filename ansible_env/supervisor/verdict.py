@@ -7,6 +7,7 @@ from ansible_env.results.outcomes import Kind, signal_name
 from ansible_env.supervisor.ending import Ending
 from ansible_env.supervisor.protocol import Reply, State
 from ansible_env.supervisor.script import Script
+from ansible_env.supervisor.transport import HUNG
 
 NOTHING_STARTED = "nothing was started: "
 """The beginning of the message for a host that another trial uses."""
@@ -41,7 +42,7 @@ def verdict(ending: Ending, script: Script, *, may_reboot: bool = False, attache
         if may_reboot:
             return Kind.OK, "the script restarted its host, which `reboot` allows"
         return Kind.LOST_RESULT, "the host was restarted while the script ran, and `reboot` does not allow that"
-    if ending.broken and not ending.first_boot_id and ending.stopped == "timeout":
+    if ending.stopped == "timeout" and not ending.first_boot_id and _is_broken(ending):
         kind, message = unreachable(ending.broken)
         return kind, f"the host never answered: {message}"
     if why := reply.why or ending.stopped:
@@ -52,6 +53,11 @@ def verdict(ending: Ending, script: Script, *, may_reboot: bool = False, attache
     if reply.state is State.GONE:
         return _gone(ending, attached=attached)
     return Kind.LOST_RESULT, "the script's supervisor on the host was ended, and the result was lost"
+
+
+def _is_broken(ending: Ending) -> bool:
+    """Whether connections failed. Where they hung, the script may keep its host from answering."""
+    return bool(ending.broken) and not ending.broken.startswith(HUNG)
 
 
 def unreachable(text: str) -> tuple[Kind, str]:
@@ -89,7 +95,8 @@ def _done(ending: Ending, script: Script) -> tuple[Kind, str]:
 def _ended(why: str, ending: Ending, script: Script) -> tuple[Kind, str]:
     """Return the outcome of a script that ansible_env ended."""
     if why == "timeout":
-        return Kind.TIMEOUT, f"ended at its deadline of {script.timeout:g} s{_rest(ending)}"
+        deadline = "its deadline" if script.timeout is None else f"its deadline of {script.timeout:g} s"
+        return Kind.TIMEOUT, f"ended at {deadline}{_rest(ending)}"
     return Kind.CANCELED, f"canceled{_rest(ending)}"
 
 

@@ -20,7 +20,7 @@ from ansible_env.supervisor.ending import Ending, Pace
 from ansible_env.supervisor.follow import Follower
 from ansible_env.supervisor.protocol import Reply, State
 from ansible_env.supervisor.script import Script
-from ansible_env.supervisor.transport import ANSWER, Disconnected, NeverConnected, NoAnswer, Stop
+from ansible_env.supervisor.transport import ANSWER, HUNG, Disconnected, NeverConnected, NoAnswer, Stop
 from ansible_env.supervisor.verdict import verdict
 from tests.unit.supervisor.pipes import Target, eventually, make_target
 
@@ -254,8 +254,16 @@ def test_cancel_of_what_cannot_be_reached(target: Target) -> None:
 def test_a_host_that_never_answers_until_the_deadline_is_no_timeout(target: Target) -> None:
     silent = Ending(Reply(State.RUNNING), broken="Broken pipe", stopped="timeout")
     assert verdict(silent, target.script("echo"))[0] is Kind.UNREACHABLE
+    hung = Ending(Reply(State.RUNNING), broken=f"{HUNG} 3 s", stopped="timeout")
+    assert verdict(hung, target.script("echo", timeout=1))[0] is Kind.TIMEOUT
     silent.first_boot_id = "it has answered before"
     assert verdict(silent, target.script("echo", timeout=1))[0] is Kind.TIMEOUT
+
+
+def test_a_script_without_a_deadline_of_its_own_that_timed_out(target: Target) -> None:
+    """Whoever ends an earlier script does not know its deadline, and finds that it has passed."""
+    kind, message = verdict(Ending(Reply(State.DONE, why="timeout")), target.script("echo", timeout=None))
+    assert (kind, message) == (Kind.TIMEOUT, "ended at its deadline")
 
 
 @pytest.mark.slow

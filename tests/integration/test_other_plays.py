@@ -128,7 +128,7 @@ def test_a_refused_call_of_the_role_is_not_the_one_before(plays: Plays) -> None:
     assert (plays.directory / "runs").read_text() == "run\n"
 
 
-@pytest.mark.parametrize("fatal", [False, True])
+@pytest.mark.parametrize("fatal", [pytest.param(False, marks=pytest.mark.long), True])
 def test_a_host_whose_run_never_began(plays: Plays, fatal: bool) -> None:
     """Setup failed on another host: the group is not measured, and no host has succeeded."""
     file = environment(

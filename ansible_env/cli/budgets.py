@@ -22,6 +22,7 @@ from ansible_env.results.assertions import (
     check_assertions,
     parse_assertion,
 )
+from ansible_env.results.file_patterns import check_pattern
 from ansible_env.results.metrics.validity import ANY, FINITE, ValidRule, parse_rule
 from ansible_env.results.requirements import COMMANDS, HostRules, RequirementSyntaxError
 from ansible_env.results.values import is_number
@@ -94,6 +95,12 @@ def with_requirements(config: EnvironmentConfig, texts: Sequence[str]) -> Enviro
         except RequirementSyntaxError as error:
             raise ConfigError(Problem(str(error), f"--require {fact}", hint=error.hint or None)) from None
     return config.model_copy(update={"require": HostRules.parse(rules)}) if texts else config
+
+
+def with_files(config: EnvironmentConfig, patterns: Sequence[str]) -> EnvironmentConfig:
+    """Return an environment that collects further files, those of `--collect`. Raise ConfigError for a bad pattern."""
+    more = [check_pattern(pattern, "--collect") for pattern in patterns]
+    return config.model_copy(update={"collect": tuple(dict.fromkeys([*config.collect, *more]))}) if more else config
 
 
 def _rule(text: str) -> ValidRule:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_env.cli import ansible_call, console, tracing
-from ansible_env.cli.budgets import Budgets, open_budgets, with_requirements, with_rules
+from ansible_env.cli.budgets import Budgets, open_budgets, with_files, with_requirements, with_rules
 from ansible_env.cli.exits import StopSignals
 from ansible_env.cli.options import Display, Judged, Running
 from ansible_env.cli.parameters import Values, given_values
@@ -133,6 +133,7 @@ def open_call(
     config = EnvironmentConfig.load(options.environment)
     if isinstance(options, Judged):
         config = with_requirements(with_rules(config, options.valid or []), options.require or [])
+        config = with_files(config, options.collect or [])
         if options.stop_after is not None:
             config = config.model_copy(update={"stop_after": options.stop_after})
         config = config.model_copy(update=_pauses(options))

@@ -89,6 +89,8 @@ def _details(phase: str, host: HostResult) -> Iterator[tuple[str, list[str]]]:
             break
     if host.left_running:
         yield "running", ["cannot be ended: process " + ", ".join(map(str, host.left_running))]
+    if host.files:
+        yield "files", [f"{plural(len(host.files), 'file')} in {visible(str(host.files_dir))}"]
     if log:
         yield "log", [visible(log)]
     if remedy:

@@ -246,6 +246,11 @@ class Judged(Running):
         "'governor=performance', 'load_1m < 0.5', 'commands=fio,jq': run starts on no host that differs. Repeatable.",
         HOSTS,
     )
+    collect: list[str] | None = option(
+        "--collect FILES",
+        "'out/*.json': files to bring from each host into the bundle after run. Repeatable.",
+        RESULTS,
+    )
     stop_after: int | None = option(
         "--stop-after N", "Start no more trials after N in a row that failed alike.", RESULTS, default=None, min=1
     )

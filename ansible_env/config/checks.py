@@ -22,7 +22,11 @@ TRIAL_NAMES = ("experiment_id", "trial_id", "trial_runner_id")
 def config_faults(config: EnvironmentKeys, bad: frozenset[str], *, mlos: bool) -> Iterator[Fault]:
     """Yield every fault between fields. A check that reads a field in `bad` is skipped: its faults would mislead."""
     checks: list[tuple[set[str], Callable[[], Iterable[Fault]]]] = [
-        ({"results_stdout_pattern", "results_json", "metrics", "required_metrics"}, lambda: _metrics_faults(config)),
+        (
+            {"results_stdout_pattern", "results_json", "metrics", "results_file", "required_metrics"},
+            lambda: _metrics_faults(config),
+        ),
+        ({"collect", "results_file", "run"}, lambda: _file_faults(config)),
         ({"shell_env_params", "shell_env_params_rename"}, lambda: _export_faults(config)),
         ({"tunables", "tunable_params"}, lambda: [] if mlos else _group_faults(config)),
         ({"vars_params"}, lambda: _variable_faults(config)),
@@ -150,16 +154,24 @@ def _metrics_faults(config: EnvironmentKeys) -> Iterator[Fault]:
                 yield ("results_stdout_pattern",), problem.message, problem.hint
             return
         names = (*names, *pattern.names) if pattern.names else ()  # any name, if it has none of its own
-    elif config.required_metrics and not config.results_json and not config.metrics:
-        what = "no metrics can be measured: there is neither results_stdout_pattern nor results_json nor metrics"
+    elif config.required_metrics and not (config.results_json or config.metrics or config.results_file):
+        what = "no metrics can be measured: there is no results_stdout_pattern, results_json, metrics or results_file"
         yield ("required_metrics",), what, None
-    if names and not config.results_json:
+    if names and not config.results_json and (config.metrics or not config.results_file):
         for index, metric in enumerate(config.required_metrics):
             if metric not in names:
                 by_pattern = config.results_stdout_pattern is not None
                 has = "results_stdout_pattern has no group named" if by_pattern else "metrics has no path for"
                 what = f"{has} {metric!r}"
                 yield ("required_metrics", index), what, nearest(metric, names)
+
+
+def _file_faults(config: EnvironmentKeys) -> Iterator[Fault]:
+    if config.collect and not config.run:
+        yield ("collect",), "files are collected after run, and there is no run", None
+    if config.results_file and not any(step.is_script and not step.background for step in steps_of(config.run)):
+        what = "it is read after a script of run, and run has none that is not in the background"
+        yield ("results_file",), what, None
 
 
 def _group_faults(config: EnvironmentKeys) -> Iterator[Fault]:

@@ -26,6 +26,8 @@ from ansible_env.config.items import item_faults
 from ansible_env.config.steps import is_step, step_faults
 from ansible_env.config.text import kind_of, nearest
 from ansible_env.config.tunables import TunableGroups, parse_groups
+from ansible_env.errors import ConfigError
+from ansible_env.results.file_patterns import check_pattern
 
 Scalar = str | int | float | bool | None
 Value = Scalar | list[Scalar]
@@ -258,4 +260,24 @@ GroupsField = Annotated[
     PlainSerializer(TunableGroups.to_mapping),
     WithJsonSchema({"type": "object"}),
 ]
+
+
+def _patterns(value: Any) -> tuple[str, ...]:
+    return read_names(value, lambda text: _pattern_faults(text, "collect"))
+
+
+def _pattern_faults(text: str, key: str) -> Iterator[Fault]:
+    try:
+        check_pattern(text, key)
+    except ConfigError as error:
+        yield (), error.problems[0].message, error.problems[0].hint
+
+
+def _file_name(value: Any) -> Any:
+    refuse_any(_pattern_faults(value, "results_file") if value is not None else ())
+    return value
+
+
+FilePatterns = Annotated[tuple[str, ...], BeforeValidator(_patterns), _or_one(_NAME_LIST)]
+FileName = Annotated[str, BeforeValidator(_file_name), WithJsonSchema({"type": "string", "minLength": 1})]
 NonEmpty = Annotated[str, Field(min_length=1)]

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ansible_env.config.fields import (
     ConstArgs,
+    FileName,
+    FilePatterns,
     GroupsField,
     HostParams,
     Names,
@@ -141,6 +143,12 @@ class EnvironmentKeys(BaseModel):
         description="Metrics by the paths of their values in the JSON object, as `read_iops: jobs.0.read.iops`: keys "
         "and indexes of arrays. Without `results_json`, these values alone are metrics.",
     )
+    results_file: FileName | None = Field(
+        default=None,
+        description="A file that the last script of `run` writes on the host, with the metrics as JSON, or as CSV if "
+        "its name ends with `.csv`. `results_json` and `metrics` are about this file then, and not about stdout; "
+        "without either, all values outside of arrays are metrics.",
+    )
     required_metrics: Names = Field(
         default=(), description="Metrics without which a run has failed. Each must be a finite number."
     )
@@ -218,6 +226,15 @@ class EnvironmentKeys(BaseModel):
         default=(),
         description="What to sample on the hosts while `run` runs. Items with `command`, `pattern` and `every`; "
         "without a command: CPU, memory, disks and network. true samples those each second.",
+    )
+    collect: FilePatterns = Field(
+        default=(),
+        description="Files to bring from each host into the bundle after `run`, also if it failed or timed out: names "
+        "with `*`, `?` and `[a-z]`, as `out/*.json`. Relative ones are relative to the user's home.",
+    )
+    collect_limit_mib: Positive = Field(
+        default=100,
+        description="Most MiB to collect from a host. A file that does not fit is left out, which the result notes.",
     )
     assertions: AssertionsField = Field(
         default=(),

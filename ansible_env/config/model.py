@@ -24,6 +24,7 @@ from ansible_env.config.text import kind_of, text_faults
 from ansible_env.config.times import Timeouts
 from ansible_env.errors import ConfigError, Problem
 from ansible_env.results.metrics.json_output import JsonMetrics
+from ansible_env.results.metrics.results_file import ResultsFile, file_document
 from ansible_env.results.metrics.validity import MetricRules
 from ansible_env.results.policies import GroupPolicy
 
@@ -178,7 +179,13 @@ class EnvironmentConfig(EnvironmentKeys):
     @property
     def json_metrics(self) -> JsonMetrics | None:
         """Which values of JSON output are metrics; None if the environment reads none."""
-        return JsonMetrics.of(self.results_json, self.metrics)
+        return JsonMetrics.of(self.results_json, self.metrics) if self.results_file is None else None
+
+    def results_of(self, data: bytes | None, problem: str = "it is not in the bundle") -> ResultsFile | None:
+        """Return the file with metrics, with this content; None if the environment has no such file."""
+        if self.results_file is None:
+            return None
+        return ResultsFile(self.results_file, data, problem, file_document(self.results_json, self.metrics))
 
     @property
     def metric_rules(self) -> MetricRules:

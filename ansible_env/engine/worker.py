@@ -249,7 +249,7 @@ class _RemoteRun:
         data = event.get("event_data") or {}
         result: Any = data.get("res")
         result = result if isinstance(result, dict) else {}
-        for name in ("stdout_log", "stderr_log"):
+        for name in ("stdout_log", "stderr_log", "files_dir"):
             if name in result:
                 result[name] = str(self._job.logs / Path(result[name]).name) if self._job.logs else None
         if self._listener is not None:

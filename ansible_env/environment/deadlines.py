@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.steps import steps_of
 from ansible_env.engine.arguments import MAX_FORKS
+from ansible_env.supervisor.collect import Wanted
 
 SLACK = 15.0
 """Seconds beyond a script's own deadline and grace until the controller ends a run, because connecting takes time."""
@@ -22,8 +23,14 @@ def outer_deadline(
         return None
     steps = list(steps_of(getattr(config, phase))) if phase != "boot" else []
     scripts = max(1, sum(step.is_script for step in steps))
-    alone = timeout + config.timeouts.grace + SLACK
-    return rounds(forks, batches(config.serial, hosts)) * (timeout if tasks else scripts * alone)
+    collecting = _collecting(config) if phase == "run" else 0
+    alone = timeout + config.timeouts.grace + SLACK + collecting
+    return rounds(forks, batches(config.serial, hosts)) * (timeout + collecting if tasks else scripts * alone)
+
+
+def _collecting(config: EnvironmentConfig) -> int:
+    """Return the longest time for which files are collected from a host."""
+    return Wanted(config.collect, config.results_file, config.collect_limit_mib).seconds
 
 
 def rounds(forks: int | None, sizes: Iterable[int]) -> int:

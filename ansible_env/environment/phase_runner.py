@@ -204,6 +204,8 @@ class PhaseRunner:
         for host in result.hosts.values():
             with about(host=host.host):
                 logger.info("%s: %s%s", phase.name, host.kind, f": {host.message}" if host.message else "")
+                if host.files_note:
+                    logger.warning("%s: %s: files: %s", self._config.name, host.host, host.files_note)
         if (journal := phase.call.journal) is not None:
             journal.remember("added", [host.without_secrets() for host in self._hosts.added])
             journal.remember("dropped", [host for hosts in self._dropped.values() for host in hosts])

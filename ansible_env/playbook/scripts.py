@@ -67,6 +67,9 @@ def _metrics_arguments(config: EnvironmentConfig, *, last: bool, alone: bool) ->
         arguments["results_json"] = True
     if config.metrics and last:
         arguments["metrics"] = unsafe(dict(config.metrics))
+    if config.results_file and last:
+        arguments["results_file"] = Unsafe(config.results_file)
+    arguments |= collect_arguments(config)
     if config.telemetry:
         arguments["telemetry"] = unsafe([probe.model_dump(exclude_none=True) for probe in config.telemetry])
     if config.required_metrics and alone:  # several scripts may report some each: checked at the end
@@ -74,6 +77,13 @@ def _metrics_arguments(config: EnvironmentConfig, *, last: bool, alone: bool) ->
     if config.valid:
         arguments["valid"] = unsafe(config.model_dump(include={"valid"})["valid"])
     return arguments
+
+
+def collect_arguments(config: EnvironmentConfig) -> dict[str, Any]:
+    """Return the arguments of a phase task that collects files."""
+    if not config.collect:
+        return {}
+    return {"collect": unsafe(list(config.collect)), "collect_limit_mib": config.collect_limit_mib}
 
 
 def started_tasks(
@@ -115,8 +125,11 @@ def _in_background(task: Mapping[str, Any], number: int) -> tuple[dict[str, Any]
     """Return the task that starts a script, and the one that waits for it."""
     register = f"ansible_env_script_{number}"
     arguments = task[PHASE_TASK]
-    metrics = ("results_stdout_pattern", "results_json", "metrics", "required_metrics")
-    start = {key: value for key, value in arguments.items() if key not in metrics} | {"background": True}
+    at_end = (
+        *("results_stdout_pattern", "results_json", "metrics", "required_metrics"),
+        *("results_file", "collect", "collect_limit_mib"),
+    )
+    start = {key: value for key, value in arguments.items() if key not in at_end} | {"background": True}
     follow = {**arguments, "attach": True, "run_id": f"{{{{ {register}.run_id }}}}"}
     return (
         {**task, "name": _named("Start", task), PHASE_TASK: start, "register": register},

@@ -10,7 +10,7 @@ from ansible_env.config.items import is_import, is_opaque, item_task
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.config.shell_env import ShellEnv
 from ansible_env.config.steps import Step
-from ansible_env.playbook.scripts import script_task, started_tasks
+from ansible_env.playbook.scripts import collect_arguments, script_task, started_tasks
 from ansible_env.playbook.yaml_text import plain, unsafe
 from ansible_env.results.fold.events import PHASE_TASK
 
@@ -68,7 +68,9 @@ def tasks_of(
     tasks += sorted(later, key=lambda task: bool(task[PHASE_TASK].get("end")))
     if opaque or not steps or not steps[-1].is_script:
         # Nothing else proves that a host has completed all of the tasks above, and the handlers.
-        tasks += [*(_FLUSH if pending else ()), {"name": finish(phase), PHASE_TASK: {}}]
+        # It has no script. Its number keeps it apart from those that have one.
+        collect = {**collect_arguments(config), "step": count + 1} if phase == "run" and config.collect else {}
+        tasks += [*(_FLUSH if pending else ()), {"name": finish(phase), PHASE_TASK: collect}]
     return tasks
 
 

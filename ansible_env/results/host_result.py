@@ -53,6 +53,12 @@ class HostResult:
     """Seconds by which the host's clock was set forward while the script ran, if it was set."""
     exports: Mapping[str, str] = field(default_factory=dict)
     """What the scripts export to later phases, by environment variable."""
+    files: tuple[str, ...] = ()
+    """Files that were collected from the host: paths below `files_dir`."""
+    files_dir: str | None = None
+    """The directory of the files on the controller."""
+    files_note: str = ""
+    """What was not collected, and why; and which files are older than the script."""
     attempts: int = 1
     """How often the phase was tried on the host, by `retries` of the environment file."""
 
@@ -90,6 +96,7 @@ class HostResult:
             "finished": self.finished.isoformat() if self.finished else None,
             "elapsed": self.elapsed,
             "left_running": list(self.left_running),
+            "files": list(self.files),
             "telemetry": [[time.isoformat(), name, value] for time, name, value in self.telemetry],
         }
         return data
@@ -119,6 +126,7 @@ def without_secrets(result: HostResult, secrets: Secrets) -> HostResult:
         stderr=secrets.hide(result.stderr),
         task=result.task and secrets.hide(result.task),
         metrics=secrets.hide_in(result.metrics),
+        files_note=secrets.hide(result.files_note),
     )
 
 
@@ -154,6 +162,9 @@ _COMBINED: Mapping[str, Callable[[Sequence[Any]], Any]] = {
     "clock_error": _first,
     "clock_step": lambda values: sum(filter(None, values)) or None,
     "exports": _union,
+    "files": lambda values: tuple(dict.fromkeys(_concatenated(values))),
+    "files_dir": _first,
+    "files_note": lambda values: "; ".join(dict.fromkeys(filter(None, values))),
     "attempts": max,
 }
 """How the values of the other fields are combined."""

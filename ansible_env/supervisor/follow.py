@@ -31,12 +31,17 @@ class Follower:
         write: Write,
         pace: Pace | None = None,
         on_boot_id: Callable[[str], None] = lambda boot_id: None,
+        collect: Callable[[str], object] | None = None,
     ) -> None:
-        """Use a transport, a script, and functions that receive its output and, once, the host's boot id."""
+        """Use a transport, a script, and functions that receive its output and, once, the host's boot id.
+
+        `collect` fetches the script's files at its end, and gets the name of the run directory, which is still there.
+        """
         self._transport = transport
         self._script = script
         self._pace = pace or Pace()
         self._talk = Conversation(transport, script, write, self._pace, on_boot_id)
+        self._collect = collect
         self._ending = self._talk.ending
         self._dropped = False
         self._begun = time.monotonic()
@@ -115,7 +120,7 @@ class Follower:
         for _ in range(2):
             begun = time.monotonic()
             try:
-                started = self._talk.start(wait, leave=leave)
+                started = self._talk.start(wait, leave=leave or self._collect is not None)
                 self._dropped = started.dropped
                 return started
             except NeverConnected:
@@ -153,6 +158,8 @@ class Follower:
         ending = self._ending
         if reply is not None:
             ending.reply = replace(reply, out=b"", err=b"")
+        if self._collect is not None and reply is not None and self._is_over():
+            self._collect(self._script.directory)
         # What could not be ended is looked for again by the run directory.
         is_over = reply is not None and reply.state in (State.DONE, State.LOST) and not ending.may_run
         if is_over and not self._dropped:
@@ -163,6 +170,11 @@ class Follower:
         if ending.reply.state is State.DONE and not ending.stopped:
             self._settle()
         return ending
+
+    def _is_over(self) -> bool:
+        """Whether the script was started and has ended, and nobody waits for the end of all of it."""
+        ending = self._ending
+        return ending.started and not ending.may_run and "canceled" not in (ending.stopped, ending.reply.why)
 
     def _settle(self) -> None:
         """Wait for the restart that a script may have asked for, and for the host to return: its boot id shows it."""

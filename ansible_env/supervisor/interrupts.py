@@ -76,6 +76,10 @@ class Interrupts:
             if timed:
                 signal.setitimer(signal.ITIMER_REAL, 0)
 
+    def extend(self, seconds: float) -> None:
+        """Let the deadline be no earlier than in so many seconds."""
+        self._deadline = max(self._deadline, time.monotonic() + seconds)
+
     def _cancel(self, _number: int, _frame: FrameType | None) -> None:
         self._pending = self._reason()
         if self._exposed:

@@ -10,11 +10,13 @@ from typing import Any
 from ansible_env.errors import MetricsPatternError, MetricsTimeoutError
 from ansible_env.results.exports import find_exports
 from ansible_env.results.metrics.json_output import JsonMetrics
-from ansible_env.results.metrics.parse import MetricsParseError, Value, parse
+from ansible_env.results.metrics.parse import MetricsParseError, Value, limited, parse
 from ansible_env.results.metrics.pattern import compile_pattern
+from ansible_env.results.metrics.results_file import ResultsFile
 from ansible_env.results.metrics.validity import DECIDED_BY_METRICS, MetricRules, missing
 from ansible_env.results.outcomes import OUTCOMES, Kind
 from ansible_env.supervisor.capture import Capture
+from ansible_env.supervisor.collect import Collection
 from ansible_env.supervisor.ending import Ending
 from ansible_env.supervisor.protocol import State
 from ansible_env.supervisor.script import Script
@@ -102,10 +104,16 @@ def judge_metrics(
     pattern: str | None,
     document: JsonMetrics | None,
     rules: MetricRules,
+    file: ResultsFile | None = None,
 ) -> tuple[Kind, str, dict[str, Value]]:
-    """Parse the metrics. If they break a rule, a success becomes `metrics_missing` or `metrics_invalid`."""
+    """Parse the metrics in the output, and those in a file, which override equal names.
+
+    If they break a rule, a success becomes `metrics_missing` or `metrics_invalid`.
+    """
     try:
         metrics = parse(stdout, compile_pattern(str(pattern)) if pattern else None, document=document)
+        if file is not None:
+            metrics = limited([*metrics.items(), *file.metrics().items()])
     except (MetricsParseError, MetricsTimeoutError) as error:
         return (Kind.METRICS_MISSING, str(error), {}) if kind is Kind.OK else (kind, message, {})
     fault = rules.fault(metrics) if kind is Kind.OK else None
@@ -123,6 +131,16 @@ def judge_exports(
     if kind is Kind.OK and (lacking := missing(patterns, exports)):
         kind, message = Kind.METRICS_MISSING, lacking
     return kind, message, exports
+
+
+def collected(collection: Collection) -> dict[str, Any]:
+    """Return what a result says about collected files."""
+    result = {
+        "files": [plain(path) for path in collection.files],
+        "files_dir": str(collection.directory) if collection.directory and collection.files else None,
+        "files_note": plain("; ".join(collection.notes)),
+    }
+    return {name: value for name, value in result.items() if value}
 
 
 def _base(kind: Kind, message: str) -> dict[str, Any]:

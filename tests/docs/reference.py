@@ -34,12 +34,13 @@ GROUPS = {
             "results_stdout_pattern",
             "results_json",
             "metrics",
+            "results_file",
             "required_metrics",
             "valid",
             "aggregate",
             "per_host_metrics",
         ),
-        *("telemetry", "assert", "baseline"),
+        *("telemetry", "collect", "collect_limit_mib", "assert", "baseline"),
     ),
     "Groups of hosts": (
         *(

@@ -48,6 +48,9 @@ def of_script(host: str, event: Mapping[str, Any]) -> HostResult:
         clock_error=_float(res.get("clock_error")),
         clock_step=_float(res.get("clock_step")),
         exports={str(k): str(v) for k, v in exports.items()} if isinstance(exports, Mapping) else {},
+        files=_texts(res.get("files")),
+        files_dir=_text(res.get("files_dir")),
+        files_note=_text(res.get("files_note")) or "",
         left_running=tuple(pid for pid in pids if _int(pid) is not None) if isinstance(pids, list | tuple) else (),
     )
 
@@ -112,6 +115,10 @@ def _float(value: Any) -> float | None:
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
+
+
+def _texts(items: Any) -> tuple[str, ...]:
+    return tuple(item for item in items if isinstance(item, str)) if isinstance(items, list | tuple) else ()
 
 
 def _time(text: Any) -> datetime | None:

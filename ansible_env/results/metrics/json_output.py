@@ -44,14 +44,21 @@ class JsonMetrics:
         return cls(scalars, dict(paths or {})) if scalars or paths else None
 
     def findings(self, text: str) -> Iterator[tuple[str, Value]]:
-        """Yield each metric and its value.
+        """Yield each metric in an output, and its value.
 
         Raises:
             MetricsParseError: there is no JSON object, or a path leads to an object or an array.
         """
-        data = last_object(text)
+        return self.findings_in(last_object(text))
+
+    def findings_in(self, data: Any) -> Iterator[tuple[str, Value]]:
+        """Yield each metric in an object, or in an array of one object, and its value.
+
+        Raises:
+            MetricsParseError: it is another array, or a path leads to an object or an array.
+        """
         if self.scalars:
-            yield from _scalars(data)
+            yield from _scalars(_only(data))
         for name, path in self.paths.items():
             for value in _resolved(data, path.split(".")):
                 if isinstance(value, dict | list):
@@ -91,6 +98,16 @@ def last_object(text: str) -> dict[str, Any]:
 
 _TRIES = 1000
 """Most places at which an object is looked for, from the end: a log may have many lines that begin with `{`."""
+
+
+def _only(data: Any) -> Any:
+    """Return the object, or the only one of an array."""
+    if not isinstance(data, list):
+        return data
+    if len(data) != 1 or not isinstance(data[0], dict):
+        what = f"there are {len(data)} rows" if len(data) != 1 else "the row is no object"
+        raise MetricsParseError(f"{what}: select values with `metrics`, as p99: -1.p99 for the last row")
+    return data[0]
 
 
 def _scalars(data: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:

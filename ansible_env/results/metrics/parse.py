@@ -15,7 +15,7 @@ from ansible_env.results.metrics.json_output import JsonMetrics, MetricsParseErr
 from ansible_env.results.metrics.pattern import Pattern
 from ansible_env.results.metrics.search import Search
 
-__all__ = ["MetricsParseError", "Value", "parse", "parse_value"]
+__all__ = ["MetricsParseError", "Value", "limited", "parse", "parse_value"]
 
 DEFAULT_TIMEOUT = 5.0
 """Seconds of CPU time that a pattern may take in one window of the output (see `search.WINDOW`)."""
@@ -62,17 +62,21 @@ def parse(
             `MAX_JSON_CHARS` characters of them. No match is not an error: `required_metrics` covers that.
     """
     search = Search(pattern, timeout)
-    texts = _last_of_each(search.findings([stdout] if isinstance(stdout, str) else stdout))
+    texts = limited(search.findings([stdout] if isinstance(stdout, str) else stdout))
     metrics: dict[str, Value] = {name: parse_value(str(text)) for name, text in texts.items()}
     if document is not None:
-        metrics.update(_last_of_each(document.findings(search.tail)))
+        metrics.update(limited(document.findings(search.tail)))
     if len(metrics) > MAX_METRICS or len(json.dumps(metrics)) > MAX_JSON_CHARS:
         raise _too_much()
     return metrics
 
 
-def _last_of_each(findings: Iterable[tuple[str, Value]]) -> dict[str, Value]:
-    """Return the last value of each name. Hold no more than the limits allow, however many findings there are."""
+def limited(findings: Iterable[tuple[str, Value]]) -> dict[str, Value]:
+    """Return the last value of each name. Hold no more than the limits allow, however many findings there are.
+
+    Raises:
+        MetricsParseError: there are more.
+    """
     kept: dict[str, Value] = {}
     size = 0
     for name, value in findings:

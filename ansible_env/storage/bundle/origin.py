@@ -50,7 +50,7 @@ class Origin:
 
 RULES = frozenset(
     {
-        "results_stdout_pattern", "results_json", "metrics", "required_metrics", "valid",
+        "results_stdout_pattern", "results_json", "metrics", "results_file", "required_metrics", "valid",
         "success", "max_unreachable", "aggregate", "per_host_metrics",
     }
 )  # fmt: skip

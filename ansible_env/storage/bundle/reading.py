@@ -76,6 +76,7 @@ def read_host(name: str, data: Mapping[str, Any]) -> HostResult:
         "started": _time(data.get("started")),
         "finished": _time(data.get("finished")),
         "left_running": tuple(data.get("left_running") or ()),
+        "files": tuple(data.get("files") or ()),
         "telemetry": tuple(
             (datetime.fromisoformat(time), name, _metrics({name: value})[name])
             for time, name, value in data.get("telemetry") or ()

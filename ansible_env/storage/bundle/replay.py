@@ -12,9 +12,11 @@ import yaml
 
 from ansible_env.config.model import EnvironmentConfig
 from ansible_env.errors import ConfigError, Problem
+from ansible_env.results.file_patterns import bundle_path
 from ansible_env.results.fold.events import PHASE_TASK
 from ansible_env.results.host_result import HostResult
 from ansible_env.results.metrics.parse import Value
+from ansible_env.results.metrics.results_file import ResultsFile
 from ansible_env.results.metrics.validity import DECIDED_BY_METRICS, MetricRules
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.phase_result import PhaseResult, phase_result
@@ -40,7 +42,14 @@ def replay(bundle: Bundle, rules: Mapping[str, Any]) -> dict[str, PhaseResult]:
     free = {h.host for h in run.hosts.values() if h.kind is Kind.OK and any(n not in h.metrics for n in owed)}
     rules_of_free, rules_of_others = config.metric_rules.without_required(), config.metric_rules
     hosts = [
-        _host(host, segments.of(host), config, rules_of_free if host.host in free else rules_of_others, scripts)
+        _host(
+            host,
+            segments.of(host),
+            config,
+            rules_of_free if host.host in free else rules_of_others,
+            scripts,
+            config.results_of(_results(bundle, host, config)),
+        )
         for host in run.hosts.values()
     ]
     stopped = any(host.kind is Kind.CANCELED for host in hosts) and not run.status.is_canceled()
@@ -51,7 +60,12 @@ def replay(bundle: Bundle, rules: Mapping[str, Any]) -> dict[str, PhaseResult]:
 
 
 def _host(
-    host: HostResult, outputs: list[str] | None, config: EnvironmentConfig, rules: MetricRules, scripts: int
+    host: HostResult,
+    outputs: list[str] | None,
+    config: EnvironmentConfig,
+    rules: MetricRules,
+    scripts: int,
+    file: ResultsFile | None,
 ) -> HostResult:
     if outputs is None:  # it has no log: the script was not started
         return host
@@ -65,6 +79,7 @@ def _host(
             pattern=config.results_stdout_pattern,
             document=config.json_metrics if number == len(outputs) else None,
             rules=rules.without_required(),
+            file=file if number == len(outputs) else None,
         )
         metrics |= values
         if kind_of_script is not Kind.OK and kind is Kind.OK:
@@ -78,6 +93,17 @@ def _host(
         message = host.message if host.kind is Kind.OK else "the metrics are in the log"
     partial = bool(metrics) and kind not in DECIDED_BY_METRICS
     return replace(host, kind=kind, message=message, metrics=metrics, metrics_partial=partial)
+
+
+def _results(bundle: Bundle, host: HostResult, config: EnvironmentConfig) -> bytes | None:
+    """Return the content of the file with metrics that was collected from a host."""
+    path = bundle_path(config.results_file or "")
+    if path is None or path not in host.files:
+        return None
+    try:
+        return (log_path(bundle.logs / "run", host.host, "files") / path).read_bytes()
+    except OSError:
+        return None
 
 
 def _scripts(bundle: Bundle) -> int:

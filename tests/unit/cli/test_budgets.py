@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 
 from ansible_env.cli import ansible_call
 from ansible_env.cli.app import app
-from ansible_env.cli.budgets import with_requirements
+from ansible_env.cli.budgets import with_files, with_requirements
 from ansible_env.config.model import EnvironmentConfig
+from ansible_env.errors import ConfigError
 from ansible_env.storage.store import Store
 from ansible_env.testing import FakeEngine
 
@@ -150,3 +151,10 @@ def test_requirements_of_the_command_line_replace_those_of_the_file(tmp_path: Pa
         "commands": ["fio", "jq"],
     }  # fmt: skip
     assert with_requirements(config, []) is config
+
+
+def test_collect_adds_files() -> None:
+    config = EnvironmentConfig.from_mapping({"name": "x", "run": "true", "collect": ["a"]})
+    assert with_files(config, ["b*", "a"]).collect == ("a", "b*")
+    with pytest.raises(ConfigError, match=r"--collect: '\.\./x' contains"):
+        with_files(config, ["../x"])

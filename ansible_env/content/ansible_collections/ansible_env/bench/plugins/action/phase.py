@@ -10,6 +10,7 @@ import math
 import os
 import signal
 import time
+from pathlib import Path
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -20,14 +21,20 @@ from ansible.utils.display import Display
 try:
     from ansible_collections.ansible_env.bench.plugins.plugin_utils.channel import Channel
     from ansible_collections.ansible_env.bench.plugins.plugin_utils.engine import EngineDirectory
-    from ansible_collections.ansible_env.bench.plugins.plugin_utils.scripts import exported, problem_of, script_of
+    from ansible_collections.ansible_env.bench.plugins.plugin_utils.scripts import (
+        collector_of,
+        exported,
+        problem_of,
+        results_of,
+        script_of,
+    )
 
     from ansible_env.results.connections import never_connected
     from ansible_env.results.metrics.json_output import JsonMetrics
     from ansible_env.results.metrics.validity import MetricRules
     from ansible_env.results.outcomes import Kind
     from ansible_env.results.requirements import HostRules
-    from ansible_env.supervisor.capture import Capture, Masker
+    from ansible_env.supervisor.capture import Capture, Masker, log_path
     from ansible_env.supervisor.ending import Pace
     from ansible_env.supervisor.facts import ask_facts
     from ansible_env.supervisor.follow import Follower
@@ -35,6 +42,7 @@ try:
     from ansible_env.supervisor.protocol import State
     from ansible_env.supervisor.record import Record
     from ansible_env.supervisor.report import (
+        collected,
         judge_exports,
         judge_metrics,
         nothing_to_run,
@@ -69,6 +77,9 @@ ARGUMENTS = {
     "results_stdout_pattern": {"type": "str"},
     "results_json": {"type": "bool", "default": False},
     "metrics": {"type": "dict", "default": {}},
+    "results_file": {"type": "str"},
+    "collect": {"type": "list", "elements": "str", "default": []},
+    "collect_limit_mib": {"type": "int", "default": 100},
     "required_metrics": {"type": "list", "elements": "str", "default": []},
     "valid": {"type": "dict", "default": {}},
     "require": {"type": "dict", "default": {}},
@@ -155,7 +166,7 @@ class ActionModule(ActionBase):
             return self._release(arguments)
         if arguments["release_lease"] is not None:
             return self._release_lease(arguments)
-        if arguments["script"] is None and not arguments["wait_boot"] and not arguments["require"]:
+        if not any(arguments[name] for name in ("wait_boot", "require", "collect")) and arguments["script"] is None:
             return nothing_to_run()
         arguments["env"] = {**self._environment(), **arguments["env"], **exported(arguments, task_vars)}
         problem = self._host_values(arguments, task_vars) or problem_of(arguments)
@@ -182,17 +193,20 @@ class ActionModule(ActionBase):
     def _run_script(self, arguments, script, capture, record, host):
         """Start or follow the script, and return the result of the task."""
         engine, follower = EngineDirectory(), None
+        files = log_path(Path(os.environ[LOG_DIR]), host, "files") if capture.keep else None
         try:
             with self._channel(script, host, engine, bool(arguments["secret_env"])) as channel:
                 if arguments["wait_boot"]:
                     wait_for_host(channel, arguments["wait_boot"])
                 if arguments["require"] and not arguments["attach"] and (problem := _unmet(channel, arguments)):
                     return refused(Kind.UNFIT, problem)
+                collector = collector_of(arguments, channel, files)
                 if arguments["script"] is None:
-                    return nothing_to_run()
+                    return {**nothing_to_run(), **collected(collector.collect())}
                 settle = SETTLE if arguments["may_reboot"] else 0
                 pace = Pace(tick=arguments["poll"], reconnect=arguments["reconnect"], settle=settle)
-                follower = Follower(channel, script, capture.write, pace, record.write_boot_id)
+                collect = collector.collect if collector.wanted else None
+                follower = Follower(channel, script, capture.write, pace, record.write_boot_id, collect)
                 if not arguments["attach"]:
                     record.begin()
                 if arguments["background"]:
@@ -211,7 +225,7 @@ class ActionModule(ActionBase):
             return refused(kind, "the phase was ended before the script was started")
         finally:
             capture.close()
-        return _judged(arguments, script, ending, capture, begun=record.may_have_begun)
+        return _judged(arguments, script, ending, capture, collector.collection, begun=record.may_have_begun)
 
     @contextlib.contextmanager
     def _channel(self, script, host, engine, secret):
@@ -302,7 +316,7 @@ def _may_run(ending):
     return bool(ending.broken) or ending.reply.state is State.RUNNING
 
 
-def _judged(arguments, script, ending, capture, *, begun):
+def _judged(arguments, script, ending, capture, collection, *, begun):
     """Return the result of a script that was followed to its end."""
     kind, message = verdict(
         ending, script, may_reboot=arguments["may_reboot"], attached=arguments["attach"] and not begun
@@ -310,7 +324,10 @@ def _judged(arguments, script, ending, capture, *, begun):
     ended = kind is Kind.CANCELED and arguments["end"] == "over" and ending.reply.why == "over"
     if ended:
         kind, message = Kind.OK, "ended when the others were done"
-    document = JsonMetrics.of(arguments["results_json"], arguments["metrics"])
+    file = results_of(arguments, collection)
+    if file is not None and kind is Kind.OK and collection.broken:
+        kind, message = Kind.UNREACHABLE, f"the script succeeded, but {file.name} is missing: {collection.problem}"
+    document = JsonMetrics.of(arguments["results_json"], arguments["metrics"]) if file is None else None
     kind, message, metrics = judge_metrics(
         kind,
         message,
@@ -318,6 +335,7 @@ def _judged(arguments, script, ending, capture, *, begun):
         pattern=arguments["results_stdout_pattern"],
         document=document,
         rules=MetricRules.parse(arguments["required_metrics"], arguments["valid"]),
+        file=file,
     )
     exports = {name: str(value) for name, value in arguments["export_values"].items()}
     if arguments["export_patterns"]:
@@ -326,6 +344,7 @@ def _judged(arguments, script, ending, capture, *, begun):
     samples = Masker(list(arguments["secret_env"].values())).feed(ending.samples, last=True)
     telemetry = read_samples(samples, script.probes, script.run_id)
     result = task_result(kind, message, script, ending, capture, metrics=metrics, telemetry=telemetry)
+    result |= collected(collection)
     return {**result, **({"exports": exports} if exports else {}), **({"ended": True} if ended else {})}
 
 

@@ -125,6 +125,28 @@ options:
         has keys and indexes of arrays. Without O(results_json), these values alone are metrics.
     type: dict
     default: {}
+  results_file:
+    description:
+      - Name of a file on the host with metrics, which is read after the script. It is JSON, or CSV if the name ends
+        with C(.csv). A CSV file has rows of a metric and its value, or a header and rows.
+      - O(results_json) and O(metrics) are about this file then. Without either, all values outside of arrays are
+        metrics. A file that is older than the script is not read.
+      - A script with exit status 0 whose file cannot be read has failed, with RV(kind=metrics_missing).
+    type: str
+  collect:
+    description:
+      - Patterns of files on the host to bring to the controller after the script, such as V(out/*.json), also if the
+        script failed or timed out. Relative ones are relative to O(chdir), or to the user's home.
+      - The files are kept where logs are kept, with the environment variable E(ANSIBLE_ENV_LOG_DIR) or the callback
+        P(ansible_env.bench.results#callback).
+    type: list
+    elements: str
+    default: []
+  collect_limit_mib:
+    description:
+      - Most MiB to collect. A file that does not fit is left out, and named in RV(files_note).
+    type: int
+    default: 100
   required_metrics:
     description:
       - Names of metrics that have to be in the output. If one is missing, a script with exit status 0 has failed, with
@@ -427,6 +449,21 @@ telemetry:
   type: list
   elements: list
   sample: [["2025-11-22T19:36:44.123456+00:00", "cpu_percent", 97.5]]
+files:
+  description: The files that were collected, as paths below RV(files_dir).
+  returned: if files were collected
+  type: list
+  elements: str
+  sample: [out/fio.json]
+files_dir:
+  description: The directory of the files on the controller.
+  returned: if files were collected
+  type: str
+files_note:
+  description: What was not collected, and why; and which files are older than the script.
+  returned: if there is something to note
+  type: str
+  sample: "not collected, because the limit of 100 MiB (collect_limit_mib) is reached: out/trace.bin"
 reconnects:
   description: How often the connection was restored while the script ran.
   returned: when the script may have been started

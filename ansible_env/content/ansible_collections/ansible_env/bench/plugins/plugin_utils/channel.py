@@ -51,6 +51,10 @@ class Channel:
             raise NoAnswer(no_answer(result))
         return output
 
+    def extend(self, seconds):
+        """Let the deadline of the script not end what comes after it, for so many seconds."""
+        self._interrupts.extend(seconds)
+
     def pause(self, seconds):
         """Sleep, unless a signal ends that."""
         with self._interrupts.exposed(seconds + 60):

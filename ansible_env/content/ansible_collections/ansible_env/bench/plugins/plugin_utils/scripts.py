@@ -8,15 +8,19 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import uuid
 from collections.abc import Mapping
 
 with contextlib.suppress(ImportError):  # without the library: the action plugin reports that
     from ansible_env.results.exports import compile_export, join_exports
+    from ansible_env.results.file_patterns import check_pattern
     from ansible_env.results.metrics.json_output import JsonMetrics
     from ansible_env.results.metrics.pattern import compile_pattern
+    from ansible_env.results.metrics.results_file import ResultsFile, file_document
     from ansible_env.results.metrics.validity import MetricRules
     from ansible_env.results.requirements import HostRules
+    from ansible_env.supervisor.collect import Collector, Wanted
     from ansible_env.supervisor.lease import Lease
     from ansible_env.supervisor.script import Script, run_id
     from ansible_env.supervisor.telemetry import probes_of
@@ -45,6 +49,23 @@ def script_of(arguments, host):
         base=arguments["run_dir"],
         lease=_lease(arguments["lease"] or os.environ.get(LEASE)),
     )
+
+
+def collector_of(arguments, channel, directory):
+    """Return what collects files into a directory on the controller."""
+    wanted = Wanted(arguments["collect"], arguments["results_file"], arguments["collect_limit_mib"])
+    home = 'cd "${HOME:-/}" || cd /'
+    start = f"cd {shlex.quote(arguments['chdir'])} || cd /" if arguments["chdir"] else home
+    return Collector(channel, wanted, directory, list(arguments["secret_env"].values()), start, channel.extend)
+
+
+def results_of(arguments, collection):
+    """Return the file with metrics, as it was collected, or None if there is to be none."""
+    name = arguments["results_file"]
+    if not name:
+        return None
+    document = file_document(arguments["results_json"], arguments["metrics"])
+    return ResultsFile(name, collection.results, collection.problem, document)
 
 
 def _lease(text):
@@ -88,6 +109,13 @@ def _variable_problem(name, value):
     return None
 
 
+def _check_files(arguments):
+    for pattern in arguments["collect"]:
+        check_pattern(pattern)
+    if arguments["results_file"] is not None:
+        check_pattern(arguments["results_file"], "results_file")
+
+
 def problem_of(arguments):
     """Return what is wrong with the arguments, or None. Numbers among the environment variables become text."""
     if arguments["timeout"] is not None and arguments["timeout"] <= 0:
@@ -106,6 +134,7 @@ def problem_of(arguments):
         for pattern in arguments["export_patterns"].values():
             compile_export(pattern)
         JsonMetrics.of(arguments["results_json"], arguments["metrics"])
+        _check_files(arguments)
         MetricRules.parse((), arguments["valid"])
         HostRules.parse(arguments["require"])
     except ValueError as error:

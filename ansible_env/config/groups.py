@@ -14,6 +14,7 @@ from ansible_env.config.fields import mapping_schema, one_of, read_list, read_ma
 from ansible_env.config.text import kind_of, nearest
 from ansible_env.results import aggregate
 from ansible_env.results.assertions import Assertion, AssertionSyntaxError, parse_assertion
+from ansible_env.results.disturbance import LIMITS, DisturbanceLimits, DisturbanceSyntaxError, parse_limit
 from ansible_env.results.metrics.validity import ValidRule, parse_rule
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.policies import Success
@@ -207,6 +208,19 @@ def _require(value: Any) -> HostRules:
     return HostRules.parse(read_mapping(value, "facts to values", faults))
 
 
+def _disturbed_if(value: Any) -> DisturbanceLimits:
+    if isinstance(value, DisturbanceLimits):
+        return value
+
+    def faults(name: str, item: Any) -> Iterator[Fault]:
+        try:
+            parse_limit(name, item)
+        except DisturbanceSyntaxError as error:
+            yield (), str(error), nearest(name, tuple(LIMITS)) if name not in LIMITS else error.hint or None
+
+    return DisturbanceLimits.parse(read_mapping(value, "what is measured to limits", faults))
+
+
 _WANTED = {"type": ["string", "number"]}
 
 RequireField = Annotated[
@@ -219,6 +233,21 @@ RequireField = Annotated[
             "properties": {**dict.fromkeys(FACTS, _WANTED), COMMANDS: {"type": "array", "items": {"type": "string"}}},
             "additionalProperties": False,
             "examples": [{"governor": "performance", "load_1m": "< 0.5", COMMANDS: ["fio"]}],
+        }
+    ),
+]
+_LIMIT = {"anyOf": [{"type": "string"}, {"const": False}]}
+
+DisturbedIfField = Annotated[
+    InstanceOf[DisturbanceLimits],
+    BeforeValidator(_disturbed_if),
+    PlainSerializer(lambda limits: dict(limits.own)),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "properties": dict.fromkeys(LIMITS, _LIMIT),
+            "additionalProperties": False,
+            "examples": [{"foreign_cpu_percent": "> 50", "steal_percent": "off"}],
         }
     ),
 ]

@@ -23,6 +23,7 @@ from ansible_env.config.fields import (
 from ansible_env.config.groups import (
     Aggregate,
     AssertionsField,
+    DisturbedIfField,
     NotNegative,
     Order,
     Positive,
@@ -35,6 +36,7 @@ from ansible_env.config.groups import (
 )
 from ansible_env.config.times import Pause, Probes, Timeouts
 from ansible_env.config.tunables import TunableGroups
+from ansible_env.results.disturbance import DisturbanceLimits
 from ansible_env.results.outcomes import Kind
 from ansible_env.results.policies import Success
 from ansible_env.results.requirements import HostRules
@@ -216,6 +218,16 @@ class EnvironmentKeys(BaseModel):
         default=HostRules(),
         description="What a host must be before run starts there: facts to values, or to comparisons such as "
         "`< 0.5`, and `commands`, programs that must exist. A host that differs has the outcome kind `unfit`.",
+    )
+    disturbed_if: DisturbedIfField = Field(
+        default=DisturbanceLimits(),
+        description="From when on a run is marked as disturbed by something else on its host: what is measured to a "
+        "comparison such as `> 50`, or to `off`. Others keep their limits.",
+    )
+    resource_metrics: bool = Field(
+        default=False,
+        description="Whether what `run` has used is among its metrics: cpu_user_s, cpu_system_s, max_rss_bytes, "
+        "io_read_bytes and io_written_bytes.",
     )
     start: Literal["when_ready", "together"] = Field(
         default="when_ready",

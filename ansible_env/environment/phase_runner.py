@@ -204,13 +204,20 @@ class PhaseRunner:
         for host in result.hosts.values():
             with about(host=host.host):
                 logger.info("%s: %s%s", phase.name, host.kind, f": {host.message}" if host.message else "")
-                if host.files_note:
-                    logger.warning("%s: %s: files: %s", self._config.name, host.host, host.files_note)
+                self._warn(phase.name, host)
         if (journal := phase.call.journal) is not None:
             journal.remember("added", [host.without_secrets() for host in self._hosts.added])
             journal.remember("dropped", [host for hosts in self._dropped.values() for host in hosts])
             journal.remember("unsettled", self._settling.to_plain())
             journal.end_phase(result)
+
+    def _warn(self, phase: str, host: HostResult) -> None:
+        """Warn about what a person should know of a host, whatever its outcome kind."""
+        ended = "" if phase in self._config.keep_running else ", ".join(host.leftovers)
+        notes = {"files": host.files_note, "disturbed": host.disturbed, "ended what the script had left running": ended}
+        for what, note in notes.items():
+            if note:
+                logger.warning("%s: %s: %s: %s", self._config.name, host.host, what, note)
 
     def _attempts(self, phase: _Phase, hosts: tuple[str, ...]) -> tuple[dict[str, HostResult], str]:
         """Run a phase, and again on the hosts that a retry may help; also return Ansible's message as a whole."""

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
+from ansible_env.results.disturbance import used_by, worst_of
 from ansible_env.results.masking import Secrets
 from ansible_env.results.metrics.parse import Value
 from ansible_env.results.outcomes import OUTCOMES, Kind
@@ -43,6 +44,15 @@ class HostResult:
     """How often the connection broke while the controller followed the script."""
     left_running: tuple[int, ...] = ()
     """Ids of processes on the host that could not be ended."""
+    leftovers: tuple[str, ...] = ()
+    """Processes that had left the session of the script, or that `keep_running` lets live on: pid and name of each.
+    Without `keep_running` they were ended."""
+    disturbance: Mapping[str, float] = field(default_factory=dict)
+    """What else happened on the host while the script ran: see `ansible_env.results.disturbance.LIMITS`."""
+    disturbed: str = ""
+    """What of it was above its limit; empty if nothing was."""
+    resources: Mapping[str, float] = field(default_factory=dict)
+    """What the script has used: `cpu_user_s`, `cpu_system_s`, `max_rss_bytes`, `io_read_bytes`, `io_written_bytes`."""
     telemetry: tuple[tuple[datetime, str, Value], ...] = ()
     """Samples taken while the script ran: time by the host's clock, metric and value."""
     clock_offset: float | None = None
@@ -66,6 +76,7 @@ class HostResult:
         """Return what a person wants to see of many: no output, and no telemetry."""
         details = [repr(self.host), str(self.kind)]
         details += [f"metrics={dict(self.metrics)}"] if self.metrics else []
+        details += [f"disturbed: {self.disturbed}"] if self.disturbed else []
         details += [repr(self.message)] if self.kind is not Kind.OK else []
         return f"<HostResult {' '.join(details)}>"
 
@@ -97,6 +108,7 @@ class HostResult:
             "elapsed": self.elapsed,
             "left_running": list(self.left_running),
             "files": list(self.files),
+            "leftovers": list(self.leftovers),
             "telemetry": [[time.isoformat(), name, value] for time, name, value in self.telemetry],
         }
         return data
@@ -157,6 +169,10 @@ _COMBINED: Mapping[str, Callable[[Sequence[Any]], Any]] = {
     "stderr_log": _first,
     "reconnects": sum,
     "left_running": _concatenated,
+    "leftovers": _concatenated,
+    "disturbance": worst_of,
+    "disturbed": lambda values: ", ".join(dict.fromkeys(filter(None, values))),
+    "resources": used_by,
     "telemetry": _concatenated,
     "clock_offset": _first,
     "clock_error": _first,

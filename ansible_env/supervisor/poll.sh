@@ -70,6 +70,7 @@ chunk() { # chunk FILE OFFSET BYTES
 poll() {
   nonce=$1 out=$2 err=$3 wait=$4 tick=$5 max=$6 drop=$7 i=0
   state=running rc='' sig=0 why='' begin='' end='' begin_up='' end_up='' left='' more=0 no='' ne=''
+  escaped='' before='' after=''
   boot_id
   now_boot=$b
   if [ "$wait" -gt 0 ] && [ "$boot" = "$now_boot" ]; then wait_for_news; fi
@@ -100,9 +101,12 @@ poll() {
   # This reply may never arrive, and a reader who finds no directory starts the script again. So remove it now only
   # after a short script, which left hardly any time for a connection to break. Else the reader asks for it.
   if [ "$state" != done ] || [ "$more" = 1 ] || flag keep || [ "$i" -gt 1 ]; then drop=0; fi
+  names=
+  for p in $escaped; do names=$names,$p; done
   printf 'ansible_env:%s state=%s rc=%s sig=%s why=%s begin=%s end=%s begin_up=%s end_up=%s boot=%s ' \
     "$nonce" "$state" "$rc" "$sig" "$why" "$begin" "$end" "$begin_up" "$end_up" "$now_boot" &&
-    printf 'left=%s more=%s drop=%s out=%s err=%s\n' "$pids" "$more" "$drop" "$no" "$ne" &&
+    printf 'left=%s escaped=%s before=%s after=%s ' "$pids" "$names" "$before" "$after" &&
+    printf 'more=%s drop=%s out=%s err=%s\n' "$more" "$drop" "$no" "$ne" &&
     chunk out "$out" "$no" && chunk err "$err" "$ne" && [ "$drop" = 1 ] && drop
   return 0
 }
@@ -121,5 +125,6 @@ poll)
   poll "$@"
   ;;
 end) end_session ;;
+sample) sample ;;
 sweep) sweep ;;
 esac

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from ansible_env.errors import AnsibleEnvError
+from ansible_env.supervisor.counters import Counters
 
 
 class State(enum.Enum):
@@ -72,6 +73,11 @@ class Reply:
     """The target's clock, in seconds since the epoch, if it was requested."""
     left: tuple[int, ...] = ()
     """Processes that could not be ended (another user's, or stuck in the kernel)."""
+    escaped: tuple[str, ...] = ()
+    """What the script had left behind outside of its session, or was allowed to leave: pid and name of each."""
+    before: Counters | None = None
+    after: Counters | None = None
+    """What the host and the script had used when the script was started, and after its end."""
     holder: str = ""
     """Who has the lease, if the target is busy."""
     busy_for: int | None = None
@@ -119,6 +125,9 @@ def _reply(fields: Mapping[str, str], out: bytes, err: bytes) -> Reply:
         uptime=float(fields["up"]) if fields.get("up") else None,
         clock=_clock(fields.get("clock", "")),
         left=tuple(int(pid) for pid in re.findall(r"\d+", fields.get("left", ""))),
+        escaped=tuple(name.replace(":", " ", 1) for name in fields.get("escaped", "").split(",") if name),
+        before=Counters.of_text(fields.get("before", "")),
+        after=Counters.of_text(fields.get("after", "")),
         holder=re.sub(r"[^\w@.:/+-]", "?", fields.get("holder", ""), flags=re.ASCII)[:200],
         busy_for=int(fields["until"]) if fields.get("until") else None,
         more=fields.get("more") == "1",

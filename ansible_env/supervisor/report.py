@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from ansible_env.errors import MetricsPatternError, MetricsTimeoutError
+from ansible_env.results.disturbance import DisturbanceLimits
 from ansible_env.results.exports import find_exports
 from ansible_env.results.metrics.json_output import JsonMetrics
 from ansible_env.results.metrics.parse import MetricsParseError, Value, limited, parse
@@ -17,8 +18,9 @@ from ansible_env.results.metrics.validity import DECIDED_BY_METRICS, MetricRules
 from ansible_env.results.outcomes import OUTCOMES, Kind
 from ansible_env.supervisor.capture import Capture
 from ansible_env.supervisor.collect import Collection
+from ansible_env.supervisor.counters import disturbance, resources
 from ansible_env.supervisor.ending import Ending
-from ansible_env.supervisor.protocol import State
+from ansible_env.supervisor.protocol import Reply, State
 from ansible_env.supervisor.script import Script
 from ansible_env.supervisor.telemetry import Sample
 
@@ -85,6 +87,8 @@ def task_result(
         result["elapsed"] = (reply.end - reply.begin).total_seconds() - (reply.clock_step or 0)
     if reply.clock_step:
         result["clock_step"] = reply.clock_step
+    if reply.escaped:
+        result["leftovers"] = [plain(name) for name in reply.escaped]
     if script.lease is not None and ending.reply.state is not State.BUSY:
         result["leased"] = not (script.lease.release and ending.dropped)
     if ending.may_run:
@@ -94,6 +98,18 @@ def task_result(
     if capture.keep and capture.out.path and capture.err.path:  # in memory, if the controller's disk is full
         result |= {"stdout_log": str(capture.out.path), "stderr_log": str(capture.err.path)}
     return result
+
+
+def accounts(reply: Reply, limits: DisturbanceLimits | None) -> dict[str, Any]:
+    """Return the keys of a result about what the script has used, and, with limits, whether it was disturbed."""
+    found: dict[str, Any] = {}
+    if used := resources(reply.before, reply.after):
+        found["resources"] = used
+    if limits is not None:
+        found["disturbance"] = disturbance(reply.before, reply.after, reply.clock_step)
+        if reason := limits.reason(found["disturbance"]):
+            found["disturbed"] = reason
+    return found
 
 
 def judge_metrics(

@@ -172,7 +172,7 @@ def _guarded(directory: str, nonce: str, action: str, absent: str = "l=") -> str
 
 def _conf(script: Script) -> str:
     return (
-        f"dir={shlex.quote(script.directory)}\nsh=/bin/sh\ntimeout={_timeout(script)}\n"
+        f"dir={shlex.quote(script.directory)}\nmark={MARKER}={script.run_id}\nsh=/bin/sh\ntimeout={_timeout(script)}\n"
         f"grace={math.ceil(script.grace)}\nreap={int(script.reap)}\nhold={script.hold}\n"
         f"life={math.ceil(((script.timeout or 0) + script.grace + RETENTION) / 60)}\n"
     )
@@ -194,9 +194,8 @@ def _go(script: Script) -> str:
 
 def _fast(script: Script, nonce: str, poll: str, *, wait: int, tick: int, chunk: int, drop: bool) -> str:
     """Return the part of a start payload that uses supervisor.pl if the target has a suitable Perl."""
-    if script.hold or script.probes or not script.reap:
-        return ""
-    numbers = f"{_timeout(script)!r} {math.ceil(script.grace)} {nonce} {wait} {tick} {chunk} {int(drop)}"
+    conf = f"{_timeout(script)!r} {math.ceil(script.grace)} {int(script.reap)} {script.hold}"
+    numbers = f"{conf} {nonce} {wait} {tick} {chunk} {int(drop)}"
     arguments = f'"$d" "$b" {numbers} "$m" {shlex.quote(script.shell)} {shlex.quote(script.chdir or "")}'
     return (
         # The user's own settings may load modules, or change how files are read.

@@ -2,17 +2,22 @@
 # the target a third of the CPU time so. Only for targets with a Perl, and only the usual case; the files are the same,
 # and whatever comes later (poll, stop) is supervisor.sh's.
 #
-#   perl supervisor.pl DIR BOOT TIMEOUT GRACE NONCE WAIT TICK CHUNK DROP MASK SHELL CHDIR
+#   perl supervisor.pl DIR BOOT TIMEOUT GRACE REAP HOLD NONCE WAIT TICK CHUNK DROP MASK SHELL CHDIR
 #
 # No module is loaded: some take longer than all else, and Debian's perl-base has few. Without them setsid(2),
-# clock_gettime(2) and exit_group(2) go by number, and where those are not known nothing is begun, for supervisor.sh to
-# do all of it.
+# clock_gettime(2), exit_group(2), prctl(2) and getrusage(2) go by number, and where those are not known nothing is
+# begun, for supervisor.sh to do all of it.
+#
+# `run` is the subreaper of the script (PR_SET_CHILD_SUBREAPER): a process that has left the script's session becomes a
+# child of `run` when its parent ends. So none is overlooked, and the CPU time of each is counted.
 
-my ($dir, $boot, $timeout, $grace, $nonce, $wait, $tick, $chunk, $drop, $mask, $shell, $chdir) = @ARGV;
-my %numbers = ("\x3e\0" => [112, 228, 231], "\xb7\0" => [157, 113, 94]); # by e_machine: x86_64, aarch64
+my ($dir, $boot, $timeout, $grace, $reap, $hold, $nonce, $wait, $tick, $chunk, $drop, $mask, $shell, $chdir)
+  = @ARGV;
+# By e_machine: x86_64, aarch64.
+my %numbers = ("\x3e\0" => [112, 228, 231, 157, 98], "\xb7\0" => [157, 113, 94, 167, 165]);
 my ($elf, $exe) = '';
 open($exe, '<', '/proc/self/exe') && sysread($exe, $elf, 20) == 20 or exit 98;
-my ($setsid, $clock_gettime, $exit_group) = @{$numbers{substr $elf, 18} || exit 98};
+my ($setsid, $clock_gettime, $exit_group, $prctl, $getrusage) = @{$numbers{substr $elf, 18} || exit 98};
 substr($elf, 4, 2) eq "\2\1" or exit 98; # 64 bit, little-endian
 chdir $dir or exit 98;
 
@@ -43,19 +48,57 @@ sub line { # the first of a file, or nothing
   $line;
 }
 
-sub alive { # alive SESSION FROM: whether a process of it lives, from a pid on
-  my ($session, $from) = @_;
-  opendir my $proc, '/proc' or return 1;
-  for my $pid (grep { /^\d+$/ && $_ >= $from } readdir $proc) {
-    return 1 if line("/proc/$pid/stat") =~ /.*\) ([^ZX]) \S+ \S+ (\S+) / && $2 == $session;
-  }
-  0;
-}
-
 sub names { # of the files in a directory that a pattern fits; `glob` would load a module
   my ($where, $pattern) = @_;
   opendir my $files, $where or return ();
   grep { /$pattern/ } readdir $files;
+}
+
+sub children { # children of `run` that have come from the script; those of its own are in its session
+  1 while waitpid(-1, 1) > 0; # WNOHANG: those that have ended
+  my $file = "/proc/$$/task/$$/children";
+  my @pids = -e $file ? split ' ', line($file) : names('/proc', '^\d+$');
+  grep { line("/proc/$_/stat") =~ /.*\) [^ZX] $$ \S+ (\S+) / && $1 != $$ } @pids;
+}
+
+sub command { # the name of a process
+  my ($name) = line("/proc/$_[0]/stat") =~ /\((.*)\)/;
+  $name =~ s/[^\w.-]/_/g if defined $name;
+  $name;
+}
+
+sub end_leftovers { # end_leftovers SECONDS: TERM, a grace period, KILL; what ends gives its children to us
+  my $over = now(1) + $_[0];
+  my %told;
+  while (my @left = children()) {
+    my $kill = now(1) > $over;
+    my $count = 0;
+    for (@left) {
+      if ($told{$_} && !$kill) { $count++; next }
+      $told{$_} = 1;
+      $count += kill $kill ? 'KILL' : 'TERM', $_;
+      kill 'CONT', $_;
+    }
+    last if !$count || now(1) > $over + 2; # another user's, or stuck in the kernel
+    pause();
+  }
+}
+
+sub counters { # of the host and of the script, as supervisor.sh's; a dash for what is not known
+  my ($name, @cpu) = split ' ', line('/proc/stat');
+  my ($total, %vm) = (0);
+  $total += $_ || 0 for @cpu[0 .. 7];
+  if (open my $file, '<', '/proc/vmstat') { while (<$file>) { $vm{$1} = $2 if /^(pgpgin|pgpgout|pswpin|oom_kill) (\d+)/ } }
+  my @pressure = map { line("/proc/pressure/$_") =~ / total=(\d+)/ ? $1 : '-' } 'cpu', 'io', 'memory';
+  my $usage = "\0" x 144;
+  syscall $getrusage, -1, $usage; # RUSAGE_CHILDREN
+  my @used = unpack 'q5', $usage;
+  my %io;
+  if (open my $file, '<', "/proc/$$/io") { while (<$file>) { $io{$1} = $2 if /^(read_bytes|write_bytes): (\d+)/ } }
+  my $throttled = line('/sys/devices/system/cpu/cpu0/thermal_throttle/package_throttle_count');
+  join ',', map { defined $_ && length $_ ? $_ : '-' } now(7), @cpu ? $cpu[0] + $cpu[1] + $cpu[2] : '-', $total,
+    $cpu[7], @pressure, @vm{'pgpgin', 'pgpgout', 'pswpin', 'oom_kill'}, $throttled, $used[0] * 1000000 + $used[1],
+    $used[2] * 1000000 + $used[3], @io{'read_bytes', 'write_bytes'}, $used[4];
 }
 
 sub drop { # the directory, and the lease that is given back with it
@@ -164,9 +207,46 @@ sub become { # the script, as `go` does it; comes back where that has to
   exec '/bin/sh', '-c', 'exec "$0" "$1"', $shell, "$dir/script"; # it reports why not, and with which status
 }
 
+sub held_time { # held_time BEHIND: now, by the clock as it was when the script was staged, should somebody have set it
+  my ($time, $held) = (now(0), now(7) + $_[0]);
+  abs($time - $held) > 1 ? sprintf '%.3f', $held : $time;
+}
+
+sub await_release { # until all hosts may start; the controller may be gone
+  my ($behind) = @_;
+  for (1 .. $hold * 10) { last if -s 'release' || !-e 'unended'; pause() }
+  if (!-s 'release') {
+    rename 'unended', 'why.canceled';
+    put('stopped', "1\n", 1);
+    return;
+  }
+  my $left = line('release') / 1000 - held_time($behind);
+  select undef, undef, undef, $left if $left > 0 && $left <= $hold;
+}
+
+sub end_all { # end_all BY_ITSELF: what the script has left behind, if that is wanted; what had left its session
+  my ($by_itself) = @_;
+  my @left = children() or return '';
+  my $session = line('pid');
+  if ($by_itself && $reap && $session) {
+    waitpid supervisor('end'), 0;
+    @left = children();
+  }
+  my $text = substr join(' ', map { defined command($_) ? "$_:" . command($_) : () } @left), 0, 600;
+  if (@left && ($reap || !$by_itself)) {
+    end_leftovers($by_itself ? $grace : 1);
+    if (@left = children()) {
+      my $pids = substr join(' ', line('left'), @left), 0, 2500;
+      put('left', "$pids\n");
+    }
+  }
+  $text;
+}
+
 sub run {
   my ($news) = @_; # `s` when the script is there, `x` when it could not be started, a line when it has ended
   syscall $setsid;
+  syscall $prctl, 36, 1, 0, 0, 0; # PR_SET_CHILD_SUBREAPER
   $SIG{$_} = sub { } for 'HUP', 'INT', 'QUIT', 'USR1', 'PIPE'; # ignored ones would be for the script, too
   open STDIN, '<', '/dev/null';
   open STDOUT, '>', '/dev/null';
@@ -179,7 +259,14 @@ sub run {
     keep($out, $err, $to_report, $life);
   }
   close $_ for grep { $_ } $out, $err, $to_report, $life;
-  my ($begin, $begin_up) = (now(0), now(7));
+  my ($behind, $sampler) = now(0) - now(7);
+  if ($made && $hold) {
+    syswrite $news, 's'; # it is there, and may wait for long
+    await_release($behind);
+  }
+  $sampler = supervisor('sample') if $made && -s 'sampler';
+  my $before = counters();
+  my ($begin, $begin_up) = ($hold ? held_time($behind) : now(0), now(7));
   put('begin', "$begin\n");
   if (!$made || !defined($script = fork)) {
     kill 'TERM', $keeper if $keeper;
@@ -204,26 +291,27 @@ sub run {
   }
   my ($status, $end, $end_up) = ($?, now(0), now(7));
   # It ended by itself, unless there is a reason already: one that comes now is too late.
-  if (!rename 'unended', 'ended') {
+  my $by_itself = rename 'unended', 'ended';
+  if (!$by_itself) {
     for (1 .. $grace * 10 + 30) { last if line('stopped') eq '1'; pause() }
     ($end, $end_up) = (now(0), now(7));
-  } elsif (my $session = line('pid')) {
-    # After a short script its pid is the lowest of the session; to read all of /proc takes some ms.
-    waitpid supervisor('end'), 0 if alive($session, $end_up - $begin_up < 5 ? $session : 0);
   }
+  my $escaped = end_all($by_itself);
+  my $after = counters();
   syswrite $to_life, 'x';
   my $written = '';
   1 until defined sysread($report, $written, 9) || $! != 4; # EINTR
   my ($why) = map { substr $_, 4 } names('.', '^why\.');
   $why = $written eq 'all' ? '' : $written ? 'output' : 'collector' unless defined $why;
   $why = 'unstarted' unless line('pid');
-  if ($watchdog) {
+  if ($watchdog || $sampler) {
     $SIG{TERM} = 'IGNORE';
     kill 'TERM', 0;
   }
   my $signal = $status & 127;
-  my $result = sprintf qq(rc=%s\nsig=%s\nwhy=%s\nbegin=%s\nend=%s\nbegin_up=%s\nend_up=%s\nleft='%s'\n),
-    $signal ? 128 + $signal : $status >> 8, $signal ? 1 : 0, $why, $begin, $end, $begin_up, $end_up, line('left');
+  my $result = sprintf qq(rc=%s\nsig=%s\nwhy=%s\nbegin=%s\nend=%s\nbegin_up=%s\nend_up=%s\nleft='%s'\n)
+    . qq(escaped='%s'\nbefore=%s\nafter=%s\n), $signal ? 128 + $signal : $status >> 8, $signal ? 1 : 0, $why, $begin,
+    $end, $begin_up, $end_up, line('left'), $escaped, $before, $after;
   put('result', $result) or put('room', "$result#", 1) && rename 'room', 'result';
   syswrite $news, "\n";
   for (names('.', '^w\.\d+$')) { # a waiter may have been killed, and its pid be somebody else's by now
@@ -245,8 +333,9 @@ sub reply { # as `poll` of supervisor.sh would; false where that has to do it
     $sizes[$_] == 0 || sysread($file, $text, $sizes[$_], length $text) == $sizes[$_] or return 0;
   }
   $drop = 0 if line('keep') eq '1';
-  $result{left} = join '', map { ",$_" } split ' ', $result{left};
-  my $fields = join ' ', map { "$_=$result{$_}" } 'rc', 'sig', 'why', 'begin', 'end', 'begin_up', 'end_up', 'left';
+  $result{$_} = join '', map { ",$_" } split ' ', $result{$_} for 'left', 'escaped';
+  my $fields = join ' ', map { "$_=$result{$_}" } 'rc', 'sig', 'why', 'begin', 'end', 'begin_up', 'end_up', 'left',
+    'escaped', 'before', 'after';
   $text = "ansible_env:$nonce state=done $fields boot=$boot more=0 drop=$drop out=$sizes[0] err=$sizes[1]\n$text";
   while (length $text) {
     my $written = syswrite STDOUT, $text or exit 1;

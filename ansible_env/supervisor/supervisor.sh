@@ -4,7 +4,7 @@
 #   poll NONCE OUT ERR WAIT TICK BYTES DROP   wait for news, print them           (one per round trip)
 #   stop REASON               end the script's session: TERM, grace, KILL         (watchdog, or a cancel)
 #   watch SECONDS             be the watchdog                                     (for supervisor.pl)
-#   end, sweep                one part of `run`                                   (for supervisor.pl)
+#   end, sample, sweep        one part of `run`                                   (for supervisor.pl)
 #
 # This file has `run` and `stop`; poll.sh, which is appended to it, has `poll` and calls what was asked for. Where the
 # target has a Perl, supervisor.pl does what `run` and a first `poll` do.
@@ -109,7 +109,65 @@ end_session() {
   i=0
   while alive "$sid" && [ "$i" -lt 20 ]; do signal KILL "$sid"; pause; done
   left=$(processes "$sid")
-  [ -z "$left" ] || printf '%.3500s\n' "$left" >left
+  [ -z "$left" ] || printf '%.2500s\n' "$left" >left
+}
+
+escapees() { # f: processes of the script that have left its session, as ` PID`; they have its name in their environment
+  f=
+  cat /proc/[0-9]*/environ 2>/dev/null | tr '\0' '\n' | grep -qxF "$mark" || return 0
+  for p in /proc/[0-9]*; do
+    tr '\0' '\n' <"$p/environ" 2>/dev/null | grep -qxF "$mark" || continue
+    { read -r stat <"$p/stat"; } 2>/dev/null || continue
+    name=${stat#*(} stat=${stat##*) }
+    case $stat in [ZX]*) continue ;; esac
+    stat=${stat#* * * }
+    [ "${stat%% *}" != "$$" ] || continue # telemetry's
+    f="$f ${p#/proc/}" names="$names ${p#/proc/}:${name%)*}"
+  done
+}
+
+end_escapees() { # end_escapees SECONDS: TERM, a grace period, KILL
+  names=
+  escapees
+  case $names in *[!\ a-zA-Z0-9_.:-]*) names=$f ;; esac
+  escaped=$names
+  [ "$reap" = 1 ] || [ -n "$why" ] || return 0
+  i=0 over=$(($1 * 10)) k=TERM
+  while [ -n "$f" ] && [ "$i" -le "$((over + 20))" ]; do
+    [ "$i" -le "$over" ] || k=KILL
+    # shellcheck disable=SC2086
+    kill "-$k" $f && kill -CONT $f || break # another user's
+    pause
+    escapees
+  done 2>/dev/null
+  left=$left$f
+}
+
+count() { # c: what the host and the script have used by now; a dash for what is not known. Perl's has more of it
+  uptime
+  c=${u:--}
+  x=
+  { read -r x </proc/stat; } 2>/dev/null
+  # shellcheck disable=SC2086
+  set -- $x
+  if [ "$#" -gt 8 ]; then
+    c=$c,$(($2 + $3 + $4)),$(($2 + $3 + $4 + $5 + $6 + $7 + $8 + $9)),$9
+  else
+    c=$c,-,-,-
+  fi
+  for p in cpu io memory; do
+    x=
+    { read -r x </proc/pressure/$p; } 2>/dev/null
+    x=${x##*total=}
+    c=$c,${x:--}
+  done
+  c=$c,-,-,-,-,-
+  x=
+  { read -r x <"/proc/$$/stat"; } 2>/dev/null
+  # shellcheck disable=SC2086
+  set -- ${x##*) }
+  if [ "$#" -gt 14 ]; then c=$c,${14}0000,${15}0000; else c=$c,-,-; fi
+  c=$c,-,-,-
 }
 
 end_helpers() { # where somebody has killed `run`: the watchdog and its sleep, and collectors that would go on
@@ -220,6 +278,8 @@ run() {
   if [ "$hold" -gt 0 ]; then await_release; fi
   if [ -n "$timeout" ]; then watch "$timeout" </dev/null >/dev/null 2>&1 & fi
   if [ -s sampler ]; then sample </dev/null >/dev/null 2>&1 & fi
+  count
+  before=$c
   if [ "$hold" -gt 0 ]; then held_time; else now; fi
   begin=$t begin_up=$u
   printf '%s\n' "$begin" >begin
@@ -253,8 +313,14 @@ run() {
     # After a short script its pid is the lowest of the session; to read all of /proc takes some ms.
     from=0
     if [ -n "$u" ] && [ "$((${end_up%.*} - ${begin_up%.*}))" -lt 5 ]; then from=$sid; fi
-    if alive "$sid" "$from"; then end_session; fi
+    if alive "$sid" "$from"; then
+      end_session
+      before= # what they have used is not known
+    fi
   fi
+  count
+  after=$c
+  [ -n "$before" ] || after=
   reason
   printed=
   trap '' TERM # inherited by what reads on
@@ -269,8 +335,9 @@ run() {
   sig=0
   read -r x <signal
   case $x in *[!0]*) sig=1 ;; esac
-  left=
+  left='' escaped=''
   [ -e left ] && read -r left <left
+  if [ -n "$why" ]; then end_escapees 1; else end_escapees "$grace"; fi
   # One write of less than a page: a file that is not empty is complete. The rest of `room` behind it is a comment.
   text="rc=$rc
 sig=$sig
@@ -280,6 +347,9 @@ end=$end
 begin_up=$begin_up
 end_up=$end_up
 left='$left'
+escaped='$escaped'
+before=$before
+after=$after
 $printed #"
   { printf '%s\n' "$text" >result || { printf %s "$text" 1<>room && mv -f room result; }; } 2>/dev/null
   for w in w.*; do # a waiter may have been killed, and its pid be somebody else's by now

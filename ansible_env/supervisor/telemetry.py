@@ -139,8 +139,8 @@ def _rates(before: list[list[int]], after: list[list[int]], seconds: float) -> I
     spent = [max(0, late - early) for early, late in zip(before[0][:8], after[0][:8], strict=False)]
     total = sum(spent)
     if total and len(spent) == 8:
-        user, nice, system, idle, iowait, irq, softirq, _ = spent
-        shares = {"user": user + nice, "system": system + irq + softirq, "iowait": iowait}
+        user, nice, system, idle, iowait, irq, softirq, steal = spent
+        shares = {"user": user + nice, "system": system + irq + softirq, "iowait": iowait, "steal": steal}
         yield "cpu_percent", 100 * (total - idle - iowait) / total
         for name, part in shares.items():
             yield f"cpu_{name}_percent", 100 * part / total

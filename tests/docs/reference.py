@@ -60,6 +60,8 @@ GROUPS = {
             "exclusive",
             "wait_for_hosts",
             "require",
+            "disturbed_if",
+            "resource_metrics",
         ),
     ),
     "Logging in, and starting hosts": (

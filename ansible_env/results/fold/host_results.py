@@ -51,6 +51,10 @@ def of_script(host: str, event: Mapping[str, Any]) -> HostResult:
         files=_texts(res.get("files")),
         files_dir=_text(res.get("files_dir")),
         files_note=_text(res.get("files_note")) or "",
+        leftovers=tuple(str(name) for name in _list(res.get("leftovers"))),
+        disturbance=_numbers(res.get("disturbance")),
+        disturbed=str(res.get("disturbed") or ""),
+        resources=_numbers(res.get("resources")),
         left_running=tuple(pid for pid in pids if _int(pid) is not None) if isinstance(pids, list | tuple) else (),
     )
 
@@ -107,6 +111,14 @@ def _telemetry(items: Any) -> tuple[tuple[datetime, str, Any], ...]:
         if isinstance(item, list) and len(item) == 3 and isinstance(item[1], str) and (time := _time(item[0])):
             samples.append((time, item[1], item[2]))
     return tuple(samples)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _numbers(values: Any) -> dict[str, float]:
+    return {str(k): float(v) for k, v in values.items() if is_number(v)} if isinstance(values, Mapping) else {}
 
 
 def _float(value: Any) -> float | None:

@@ -16,7 +16,7 @@ import pytest
 
 from ansible_env.results.outcomes import Kind
 from ansible_env.supervisor.ending import Ending
-from ansible_env.supervisor.protocol import State
+from ansible_env.supervisor.protocol import Reply, State
 from ansible_env.supervisor.script import MARKER, start_payload
 from ansible_env.supervisor.verdict import verdict
 from tests.unit.supervisor.pipes import NONCE, SHELLS, Target, at_once, background, eventually, make_target, processes
@@ -117,7 +117,7 @@ def test_zombies_are_not_waited_for(target: Target) -> None:
     script = target.script(f"{sys.executable} -c '{leave}' >/dev/null 2>&1 & echo $!; sleep 0.5", grace=20)
     start = time.monotonic()
     reply = target.finish(script)
-    subprocess.run(["kill", "-9", reply.out.decode().strip()], check=True)
+    subprocess.run(["kill", "-9", reply.out.decode().strip()], check=False)  # it was ended with the others
     assert reply.rc == 0
     assert time.monotonic() - start < 15
     target.assert_gone(script)
@@ -133,10 +133,60 @@ def test_what_may_be_left_running_lives_on(target: Target) -> None:
     target.assert_gone(script)
 
 
+ESCAPES = {
+    "setsid": "setsid sleep 291 >/dev/null & sleep 0.3",
+    "double fork": "setsid sh -c '(sleep 291 &) ; exit 0'; sleep 0.2",
+    "nohup": 'trap "" HUP; setsid sleep 291 >/dev/null 2>&1 & sleep 0.3',
+    "output": "setsid sleep 291 & sleep 0.3",
+    "deaf": "setsid sh -c 'trap \"\" TERM; sleep 291; sleep 291' & sleep 0.3",
+    "env -i": "env -i setsid sleep 291 & sleep 0.3",
+}
+
+
+def assert_ended(reply: Reply) -> None:
+    for name in reply.escaped:
+        stat = Path("/proc", name.split()[0], "stat")
+        assert eventually(lambda: not stat.exists() or ") Z" in stat.read_text()), name  # noqa: B023 - called at once
+
+
+@pytest.mark.parametrize("how", ESCAPES)
+def test_what_has_left_the_session_is_ended_and_reported(target: Target, how: str) -> None:
+    """Unless nothing shows where it came from: without its name in the environment, only Perl's supervisor knows."""
+    usage = target.run("true").after
+    if how == "env -i" and (usage is None or usage.max_rss is None):
+        pytest.skip("no perl on this target")
+    script = target.script(ESCAPES[how])
+    reply = target.finish(script)
+    assert (reply.state, reply.rc, reply.left) == (State.DONE, 0, ())
+    assert {name.split()[1] for name in reply.escaped} <= {"sleep", "sh", target.sh.name} and reply.escaped
+    assert_ended(reply)
+    target.assert_gone(script)
+
+
+def test_what_has_left_the_session_is_ended_at_the_deadline(target: Target) -> None:
+    reply = target.finish(script := target.script("setsid sleep 292 & sleep 292", timeout=1))
+    assert (reply.state, reply.why) == (State.DONE, "timeout")
+    assert [name.split()[1] for name in reply.escaped] == ["sleep"]
+    assert_ended(reply)
+    target.assert_gone(script)
+
+
+def test_what_may_live_on_is_reported(target: Target) -> None:
+    script = target.script("setsid sleep 293 >/dev/null 2>&1 & echo $!; sleep 0.3", reap=False)
+    reply = target.finish(script)
+    try:
+        assert reply.escaped == (f"{reply.out.decode().strip()} sleep",)
+        assert Path("/proc", reply.out.decode().strip()).exists()
+    finally:
+        subprocess.run(["kill", "-9", reply.out.decode().strip()], check=True)
+    target.assert_gone(script)
+
+
 @pytest.mark.slow
 def test_a_session_of_its_own_lives_on(target: Target) -> None:
-    """Documented: who calls setsid wants to live on, as after a logout. Its output must not break it."""
-    script = target.script("setsid sh -c 'echo $$ >pid; sleep 1; echo late; echo ok >said; exec sleep 290' & sleep 0.3")
+    """Its output must not break it."""
+    text = "setsid sh -c 'echo $$ >pid; sleep 1; echo late; echo ok >said; exec sleep 290' & sleep 0.3"
+    script = target.script(text, reap=False)
     start = time.monotonic()
     reply = target.finish(script)
     assert (reply.state, reply.rc) == (State.DONE, 0)

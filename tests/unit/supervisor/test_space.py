@@ -138,12 +138,11 @@ def test_output_that_fills_it(target: Target) -> None:
         assert seconds < 15
 
 
-@pytest.mark.parametrize("keep_running", [False, True], ids=["", "keep_running"])
-def test_what_lives_on_fills_nothing(target: Target, keep_running: bool) -> None:
+def test_what_lives_on_fills_nothing(target: Target) -> None:
     """What it prints after the end of the script is read, so that it is not broken, and discarded."""
     with small(target, "size=4m") as disk:
         script = disk.script("setsid sh -c 'echo $$; sleep 1; exec yes' & sleep 0.4; exit 0", timeout=25)
-        reply = disk.finish(replace(script, reap=not keep_running))
+        reply = disk.finish(replace(script, reap=False))
         pid = reply.out.decode().split()[0]
         try:
             assert not disk.directory(script).exists()

@@ -30,6 +30,7 @@ try:
     )
 
     from ansible_env.results.connections import never_connected
+    from ansible_env.results.disturbance import DisturbanceLimits
     from ansible_env.results.metrics.json_output import JsonMetrics
     from ansible_env.results.metrics.validity import MetricRules
     from ansible_env.results.outcomes import Kind
@@ -42,6 +43,7 @@ try:
     from ansible_env.supervisor.protocol import State
     from ansible_env.supervisor.record import Record
     from ansible_env.supervisor.report import (
+        accounts,
         collected,
         judge_exports,
         judge_metrics,
@@ -83,6 +85,8 @@ ARGUMENTS = {
     "required_metrics": {"type": "list", "elements": "str", "default": []},
     "valid": {"type": "dict", "default": {}},
     "require": {"type": "dict", "default": {}},
+    "disturbed_if": {"type": "dict"},
+    "resource_metrics": {"type": "bool", "default": False},
     "telemetry": {"type": "list", "elements": "dict", "default": []},
     "reconnect": {"type": "float", "default": 60.0},
     "poll": {"type": "int", "default": 1},
@@ -343,8 +347,12 @@ def _judged(arguments, script, ending, capture, collection, *, begun):
         exports |= values
     samples = Masker(list(arguments["secret_env"].values())).feed(ending.samples, last=True)
     telemetry = read_samples(samples, script.probes, script.run_id)
+    limits = arguments["disturbed_if"]
     result = task_result(kind, message, script, ending, capture, metrics=metrics, telemetry=telemetry)
     result |= collected(collection)
+    result |= accounts(ending.reply, None if limits is None else DisturbanceLimits.parse(limits))
+    if arguments["resource_metrics"]:
+        result["metrics"] = {**result.get("resources", {}), **result["metrics"]}
     return {**result, **({"exports": exports} if exports else {}), **({"ended": True} if ended else {})}
 
 

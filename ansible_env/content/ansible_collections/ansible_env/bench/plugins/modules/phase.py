@@ -172,6 +172,17 @@ options:
         only checks the host.
     type: dict
     default: {}
+  disturbed_if:
+    description:
+      - What else happens on the host while the script runs is measured if this is given, and judged. Maps what is
+        measured to a comparison such as V(> 50), or to V(off); V({}) for the limits of C(ansible_env), which are in the
+        reference of its environment file. What is above a limit is in RV(disturbed).
+    type: dict
+  resource_metrics:
+    description:
+      - Whether RV(resources) are among RV(metrics).
+    type: bool
+    default: false
   telemetry:
     description:
       - What to sample on the host while the script runs. Each item may have C(every), the seconds between two samples
@@ -474,6 +485,31 @@ rebooted:
   returned: when the script may have been started
   type: bool
   sample: false
+leftovers:
+  description:
+    - Processes that the script had left behind outside of its session, or that O(keep_running) lets live on; the id and
+      the name of each. Without O(keep_running) they were ended.
+  returned: when there were any
+  type: list
+  elements: str
+  sample: ["4711 sleep"]
+resources:
+  description:
+    - What the script has used, with the processes that it started and that have ended. C(cpu_user_s), C(cpu_system_s),
+      C(max_rss_bytes), C(io_read_bytes) and C(io_written_bytes), as far as the host knows them.
+  returned: when the host knows some
+  type: dict
+  sample: {cpu_user_s: 1.25, cpu_system_s: 0.03}
+disturbance:
+  description: What else happened on the host while the script ran; empty for a script of less than a second.
+  returned: with O(disturbed_if)
+  type: dict
+  sample: {foreign_cpu_percent: 1.5, steal_percent: 0.0}
+disturbed:
+  description: What of RV(disturbance) was above its limit.
+  returned: when something was
+  type: str
+  sample: foreign_cpu_percent is 98.2 (> 25)
 left_running:
   description: Ids of processes of the script that could not be ended, such as those of another user.
   returned: when the script may have been started

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Mapping
 
 with contextlib.suppress(ImportError):  # without the library: the action plugin reports that
+    from ansible_env.results.disturbance import DisturbanceLimits
     from ansible_env.results.exports import compile_export, join_exports
     from ansible_env.results.file_patterns import check_pattern
     from ansible_env.results.metrics.json_output import JsonMetrics
@@ -137,6 +138,7 @@ def problem_of(arguments):
         _check_files(arguments)
         MetricRules.parse((), arguments["valid"])
         HostRules.parse(arguments["require"])
+        DisturbanceLimits.parse(arguments["disturbed_if"] or {})
     except ValueError as error:
         return str(error)
     return None

@@ -204,7 +204,7 @@ class PhaseRunner:
         for host in result.hosts.values():
             with about(host=host.host):
                 logger.info("%s: %s%s", phase.name, host.kind, f": {host.message}" if host.message else "")
-                self._warn(phase.name, host)
+            self._warn(phase.name, host)
         if (journal := phase.call.journal) is not None:
             journal.remember("added", [host.without_secrets() for host in self._hosts.added])
             journal.remember("dropped", [host for hosts in self._dropped.values() for host in hosts])
@@ -214,7 +214,11 @@ class PhaseRunner:
     def _warn(self, phase: str, host: HostResult) -> None:
         """Warn about what a person should know of a host, whatever its outcome kind."""
         ended = "" if phase in self._config.keep_running else ", ".join(host.leftovers)
-        notes = {"files": host.files_note, "disturbed": host.disturbed, "ended what the script had left running": ended}
+        notes = {
+            "files": host.files_note,
+            "disturbed": host.disturbed if phase == "run" else "",
+            "ended what the script had left running": ended,
+        }
         for what, note in notes.items():
             if note:
                 logger.warning("%s: %s: %s: %s", self._config.name, host.host, what, note)

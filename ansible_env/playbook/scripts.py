@@ -74,7 +74,8 @@ def _metrics_arguments(config: EnvironmentConfig, *, last: bool, alone: bool) ->
         arguments["telemetry"] = unsafe([probe.model_dump(exclude_none=True) for probe in config.telemetry])
     if config.required_metrics and alone:  # several scripts may report some each: checked at the end
         arguments["required_metrics"] = unsafe(list(config.required_metrics))
-    arguments["disturbed_if"] = dict(config.disturbed_if.own)
+    if config.disturbed_if.own:
+        arguments["disturbed_if"] = dict(config.disturbed_if.own)
     if config.resource_metrics:
         arguments["resource_metrics"] = True
     if config.valid:

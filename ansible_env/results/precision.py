@@ -12,7 +12,7 @@ accumulating data, J. R. Stat. Soc. A 132, 1969). So:
 - Hosts are blocks: where each host has two values or more, the interval is about the mean of these hosts, and the
   differences between hosts do not widen it. Otherwise they do.
 
-Only the standard library is used, because SciPy is an extra (`compare`) and this is needed by every sweep.
+Only the standard library is used, because SciPy is an extra (`compare`) and a caller should not need it.
 """
 
 from __future__ import annotations

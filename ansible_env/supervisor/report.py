@@ -100,15 +100,15 @@ def task_result(
     return result
 
 
-def accounts(reply: Reply, limits: DisturbanceLimits | None) -> dict[str, Any]:
-    """Return the keys of a result about what the script has used, and, with limits, whether it was disturbed."""
+def accounts(reply: Reply, limits: DisturbanceLimits) -> dict[str, Any]:
+    """Return the keys of a result about what the script has used, and what has disturbed it."""
     found: dict[str, Any] = {}
     if used := resources(reply.before, reply.after):
         found["resources"] = used
-    if limits is not None:
-        found["disturbance"] = disturbance(reply.before, reply.after, reply.clock_step)
-        if reason := limits.reason(found["disturbance"]):
-            found["disturbed"] = reason
+    if others := disturbance(reply.before, reply.after, reply.clock_step):
+        found["disturbance"] = others
+    if reason := limits.reason(others):
+        found["disturbed"] = reason
     return found
 
 

@@ -64,6 +64,7 @@ def test_no_field_is_lost_when_results_are_combined():
     full = HostResult(
         "h", Kind.EXIT, "exit status 1", 1, {"x": 1}, metrics_partial=True, started=NOW, finished=LATER, stdout="out",
         stderr="err", truncated=True, stdout_log="/o", stderr_log="/e", task="t", reconnects=2, left_running=(7,),
+        leftovers=("8 sleep",), disturbance={"steal_percent": 3.0}, disturbed="steal", resources={"cpu_user_s": 1.0},
         telemetry=((NOW, "cpu", 0.5),), clock_offset=0.1, clock_error=0.2, clock_step=7200.0, exports={"A": "1"},
         attempts=3, files=("a",), files_dir="/d", files_note="older than the script: a",
     )  # fmt: skip

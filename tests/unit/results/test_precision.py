@@ -63,7 +63,7 @@ def test_the_precision_is_relative_to_the_mean():
 
 @pytest.mark.parametrize("hosts", [1, 3])
 def test_looking_again_and_again_misses_seldom(hosts):
-    """Any of the intervals of a series misses in at most 5 %; ordinary intervals miss in 12 to 20 %."""
+    """Any of the intervals of a series misses in at most 5 %; ordinary intervals miss more often."""
     chance, planned = random.Random(3), looks(5, 30)
     missed = ordinary = 0
     for _ in range(400):

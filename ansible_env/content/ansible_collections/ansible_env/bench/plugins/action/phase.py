@@ -85,7 +85,7 @@ ARGUMENTS = {
     "required_metrics": {"type": "list", "elements": "str", "default": []},
     "valid": {"type": "dict", "default": {}},
     "require": {"type": "dict", "default": {}},
-    "disturbed_if": {"type": "dict"},
+    "disturbed_if": {"type": "dict", "default": {}},
     "resource_metrics": {"type": "bool", "default": False},
     "telemetry": {"type": "list", "elements": "dict", "default": []},
     "reconnect": {"type": "float", "default": 60.0},
@@ -347,10 +347,9 @@ def _judged(arguments, script, ending, capture, collection, *, begun):
         exports |= values
     samples = Masker(list(arguments["secret_env"].values())).feed(ending.samples, last=True)
     telemetry = read_samples(samples, script.probes, script.run_id)
-    limits = arguments["disturbed_if"]
     result = task_result(kind, message, script, ending, capture, metrics=metrics, telemetry=telemetry)
     result |= collected(collection)
-    result |= accounts(ending.reply, None if limits is None else DisturbanceLimits.parse(limits))
+    result |= accounts(ending.reply, DisturbanceLimits.parse(arguments["disturbed_if"]))
     if arguments["resource_metrics"]:
         result["metrics"] = {**result.get("resources", {}), **result["metrics"]}
     return {**result, **({"exports": exports} if exports else {}), **({"ended": True} if ended else {})}

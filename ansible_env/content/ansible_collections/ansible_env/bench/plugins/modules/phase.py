@@ -174,10 +174,11 @@ options:
     default: {}
   disturbed_if:
     description:
-      - What else happens on the host while the script runs is measured if this is given, and judged. Maps what is
-        measured to a comparison such as V(> 50), or to V(off); V({}) for the limits of C(ansible_env), which are in the
-        reference of its environment file. What is above a limit is in RV(disturbed).
+      - From when on something else on the host has disturbed the script, which RV(disturbed) says then. Maps what is
+        measured to a comparison such as V(> 50), or to V(off). Others keep the limits of C(ansible_env), which are in
+        its documentation.
     type: dict
+    default: {}
   resource_metrics:
     description:
       - Whether RV(resources) are among RV(metrics).
@@ -502,7 +503,7 @@ resources:
   sample: {cpu_user_s: 1.25, cpu_system_s: 0.03}
 disturbance:
   description: What else happened on the host while the script ran; empty for a script of less than a second.
-  returned: with O(disturbed_if)
+  returned: when the script may have been started
   type: dict
   sample: {foreign_cpu_percent: 1.5, steal_percent: 0.0}
 disturbed:

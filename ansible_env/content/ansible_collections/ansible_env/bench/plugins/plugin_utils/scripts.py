@@ -138,7 +138,7 @@ def problem_of(arguments):
         _check_files(arguments)
         MetricRules.parse((), arguments["valid"])
         HostRules.parse(arguments["require"])
-        DisturbanceLimits.parse(arguments["disturbed_if"] or {})
+        DisturbanceLimits.parse(arguments["disturbed_if"])
     except ValueError as error:
         return str(error)
     return None

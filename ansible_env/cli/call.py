@@ -78,14 +78,17 @@ class Call:
             raise _not_writable(path, error) from error
         return path
 
-    def save(self) -> None:
-        """Write the options into the directory of the call, for `attach`. Raise ConfigError if that fails."""
+    def save(self, plan: Mapping[str, Any] | None = None) -> None:
+        """Write the options into the directory of the call, for `attach`, and its plan, for `--resume`.
+
+        Raise ConfigError if there can be no directory.
+        """
         try:
             make_private(self.directory)
         except OSError as error:
             raise _not_writable(self.directory, error) from error
         with Tolerant("`attach` cannot resume a trial of this call", console.say_warning)():
-            write_private(self.directory / CALL_FILE, to_json(self._saved(), indent=2) + "\n")
+            write_private(self.directory / CALL_FILE, to_json({**self._saved(), "plan": plan}, indent=2) + "\n")
 
     def _saved(self) -> dict[str, Any]:
         """Return the data that is needed to repeat the call, with absolute paths."""

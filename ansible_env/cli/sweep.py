@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ from ansible_env.cli.console import write
 from ansible_env.cli.exits import Exit, StopWaiting, exit_of_trial, worst_exit
 from ansible_env.cli.failures import report_failure
 from ansible_env.cli.once_progress import OnceProgress
-from ansible_env.cli.options import HOSTS, PARAMETERS, RESULTS, Judged, Output, option
+from ansible_env.cli.options import Output
 from ansible_env.cli.parameters import Values, given_values
 from ansible_env.cli.progress.lines import Progress
 from ansible_env.cli.progress.live import sweep_progress
+from ansible_env.cli.sweep_options import SweepOptions
+from ansible_env.cli.sweep_resume import interrupted_call, plan_of, recover_results
 from ansible_env.cli.sweep_tables import (
     calibration_table,
     configuration_table,
@@ -38,34 +41,11 @@ from ansible_env.errors import ConfigError, ParameterError, Problem
 from ansible_env.report.formatting import plural, visible
 from ansible_env.results.observer import TrialObserver
 from ansible_env.results.trial import Trial, TrialRequest
+from ansible_env.storage.saved_call import plan_data
 from ansible_env.trials.pool import Pool
+from ansible_env.trials.resumption import Resumption, resumption
 from ansible_env.trials.run_trial import Complete, run_trial
 from ansible_env.trials.schedule import PlannedTrials, grid, numbered, plan, plan_calibration
-
-
-@dataclass(kw_only=True)
-class SweepOptions(Judged):
-    """Options of `sweep`."""
-
-    grid: list[str] | None = option(
-        "--grid NAME=V1,V2", "Values of a parameter. Repeatable: every combination is a configuration.", PARAMETERS
-    )
-    repeat: int = option("--repeat N", "Trials per configuration.", PARAMETERS, default=1, min=1)
-    seed: int | None = option("--seed N", "Seed of the order. Default: a new one each time.", PARAMETERS)
-    calibrate: bool = option(
-        "--calibrate", "Run one configuration on every host, and compare the hosts.", PARAMETERS, default=False
-    )
-    best: str | None = option(
-        "--best METRIC:max|min", "Mark the best row. Default: score:max, if there is a score.", RESULTS
-    )
-    hosts_per_trial: str = option(
-        "--hosts-per-trial N", "Hosts of each trial; or of each pattern, such as db=1,load=2.", HOSTS, default="1"
-    )
-
-    @property
-    def axes(self) -> list[str]:
-        """The names of the parameters that differ between the trials."""
-        return [text.partition("=")[0].strip() for text in self.grid or []]
 
 
 def sweep(options: SweepOptions) -> Exit:
@@ -77,14 +57,24 @@ def sweep(options: SweepOptions) -> Exit:
         if options.best is not None:
             parse_goal(options.best, ())
         call = open_call(options, PHASES, stack)
+        saved = interrupted_call(options, call) if options.resume or options.resume_from else None
         seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
+        if saved is not None:
+            call, seed = replace(call, directory=saved.directory), saved.seed
         requests = list(numbered(_planned(options, call, seed)))
         for request in requests:
             call.env.check_values(request.values, request.globals)
+        left = Resumption(requests=tuple(requests))
+        if saved is not None:
+            left = resumption(saved.directory, requests, call.env.hosts)
+            recover_results(options)
         progress = sweep_progress(sys.stderr, options, len(requests), options.axes)
         stack.callback(progress.stop)
         progress.note(f"{plural(len(requests), 'trial')} on {plural(len(call.env.hosts), 'host')}, seed {seed}")
-        return _Sweep(options, call, requests, progress).run()
+        if saved is not None:
+            counts = f"{len(left.finished)} finished, {len(left.journals)} under way"
+            progress.note(f"resuming {saved.directory.name}: {counts}, {len(requests) - len(left.finished)} left")
+        return _Sweep(options, call, left, seed, progress).run()
 
 
 def _planned(options: SweepOptions, call: Call, seed: int) -> Sequence[TrialRequest]:
@@ -145,13 +135,15 @@ def _point(config: EnvironmentConfig, values: Values, texts: Mapping[str, str]) 
 class _Sweep(TrialObserver):
     """The trials of a sweep."""
 
-    def __init__(self, options: SweepOptions, call: Call, requests: Sequence[TrialRequest], progress: Progress) -> None:
+    def __init__(self, options: SweepOptions, call: Call, left: Resumption, seed: int, progress: Progress) -> None:
         self._options = options
         self._call = call
-        self._requests = requests
+        self._left = left
+        self._total = len(left.finished) + len(left.requests)
+        self._plan, self._seed = plan_of(options, call), seed
         self._progress = progress
         self._pool = Pool(call.env, hosts_per_trial=parse_hosts_per_trial(options.hosts_per_trial), run=self._run_trial)
-        self._trials: list[Trial] = []
+        self._trials: list[Trial] = [self._judged(trial) for trial in left.finished]
         self._running: dict[str, Path] = {}
         """The directory of each running attempt, by the uid of the trial."""
         call.env.observers = (progress, *call.recorders, self)
@@ -159,12 +151,15 @@ class _Sweep(TrialObserver):
 
     def run(self) -> Exit:
         """Run the trials, and return the exit code. Trials that have a result are always printed."""
-        self._call.save()
+        self._save()
         interrupts = self._call.interrupts
         interrupts.steps = (self._first_interrupt, self._second_interrupt)
         self._progress.start()
         try:
-            for trial in self._pool.run(PlannedTrials(self._requests)):
+            if self._left.finished or self._left.journals:
+                self._call.env.once.resume(self._call.env, self._call.directory)
+            seen = [(trial.request.configuration, host) for trial in self._left.finished for host in trial.hosts]
+            for trial in self._pool.run(PlannedTrials(self._left.requests, seen)):
                 self._show(trial)
             self._call.env.once.finish()
         except StopWaiting:
@@ -173,17 +168,33 @@ class _Sweep(TrialObserver):
             interrupts.steps = None
             self._progress.stop()
             self._print()
+            self._save()
         return Exit.CANCELED if interrupts.count else worst_exit(map(exit_of_trial, self._trials))
 
     def _run_trial(self, env: RemoteEnv, request: TrialRequest, complete: Complete) -> Trial:
         """Run an attempt at a trial. Called in its own thread."""
 
         def checked(trial: Trial) -> Trial:
-            good = trial.status.is_succeeded() and trial.deciding is not None
-            results = self._call.budgets.judge([trial.metrics]) if good else ()
-            return complete(replace(trial, assertions=tuple(results)))
+            return complete(self._judged(trial))
 
-        return run_trial(env, request, self._call.trial_directory(request), facts=self._call.facts, complete=checked)
+        facts = self._call.facts
+        resumed = self._left.run(env, request, facts=facts, complete=checked)
+        return resumed or run_trial(env, request, self._call.trial_directory(request), facts=facts, complete=checked)
+
+    def _judged(self, trial: Trial) -> Trial:
+        """Return a trial with the results of the budgets."""
+        good = trial.status.is_succeeded() and trial.deciding is not None
+        results = self._call.budgets.judge([trial.metrics]) if good else ()
+        return replace(trial, assertions=tuple(results))
+
+    def _save(self) -> None:
+        """Write the file of the call; say how to resume if trials have no result."""
+        done = sum(not trial.status.is_canceled() and bool(trial.directory) for trial in self._trials)
+        self._call.save(plan_data(self._plan, self._seed, ended=done == self._total))
+        if self._call.interrupts.count and done < self._total:
+            name = self._call.directory if self._options.artifacts else self._call.directory.name
+            what = f"{done} of {plural(self._total, 'trial')} have a result"
+            console.say_error(f"{what}; for the rest, repeat the command with --resume-from {shlex.quote(str(name))}")
 
     def _show(self, trial: Trial) -> None:
         """Show a trial whose last attempt has ended."""
@@ -192,7 +203,7 @@ class _Sweep(TrialObserver):
             with self._progress.aside():
                 self._call.writer.add(trial)
         where = f" on {', '.join(map(visible, trial.hosts))}" if trial.hosts else ""
-        done = f"{len(self._trials)} of {len(self._requests)}"
+        done = f"{len(self._trials)} of {self._total}"
         missed = "".join(f"; {visible(result.message)}" for result in trial.assertions if not result.passed)
         what = outcome(trial, self._options.axes)
         self._progress.note(f"[{done}] trial {trial.number}{where}: {what}{missed}")

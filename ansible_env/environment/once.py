@@ -20,6 +20,7 @@ from ansible_env.results.host_result import HostResult
 from ansible_env.results.observer import TrialObserver
 from ansible_env.results.phase_result import PhaseResult
 from ansible_env.results.trial import TrialRequest
+from ansible_env.storage.bundle.bundle import RESULT, Bundle
 from ansible_env.storage.bundle.files import make_private
 from ansible_env.storage.journal import Journal
 
@@ -54,8 +55,15 @@ class Environment(Protocol):
 
     def __exit__(self, kind: None, value: None, trace: None) -> object: ...
 
-    def start_trial(self, request: TrialRequest, directory: Path | None = None) -> object:
+    @property
+    def is_ready(self) -> bool:
+        """Whether setup has succeeded."""
+
+    def start_trial(self, request: TrialRequest, directory: Path | None = None, **known: Any) -> object:
         """Start a trial that only `finish_trial` ends."""
+
+    def attach(self) -> PhaseResult | None:
+        """Resume the phase in which a controller was killed."""
 
     def finish_trial(self) -> object:
         """Finish the trial."""
@@ -118,6 +126,40 @@ class Once:
             self._prepared.update(hosts)
             self._failed |= {host.host: host for host in result.failed_hosts} if result else {}
         return result and replace(result, phase="setup_once")
+
+    def resume(self, env: Environment, call: Path) -> None:
+        """Resume the parts that an interrupted call has left: hosts that it prepared stay so until `finish`.
+
+        A part whose `setup_once` did not succeed is torn down.
+
+        Raises:
+            ConfigError: a record cannot be read.
+            LifecycleError: another process finishes a part.
+        """
+        paths = {int(path.name.removeprefix(PREFIX)): path for path in call.glob(f"{PREFIX}[0-9]*")}
+        self._count = max(paths, default=0)
+        for _, path in sorted(paths.items()):
+            if not (path / "state.json").exists() or (path / RESULT).exists():
+                continue
+            journal, bundle = Journal.open(path), Bundle.open(path)
+            hosts = [host for host in journal.recall("hosts") or () if host in env.hosts]
+            part = env.on_once(hosts)
+            part.logs, part.journal = path / "logs", journal
+            part.__enter__()
+            request = TrialRequest(0, self.values, {"trial_id": 0})
+            part.start_trial(request, path, uid=bundle.uid, started=bundle.created)
+            with self._lock:
+                self._parts.append(part)
+            part.attach()
+            if not part.is_ready:
+                logger.warning("%s had not prepared its hosts: it is torn down", path.name)
+                self._end(part)
+                continue
+            part.release()
+            with self._lock:
+                self._prepared.update(hosts)
+                setup = part.results.get("setup")
+                self._failed |= {host.host: host for host in setup.failed_hosts} if setup else {}
 
     def failed(self, hosts: Iterable[str]) -> dict[str, HostResult]:
         """Return the results of hosts on which it failed, though enough others were prepared to continue."""

@@ -143,6 +143,11 @@ class Journal:
         return status
 
     @property
+    def has_begun(self) -> bool:
+        """Whether a phase may have been started on a host."""
+        return bool(self._data["phases"]) or not self.is_complete
+
+    @property
     def is_complete(self) -> bool:
         """Whether everything could be written, so that what is not recorded did not happen."""
         return self._complete.exists()

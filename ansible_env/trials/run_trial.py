@@ -102,15 +102,23 @@ def run_trial(
 
 
 def resume_trial(
-    env: RemoteEnv, journal: Journal, *, phases: Sequence[str] = PHASES, facts: HostFacts | None = None
+    env: RemoteEnv,
+    journal: Journal,
+    *,
+    request: TrialRequest | None = None,
+    phases: Sequence[str] = PHASES,
+    facts: HostFacts | None = None,
+    complete: Complete | None = None,
 ) -> Trial:
     """Finish a trial whose controller was killed, and return it. `journal` is in its bundle.
+
+    `request` is the trial's place in a plan.
 
     Raise LifecycleError if the environment is not entered, ConfigError if there is no bundle.
     """
     bundle = Bundle.open(journal.directory)
     env.logs, env.journal = bundle.directory / "logs", journal
-    request = TrialRequest(int(bundle.manifest["trial"]), *journal.trial)
+    request = request or TrialRequest(int(bundle.manifest["trial"]), *journal.trial)
     env.start_trial(request, bundle.directory, uid=bundle.uid, started=bundle.created)
 
     def attach() -> bool:
@@ -123,7 +131,7 @@ def resume_trial(
             del env.results["teardown"]  # it was about to be started on a host, and always runs
         return env.is_ready and journal.status("run") is None
 
-    return _finish(env, phases, attach, facts)
+    return _finish(env, phases, attach, facts, complete)
 
 
 def _finish(

@@ -46,9 +46,10 @@ class PlannedTrials(Source):
 
     eager = True
 
-    def __init__(self, requests: Iterable[TrialRequest]) -> None:
+    def __init__(self, requests: Iterable[TrialRequest], seen: Iterable[tuple[int, str]] = ()) -> None:
+        """Take the trials, and the configurations that have run on hosts before."""
         super().__init__(requests)
-        self._seen: set[tuple[int, str]] = set()
+        self._seen: set[tuple[int, str]] = set(seen)
 
     def take(self, idle: Sequence[str], needs: Sequence[Need]) -> tuple[TrialRequest, tuple[str, ...]] | None:
         """Return the first trial whose configuration is new to these hosts, or else to most of them."""

@@ -56,6 +56,13 @@ RULES = frozenset(
 )  # fmt: skip
 
 
+def content_of(config: EnvironmentConfig) -> dict[str, Any]:
+    """Return the keys of an environment file that are not defaults, with secrets masked."""
+    data = json.loads(config.model_dump_json(exclude_defaults=True, fallback=str))
+    masked: dict[str, Any] = _masked(data, config.secret_names)
+    return masked
+
+
 def rules_of(config: EnvironmentConfig) -> dict[str, Any]:
     """Return the keys of an environment file that determine its metrics."""
     rules: dict[str, Any] = json.loads(config.model_dump_json(include=set(RULES)))
@@ -135,7 +142,7 @@ def environment_text(config: EnvironmentConfig) -> tuple[str, str]:
         except (OSError, ValueError, ConfigError):  # the file was removed or changed
             data = None
     if data is None:
-        data = json.loads(config.model_dump_json(exclude_defaults=True, fallback=str))
+        data = content_of(config)
     return "environment.yml", note + yaml.dump(_masked(data, secret), Dumper=_FileDumper, sort_keys=False)
 
 

@@ -37,6 +37,9 @@ class CompareOptions(StoreOptions):
     first: str = argument("A", "EXPERIMENT, EXPERIMENT:name=value, ids as in 3,5-9, or a bundle.")
     second: str = argument("B", "What A is compared with.")
     metric: list[str] | None = option("-m, --metric NAME", "Only this metric. Repeatable.")
+    undisturbed: bool = option(
+        "--undisturbed", "Leave out trials that something else on a host disturbed.", default=False
+    )
     alpha: float = option("--alpha", "How often noise may count as a difference.", default=0.05, min=0.0001, max=0.5)
 
 
@@ -44,7 +47,7 @@ def compare(options: CompareOptions) -> str:
     """Decide whether trials A differ from trials B or whether the difference is noise, with significance tests."""
     with Store(options.store) as store:
         recover(store, console.say_warning)
-        a, b = (_succeeded(select(store, name), name) for name in (options.first, options.second))
+        a, b = (_counted(store, name, options) for name in (options.first, options.second))
         paired = len(a) == len(b) == 1
         first, second, what = _pairs(store, a[0], b[0]) if paired else (_by_metric(a), _by_metric(b), "trials")
         if paired and what == "hosts":  # on other hosts: nothing to pair
@@ -68,6 +71,24 @@ def compare(options: CompareOptions) -> str:
     counts = f"A: {visible(options.first)}, {plural(len(a), 'trial')}; B: {visible(options.second)}, {len(b)}"
     table = rows_as_table([_cells(item) for item in compared])
     return f"{counts}; the values are those of {what}\n{table}" + "".join(f"{line}\n" for line in sentences(compared))
+
+
+def _counted(store: Store, name: str, options: CompareOptions) -> list[StoredTrial]:
+    """Return the trials that succeeded, without those that were disturbed if that is requested."""
+    good = _succeeded(select(store, name), name)
+    disturbed = {host.trial for host in store.hosts(good) if host.disturbed}
+    if not disturbed:
+        return good
+    what = (
+        f"{name}: {plural(len(disturbed), 'trial')} of {len(good)} {'was' if len(disturbed) == 1 else 'were'} disturbed"
+    )
+    if not options.undisturbed:
+        console.say_error(f"{what}; --undisturbed leaves them out")
+        return good
+    if len(disturbed) == len(good):
+        raise ConfigError(Problem("each of these trials was disturbed", name))
+    console.say_error(f"{what}: not counted")
+    return [trial for trial in good if trial.id not in disturbed]
 
 
 def _succeeded(trials: Sequence[StoredTrial], name: str) -> list[StoredTrial]:

@@ -89,6 +89,8 @@ class StoredHost:
     stderr_log: str | None
     last_words: str
     """The end of stderr, or of stdout, if the host did not succeed."""
+    disturbed: str | None = None
+    """What else happened on the host and was above its limit; None if nothing was."""
 
     @property
     def elapsed(self) -> float | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration."""
 VERSION_TABLE = "ansible_env_version"
 """Table with the revision of a database. mlos_bench's storage has an `alembic_version` of its own."""
@@ -132,6 +132,7 @@ host_results = sa.Table(
     sa.Column("stdout_log", sa.Text),
     sa.Column("stderr_log", sa.Text),
     sa.Column("last_words", sa.Text, nullable=False),  # the end of stderr or stdout, if the host did not succeed
+    sa.Column("disturbed", sa.Text),  # what was above its limit; null if nothing was
     sqlite_with_rowid=False,
 )
 

@@ -124,6 +124,7 @@ def _host_rows(trial_id: int, phases: Mapping[str, PhaseResult]) -> list[Row]:
             "finished": host.finished and host.finished - timedelta(seconds=host.clock_step or 0),
             "task": host.task and clean(host.task),
             "last_words": _last_words(host),
+            "disturbed": clean(host.disturbed) or None,
         }
         for phase, result in phases.items()
         for position, host in enumerate(result.hosts.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -73,3 +74,21 @@ def test_a_trial_that_failed_is_not_counted(filled):
     result = CliRunner().invoke(app, ["compare", "x:mode=a", "x:mode=b", "--store", filled.store.name])
     assert "1 trial did not succeed" in result.stderr
     assert Status.FAILED in {found.status for found in filled.store.trials("x", params={"mode": "a"})}
+
+
+def test_disturbed_trials_are_told_of_and_left_out(ask):
+    pytest.importorskip("scipy")
+    for disturbed in ("", "steal_percent is 9 (> 2)", "", ""):
+        trial = scored([1, 2])
+        run = trial.phases["run"]
+        hosts = {name: replace(host, disturbed=disturbed) for name, host in run.hosts.items()}
+        add(ask.store, "x", replace(trial, phases={"run": replace(run, hosts=hosts)}))
+    assert [host.disturbed for host in ask.store.hosts(ask.store.trials("x"))].count("steal_percent is 9 (> 2)") == 2
+    arguments = ["--store", ask.store.name, "-o", "json"]
+    told = CliRunner().invoke(app, ["compare", "1,2", "3,4", *arguments])
+    assert json.loads(told.stdout)["metrics"][0]["a_count"] == 2
+    assert told.stderr == "ansible-env: 1,2: 1 trial of 2 was disturbed; --undisturbed leaves them out\n"
+    left = CliRunner().invoke(app, ["compare", "1,2,3", "4", "--undisturbed", *arguments])
+    assert json.loads(left.stdout)["metrics"][0]["a_count"] == 2
+    assert left.stderr == "ansible-env: 1,2,3: 1 trial of 3 was disturbed: not counted\n"
+    assert "each of these trials was disturbed" in ask("compare", "2", "3", "--undisturbed", code=2)

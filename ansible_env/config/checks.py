@@ -26,6 +26,7 @@ def config_faults(config: EnvironmentKeys, bad: frozenset[str], *, mlos: bool) -
             {"results_stdout_pattern", "results_json", "metrics", "results_file", "required_metrics"},
             lambda: _metrics_faults(config),
         ),
+        ({"on_disturbed", "retries"}, lambda: _retry_faults(config)),
         ({"collect", "results_file", "run"}, lambda: _file_faults(config)),
         ({"shell_env_params", "shell_env_params_rename"}, lambda: _export_faults(config)),
         ({"tunables", "tunable_params"}, lambda: [] if mlos else _group_faults(config)),
@@ -42,6 +43,11 @@ def config_faults(config: EnvironmentKeys, bad: frozenset[str], *, mlos: bool) -
         groups = file_groups(config)
         if groups is not None:
             yield from name_faults(config, groups)
+
+
+def _retry_faults(config: EnvironmentKeys) -> Iterator[Fault]:
+    if config.on_disturbed == "retry" and not config.retries:
+        yield ("on_disturbed",), "retries nothing, because 'retries' is 0", "set retries to 1 or more"
 
 
 def file_groups(config: EnvironmentKeys) -> TunableGroups | None:

@@ -182,7 +182,9 @@ class EnvironmentKeys(BaseModel):
     on_host_failure: Literal["continue", "stop"] = Field(
         default="continue", description="Whether setup and run continue on the other hosts when a host fails."
     )
-    retries: NotNegative = Field(default=0, description="How often a phase is retried on hosts of `retry_on`.")
+    retries: NotNegative = Field(
+        default=0, description="How often a phase is retried on hosts of `retry_on`, and of `on_disturbed`."
+    )
     retry_on: RetryOn = Field(
         default=(Kind.UNREACHABLE, Kind.AUTH), description="The outcome kinds after which a host is retried."
     )
@@ -223,6 +225,11 @@ class EnvironmentKeys(BaseModel):
         default=DisturbanceLimits(),
         description="From when on a run is marked as disturbed by something else on its host: what is measured to a "
         "comparison such as `> 50`, or to `off`. Others keep their limits.",
+    )
+    on_disturbed: Literal["keep", "retry"] = Field(
+        default="keep",
+        description="`retry`: run is repeated on a host where it was disturbed, up to `retries` times. The last result "
+        "counts, marked if it was disturbed, too.",
     )
     resource_metrics: bool = Field(
         default=False,

@@ -232,7 +232,7 @@ class PhaseRunner:
             run, found = self._attempt(phase, pending, first=attempt == 1 and hosts == self.hosts)
             results |= {result.host: replace(result, attempts=attempt) for result in found}
             message = controller_message(found, run.message) or message
-            pending = self._again(pending, results)
+            pending = self._again(phase.name, pending, results)
             if not pending or run.stopped or attempt > self._config.retries:
                 break
             if not phase.cancel.wait(RETRY_PAUSE * attempt):
@@ -242,18 +242,22 @@ class PhaseRunner:
         others = {name: result for name, result in results.items() if name not in hosts}
         return {**{host: results[host] for host in hosts}, **others}, message
 
-    def _again(self, hosts: tuple[str, ...], results: Mapping[str, HostResult]) -> tuple[str, ...]:
+    def _again(self, phase: str, hosts: tuple[str, ...], results: Mapping[str, HostResult]) -> tuple[str, ...]:
         """Return the hosts that are retried, and those that did not run because they waited for these."""
-        retry_on = self._config.retry_on
-        if not any(results[host].kind in retry_on for host in hosts):
-            return ()
-        return tuple(host for host in hosts if results[host].kind in (*retry_on, Kind.NOT_RUN))
+        again = {host for host in hosts if self._is_retried(phase, results[host].kind, results[host].disturbed)}
+        return tuple(host for host in hosts if again and (host in again or results[host].kind is Kind.NOT_RUN))
+
+    def _is_retried(self, phase: str, kind: str, disturbed: str) -> bool:
+        """Whether a phase is retried on a host with such a result."""
+        measured = phase == "run" and kind == Kind.OK and self._config.on_disturbed == "retry"
+        return kind in self._config.retry_on or (measured and bool(disturbed))
 
     def _prepare_retry(self, phase: _Phase, results: Mapping[str, HostResult]) -> None:
         """Remove the results of scripts that are retried, and give the playbook what hosts have exported so far."""
         journal = phase.call.journal
         for path in journal.results(phase.name).glob("*.json") if journal is not None else ():
-            if json.loads(path.read_text(encoding="utf-8")).get("kind") in self._config.retry_on:
+            result = json.loads(path.read_text(encoding="utf-8"))
+            if self._is_retried(phase.name, result.get("kind"), result.get("disturbed", "")):
                 path.unlink()
         if exports := {result.host: result.exports for result in results.values() if result.exports}:
             phase.playbook = phase.playbook.with_exports(exports)

@@ -61,6 +61,7 @@ GROUPS = {
             "wait_for_hosts",
             "require",
             "disturbed_if",
+            "on_disturbed",
             "resource_metrics",
         ),
     ),

@@ -240,6 +240,29 @@ def test_retries_come_to_an_end():
         assert found.results["run"].hosts["a"].attempts == 2
 
 
+def test_a_run_that_was_disturbed_is_repeated(tmp_path):
+    """Only where it was, only run, and at most `retries` times; the last result counts."""
+    noise = {"a": ["steal", "steal", "steal"], "b": ["steal"]}
+
+    def answer(phase: str, host: str, task: Mapping[str, Any]) -> dict[str, Any]:
+        left = noise.get(host, [])
+        return {"kind": OK, "rc": 0, "disturbed": "always" if phase != "run" else left.pop(0) if left else ""}
+
+    with env(answer, on_disturbed="retry", retries=2, journal=Journal(tmp_path)) as found:
+        found.setup()
+        assert found.run()[0].is_succeeded()
+        assert asked(found) == [("a", "b", "c"), ("a", "b", "c"), ("a", "b"), ("a",)]
+        hosts = found.results["run"].hosts
+        assert [(host.disturbed, host.attempts) for host in hosts.values()] == [("steal", 3), ("", 2), ("", 1)]
+    noise["a"] = ["steal"]
+    with env(answer, retries=2) as found:
+        found.setup()
+        found.run()
+        assert asked(found) == [("a", "b", "c")] * 2
+    with pytest.raises(ConfigError, match="retries nothing, because 'retries' is 0"):
+        env(on_disturbed="retry")
+
+
 def test_what_was_written_down_of_a_script_is_forgotten_before_another_attempt(tmp_path):
     journal = Journal(tmp_path)
     with env(on({("run", "a"): [GONE]}), retries=1, journal=journal) as found:

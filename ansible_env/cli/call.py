@@ -78,16 +78,21 @@ class Call:
             raise _not_writable(path, error) from error
         return path
 
-    def save(self, plan: Mapping[str, Any] | None = None) -> None:
+    def save(self, plan: Mapping[str, Any] | None = None, *, warn: bool = True) -> None:
         """Write the options into the directory of the call, for `attach`, and its plan, for `--resume`.
 
-        Raise ConfigError if there can be no directory.
+        Raise ConfigError if there can be no directory. `warn`: tell the user if the file cannot be written.
         """
         try:
             make_private(self.directory)
         except OSError as error:
             raise _not_writable(self.directory, error) from error
-        with Tolerant("`attach` cannot resume a trial of this call", console.say_warning)():
+
+        def report(text: str) -> None:
+            if warn:
+                console.say_warning(text)
+
+        with Tolerant("`attach` cannot resume a trial of this call", report)():
             write_private(self.directory / CALL_FILE, to_json({**self._saved(), "plan": plan}, indent=2) + "\n")
 
     def _saved(self) -> dict[str, Any]:

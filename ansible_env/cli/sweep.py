@@ -190,7 +190,7 @@ class _Sweep(TrialObserver):
     def _save(self) -> None:
         """Write the file of the call; say how to resume if trials have no result."""
         done = sum(not trial.status.is_canceled() and bool(trial.directory) for trial in self._trials)
-        self._call.save(plan_data(self._plan, self._seed, ended=done == self._total))
+        self._call.save(plan_data(self._plan, self._seed, ended=done == self._total), warn=done < self._total)
         if self._call.interrupts.count and done < self._total:
             name = self._call.directory if self._options.artifacts else self._call.directory.name
             what = f"{done} of {plural(self._total, 'trial')} have a result"

@@ -13,7 +13,7 @@ SHORTEST = 1.0
 OFF = "off"
 LIMITS: Mapping[str, str] = {
     "foreign_cpu_percent": "> 25",
-    "steal_percent": "> 2",
+    "steal_percent": "> 10",
     "foreign_io_mib_per_s": "> 20",
     "swapped_in_mib": "> 1",
     "oom_kills": "> 0",

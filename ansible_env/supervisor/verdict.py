@@ -11,6 +11,8 @@ from ansible_env.supervisor.transport import HUNG
 
 NOTHING_STARTED = "nothing was started: "
 """The beginning of the message for a host that another trial uses."""
+NEVER_STARTED = "the script had not been started when its controller was killed"
+"""The message for a host of a trial that is resumed, if nothing has happened there."""
 _FAULTS: dict[str | State, tuple[Kind, str]] = {
     State.NO_SHELL: (Kind.INTERPRETER, "the host has no `{shell}` in its PATH; name another one with `shell`"),
     State.NO_SETSID: (
@@ -70,7 +72,7 @@ def _gone(ending: Ending, *, attached: bool) -> tuple[Kind, str]:
     if ending.first_boot_id:
         return Kind.LOST_RESULT, "the run directory on the host was removed, and with it the script's result"
     if attached:
-        return Kind.NOT_RUN, "the script had not been started when its controller was killed"
+        return Kind.NOT_RUN, NEVER_STARTED
     return Kind.LOST_RESULT, "the script is not on the host, and it is unknown whether it was started"
 
 

@@ -14,6 +14,7 @@ from ansible_env.results.trial import Trial, TrialRequest
 from ansible_env.storage.bundle.bundle import RESULT, Bundle
 from ansible_env.storage.bundle.reading import read_phases, read_result, read_trial
 from ansible_env.storage.journal import Journal
+from ansible_env.supervisor.verdict import NEVER_STARTED
 from ansible_env.trials.pool import MAX_ATTEMPTS
 from ansible_env.trials.run_trial import Complete, HostFacts, attempt_name, resume_trial
 
@@ -40,8 +41,13 @@ class Resumption:
         planned = self.planned.get(request.number)
         if planned is None or planned.attempt != request.attempt:
             return None
+
+        def completed(trial: Trial) -> Trial:
+            trial = complete(trial)
+            return replace(trial, repeated=trial.repeated or _never_ran(trial))
+
         # If the attempt is lost, the next one may run on any host of the plan.
-        trial = resume_trial(env, self.journals[request.number], request=planned, facts=facts, complete=complete)
+        trial = resume_trial(env, self.journals[request.number], request=planned, facts=facts, complete=completed)
         return replace(trial, request=planned)
 
 
@@ -95,7 +101,14 @@ def _finished(path: Path, request: TrialRequest) -> Trial:
 
 
 def _has_result(trial: Trial) -> bool:
-    return trial.status is not Status.CANCELED and not (trial.is_lost and trial.attempts < MAX_ATTEMPTS)
+    again = _never_ran(trial) or (trial.is_lost and trial.attempts < MAX_ATTEMPTS)
+    return trial.status is not Status.CANCELED and not again
+
+
+def _never_ran(trial: Trial) -> bool:
+    """Whether the controller was killed before the trial's script was started on any of its hosts."""
+    hosts = trial.deciding.hosts.values() if trial.deciding is not None else ()
+    return bool(hosts) and all(host.message == NEVER_STARTED for host in hosts) and trial.attempts < MAX_ATTEMPTS
 
 
 def _begun(path: Path) -> Journal | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from collections.abc import Iterator
 
@@ -24,7 +25,10 @@ def hog() -> Iterator[subprocess.Popen[bytes]]:
 
 def run_on(hosts: Hosts, script: str, **config: object) -> dict[str, HostResult]:
     config = {"name": "d", "hosts": "h1:h2", "run": script, "results_stdout_pattern": r"^(\w+)=(\d+)$", **config}
-    with RemoteEnv(config=config, inventory=hosts.inventory(), engine=WarmEngine()) as env:
+    with (
+        contextlib.closing(WarmEngine()) as engine,
+        RemoteEnv(config=config, inventory=hosts.inventory(), engine=engine) as env,
+    ):
         assert env.setup()
         assert env.run()[0].name == "SUCCEEDED", env.results["run"].summary()
         return dict(env.results["run"].hosts)

@@ -28,6 +28,7 @@ SCRIPT = f"e=$(($(date +%s%3N) + {SECONDS}000)); i=0\n" + (
     "echo score=$i\n"
 )
 CONFIG: dict[str, Any] = {"name": "hogs", "run": SCRIPT, "results_stdout_pattern": r"^(score)=(\d+)$"}
+CONFIG["disturbed_if"] = {"steal_percent": False}  # of a virtual machine: no hog of ours
 
 
 def main() -> int:

@@ -78,12 +78,12 @@ def test_a_trial_that_failed_is_not_counted(filled):
 
 def test_disturbed_trials_are_told_of_and_left_out(ask):
     pytest.importorskip("scipy")
-    for disturbed in ("", "steal_percent is 9 (> 2)", "", ""):
+    for disturbed in ("", "steal_percent is 19 (> 10)", "", ""):
         trial = scored([1, 2])
         run = trial.phases["run"]
         hosts = {name: replace(host, disturbed=disturbed) for name, host in run.hosts.items()}
         add(ask.store, "x", replace(trial, phases={"run": replace(run, hosts=hosts)}))
-    assert [host.disturbed for host in ask.store.hosts(ask.store.trials("x"))].count("steal_percent is 9 (> 2)") == 2
+    assert [host.disturbed for host in ask.store.hosts(ask.store.trials("x"))].count("steal_percent is 19 (> 10)") == 2
     arguments = ["--store", ask.store.name, "-o", "json"]
     told = CliRunner().invoke(app, ["compare", "1,2", "3,4", *arguments])
     assert json.loads(told.stdout)["metrics"][0]["a_count"] == 2

@@ -235,7 +235,7 @@ def test_fields_of_a_result():
             "h", metrics={"x": 1}, start="2025-11-22T21:00:00+01:00", end="2025-11-22T20:00:02.5+00:00",
             stdout="x=1\n", stderr="e", truncated=True, stdout_log="/l/h.stdout", stderr_log="/l/h.stderr",
             reconnects=2, left_running=[7, 8], msg="succeeded", leftovers=["8 sleep"],
-            disturbance={"steal_percent": 3}, disturbed="steal_percent is 3 (> 2)", resources={"cpu_user_s": 1},
+            disturbance={"steal_percent": 3}, disturbed="steal_percent is 13 (> 10)", resources={"cpu_user_s": 1},
         )
     )  # fmt: skip
     assert host.metrics == {"x": 1}
@@ -244,7 +244,7 @@ def test_fields_of_a_result():
     assert (host.stdout, host.stderr, host.truncated) == ("x=1\n", "e", True)
     assert (host.stdout_log, host.stderr_log) == ("/l/h.stdout", "/l/h.stderr")
     assert (host.reconnects, host.left_running, host.rc, host.message) == (2, (7, 8), 0, "succeeded")
-    assert (host.leftovers, host.disturbed) == (("8 sleep",), "steal_percent is 3 (> 2)")
+    assert (host.leftovers, host.disturbed) == (("8 sleep",), "steal_percent is 13 (> 10)")
     assert (host.disturbance, host.resources) == ({"steal_percent": 3.0}, {"cpu_user_s": 1.0})
 
 

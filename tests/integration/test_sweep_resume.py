@@ -42,8 +42,9 @@ def test_a_killed_sweep_goes_on_and_repeats_nothing(tmp_path, ssh_hosts):
         assert told["once"] == told["over"] == len([log for log in logs if log.exists()])
         (call,) = (tmp_path / "kept" / "cli").iterdir()
         results = [json.loads(file.read_text()) for file in call.glob("trial-*/result.json")]
-        assert sorted(result["trial"] for result in results) == list(range(1, 13))
-        assert {result["status"] for result in results} == {"SUCCEEDED"}
+        # A trial that was killed before its script began has another attempt.
+        good = sorted(result["trial"] for result in results if result["status"] == "SUCCEEDED")
+        assert good == list(range(1, 13))
         assert "no interrupted sweep" in command(*arguments, "--resume").stderr
     finally:
         for log in logs:

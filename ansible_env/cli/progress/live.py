@@ -8,7 +8,7 @@ import threading
 import time
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 from rich.console import Console, Group, RenderableType
@@ -29,6 +29,19 @@ REDRAWS = 4
 """Redraws in a second. The controller may be the machine that is measured."""
 READING = 0.05
 """Seconds of one redraw that may go into the search for metrics."""
+
+
+class _View(Live):
+    """A live view that writes lines above itself before it is drawn: while it is drawn, they would be within it."""
+
+    def __init__(self, write_above: Callable[[], object], **options: Any) -> None:
+        self._write_above = write_above
+        super().__init__(**options)
+
+    def refresh(self) -> None:
+        """Write the lines, and draw the view again."""
+        self._write_above()
+        super().refresh()
 
 
 class LiveProgress(Progress):
@@ -52,7 +65,8 @@ class LiveProgress(Progress):
 
     def start(self) -> None:
         """Show the view."""
-        self._live = Live(
+        self._live = _View(
+            self._write_notices,
             get_renderable=self._draw,
             console=self._console,
             refresh_per_second=REDRAWS,
@@ -83,7 +97,6 @@ class LiveProgress(Progress):
                 self.start()
 
     def _draw(self) -> RenderableType:
-        self._write_notices()
         width, height = self._console.size
         with self._seeing:
             return Group(*self._parts(width, max(3, height - 2), time.monotonic()))

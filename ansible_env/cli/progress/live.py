@@ -66,7 +66,7 @@ class LiveProgress(Progress):
     def start(self) -> None:
         """Show the view."""
         self._live = _View(
-            self._write_notices,
+            self._write_above,
             get_renderable=self._draw,
             console=self._console,
             refresh_per_second=REDRAWS,
@@ -81,6 +81,7 @@ class LiveProgress(Progress):
         """Remove the view, if there is one."""
         if self._live is not None:
             console.set_display(None)
+            self._write_notices()
             live, self._live = self._live, None
             live.stop()
             self._write_notices()
@@ -100,6 +101,10 @@ class LiveProgress(Progress):
         width, height = self._console.size
         with self._seeing:
             return Group(*self._parts(width, max(3, height - 2), time.monotonic()))
+
+    def _write_above(self) -> None:
+        if self._live is not None:  # else it is being removed: they are written after that
+            self._write_notices()
 
     def _write_notices(self) -> None:
         while self._notices:

@@ -87,11 +87,7 @@ class Call:
             make_private(self.directory)
         except OSError as error:
             raise _not_writable(self.directory, error) from error
-
-        def report(text: str) -> None:
-            if warn:
-                console.say_warning(text)
-
+        report = console.say_warning if warn else lambda text: None
         with Tolerant("`attach` cannot resume a trial of this call", report)():
             write_private(self.directory / CALL_FILE, to_json({**self._saved(), "plan": plan}, indent=2) + "\n")
 

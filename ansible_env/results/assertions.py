@@ -46,6 +46,14 @@ class AssertionSyntaxError(ValueError):
     """A text is not an assertion. The message says what is wrong, without the metric's name."""
 
 
+class RuleSyntaxError(ValueError):
+    """A value is not a rule. `hint` says what to write."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        self.hint = hint
+        super().__init__(message)
+
+
 @dataclass(frozen=True, slots=True)
 class Assertion:
     """One comparison that a metric must satisfy."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_env.results.assertions import Assertion, AssertionSyntaxError, parse_assertion
+from ansible_env.results.assertions import AssertionSyntaxError, RuleSyntaxError, parse_assertion
 
 SHORTEST = 1.0
 """Seconds that a script must run to be judged."""
@@ -30,12 +30,8 @@ of all CPUs. The pressure of /proc/pressure includes the script's own, so that n
 """
 
 
-class DisturbanceSyntaxError(ValueError):
-    """A value is no limit. `hint` says what to write."""
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        self.hint = hint
-        super().__init__(message)
+class DisturbanceSyntaxError(RuleSyntaxError):
+    """A value is no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +56,7 @@ class DisturbanceLimits:
         return ", ".join(
             f"{name} is {value:g} ({limits[name]})"
             for name, value in disturbance.items()
-            if limits.get(name, OFF) != OFF and _comparison(name, limits[name]).holds(value)
+            if limits.get(name, OFF) != OFF and parse_assertion(name, limits[name]).holds(value)
         )
 
 
@@ -80,13 +76,9 @@ def parse_limit(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise DisturbanceSyntaxError("must be a comparison such as '> 50', or off")
     try:
-        return _comparison(name, value).text
+        return parse_assertion(name, value).text
     except AssertionSyntaxError as error:
         raise DisturbanceSyntaxError(f"{error}; or off") from None
-
-
-def _comparison(name: str, text: str) -> Assertion:
-    return parse_assertion(name, text)
 
 
 def worst_of(values: Iterable[Mapping[str, float]]) -> dict[str, float]:

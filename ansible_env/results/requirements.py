@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_env.results.assertions import Assertion, AssertionSyntaxError, parse_assertion
+from ansible_env.results.assertions import Assertion, AssertionSyntaxError, RuleSyntaxError, parse_assertion
 
 COMMANDS = "commands"
 """The key of the programs that must exist."""
@@ -33,12 +33,8 @@ FACTS: Mapping[str, str] = {
 """The facts that can be required, and how each is changed on the host; `{}` is the value that it must have."""
 
 
-class RequirementSyntaxError(ValueError):
-    """A value is no requirement. `hint` says what to write."""
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        self.hint = hint
-        super().__init__(message)
+class RequirementSyntaxError(RuleSyntaxError):
+    """A value is no requirement."""
 
 
 @dataclass(frozen=True, slots=True)

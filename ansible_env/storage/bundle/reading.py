@@ -76,6 +76,7 @@ def read_host(name: str, data: Mapping[str, Any]) -> HostResult:
         "started": _time(data.get("started")),
         "finished": _time(data.get("finished")),
         "left_running": tuple(data.get("left_running") or ()),
+        "leftovers": tuple(data.get("leftovers") or ()),
         "files": tuple(data.get("files") or ()),
         "telemetry": tuple(
             (datetime.fromisoformat(time), name, _metrics({name: value})[name])

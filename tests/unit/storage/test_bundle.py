@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,10 @@ def test_what_was_written_is_read_again(make):
             0,
             {"a": math.nan, "b": -math.inf, "c": "x"},
             left_running=(1, 2),
+            leftovers=("8 sleep",),
+            disturbance={"steal_percent": 13.0},
+            disturbed="steal_percent is 13 (> 10)",
+            resources={"cpu_user_s": 1.0},
             telemetry=((BEGIN, "cpu", 0.5),),
         )
     ]
@@ -177,6 +182,7 @@ def test_what_was_written_is_read_again(make):
     path = bundle.directory / "result.json"
     after = read_phases(read_result(path), path)["run"]
     assert repr(after) == repr(before)
+    assert replace(after.hosts["h"], metrics={}) == replace(hosts[0], metrics={})  # NaN differs from itself
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"phases": 1}', '{"phases": {"run": 1}, "started": "x"}'])
